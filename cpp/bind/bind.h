@@ -1,0 +1,14 @@
+// Python's error classes, handed to the extension once at import; the extension itself imports nothing.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace esker::bind {
+
+void bind_errors(nanobind::module_& module);
+void bind_page(nanobind::module_& module);
+void bind_shuffle(nanobind::module_& module);
+void bind_hash(nanobind::module_& module);
+void bind_bitmap(nanobind::module_& module);
+
+}  // namespace esker::bind

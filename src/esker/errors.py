@@ -1,0 +1,220 @@
+"""Every error Esker raises, one tree.
+
+    EskerError
+    ├── InputError (ValueError)              the caller's data or words are at fault; trying again does not help
+    │   ├── UnknownColumnError (KeyError)    a column that is not there, with the nearest name
+    │   ├── PredicateError                   the predicate cannot be read or does not fit the types; has a position
+    │   ├── UnsupportedTypeError (TypeError) an Arrow type this operator does not take
+    │   ├── SchemaMismatchError              two inputs that should agree on columns or types do not
+    │   ├── OptionError                      an option's value
+    │   └── InputFileError (OSError)         a file or folder that is missing, unreadable, truncated or ragged
+    ├── CorruptError                         stored bytes are not what was written; names file and place
+    │   ├── PageCorruptError
+    │   ├── BitmapCorruptError
+    │   ├── CatalogCorruptError
+    │   └── PayloadCorruptError
+    ├── ResourceError                        the machine or the limit, not the data
+    │   ├── MemoryBudgetExceededError (MemoryError)
+    │   ├── SpillError (OSError)             disk full or spill cap reached
+    │   ├── CostLimitError                   the plan is dearer than max_cost
+    │   └── MissingExtraError (ImportError)  an optional package is not installed; names the extra
+    ├── OutputExistsError (FileExistsError)  the target is there already
+    ├── TierError (OSError)                  a tier did not read or write; may be temporary
+    │   └── NotThawedError                   temporary: knows when the extent will be ready
+    ├── CancelledError                       the user asked to stop
+    └── UserFunctionError                    the user's function raised; carries the original as __cause__
+
+Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+
+class EskerError(Exception):
+    """Any error of Esker: what was being done, what went wrong, what can be done.
+
+    >>> issubclass(UnknownColumnError, (EskerError, KeyError))
+    True
+    """
+
+    temporary = False
+
+    def __str__(self) -> str:
+        # KeyError would quote its only argument; ours is a sentence.
+        return str(self.args[0]) if self.args else ""
+
+
+class InputError(EskerError, ValueError):
+    """The caller's data, names or options are at fault."""
+
+
+class UnknownColumnError(InputError, KeyError):
+    """A column that is not there.
+
+    >>> raise UnknownColumnError.of("tailnmu", ["tailnum", "origin"])
+    Traceback (most recent call last):
+        ...
+    esker.errors.UnknownColumnError: no column 'tailnmu'; did you mean 'tailnum'? columns: tailnum, origin
+    """
+
+    @classmethod
+    def of(cls, name: str, columns: Iterable[str], where: str = "") -> UnknownColumnError:
+        """Name the column, the nearest match and what there is."""
+        names = list(columns)
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ";"
+        shown = ", ".join(names[:20]) + (f", and {len(names) - 20} more" if len(names) > 20 else "")
+        place = f" in {where}" if where else ""
+        return cls(f"no column {name!r}{place}{hint} columns: {shown or '(none)'}")
+
+
+class PredicateError(InputError):
+    """A predicate that cannot be read, or does not fit the column types.
+
+    `text` is the predicate, `position` the character it failed at (0-based), or None.
+    """
+
+    def __init__(self, message: str, text: str = "", position: int | None = None) -> None:
+        self.text = text
+        self.position = position
+        if text and position is not None:
+            message = f"{message}\n  {text}\n  {' ' * position}^"
+        super().__init__(message)
+
+
+class UnsupportedTypeError(InputError, TypeError):
+    """An Arrow type that an operator does not take; the message names column, type and what to cast to."""
+
+
+class SchemaMismatchError(InputError):
+    """Two inputs that should agree on columns or types do not."""
+
+
+class OptionError(InputError):
+    """An option's value is out of its range or cannot be read."""
+
+
+class InputFileError(InputError, OSError):
+    """A file or folder that is missing, unreadable, truncated or ragged; the message names it."""
+
+
+class CorruptError(EskerError):
+    """Stored bytes are not what was written: a checksum, a magic or an offset is wrong."""
+
+
+class PageCorruptError(CorruptError):
+    """A slotted page whose header, checksum or offsets are wrong."""
+
+
+class BitmapCorruptError(CorruptError):
+    """A bitmap vector or an index segment whose bytes are wrong."""
+
+
+class CatalogCorruptError(CorruptError):
+    """A frozen data set's catalogue that is damaged or does not match its files."""
+
+
+class PayloadCorruptError(CorruptError):
+    """A payload extent or key file whose bytes do not match the catalogue."""
+
+
+class ResourceError(EskerError):
+    """A limit of the machine, or one the user set, was reached."""
+
+
+class MemoryBudgetExceededError(ResourceError, MemoryError):
+    """An operator needs more than the budget has left.
+
+    >>> error = MemoryBudgetExceededError.of("group_by", 500, 300, {"scan": 100}, largest_key="JFK")
+    >>> print(error)  # doctest: +NORMALIZE_WHITESPACE
+    group_by needs 500 bytes of memory, but only 200 of the budget of 300 are left (scan holds 100);
+    the largest key is 'JFK'; raise memory= or use more partitions
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        operator: str = "",
+        bytes_wanted: int = 0,
+        holders: Mapping[str, int] | None = None,
+        largest_key: object = None,
+    ) -> None:
+        super().__init__(message)
+        self.operator = operator
+        self.bytes_wanted = bytes_wanted
+        self.holders = dict(holders or {})
+        self.largest_key = largest_key
+
+    @classmethod
+    def of(
+        cls,
+        operator: str,
+        bytes_wanted: int,
+        budget_bytes: int,
+        holders: Mapping[str, int],
+        *,
+        largest_key: object = None,
+        advice: str = "raise memory= or use more partitions",
+    ) -> MemoryBudgetExceededError:
+        """Say who wants how much, who holds what, and what to change."""
+        left = budget_bytes - sum(holders.values())
+        held = ", ".join(f"{name} holds {held_bytes:,}" for name, held_bytes in holders.items() if held_bytes)
+        message = f"{operator} needs {bytes_wanted:,} bytes of memory, but only {max(left, 0):,} of the budget of"
+        message += f" {budget_bytes:,} are left ({held or 'nothing is held'});"
+        if largest_key is not None:
+            message += f" the largest key is {largest_key!r};"
+        message += f" {advice}"
+        return cls(
+            message, operator=operator, bytes_wanted=bytes_wanted, holders=holders, largest_key=largest_key
+        )
+
+
+class SpillError(ResourceError, OSError):
+    """The spill folder is full, or its cap is reached; names the folder, the bytes and what to change."""
+
+
+class CostLimitError(ResourceError):
+    """The plan costs more than `max_cost`; nothing was read."""
+
+
+class MissingExtraError(ResourceError, ImportError):
+    """An optional package is missing.
+
+    >>> print(MissingExtraError.of("duckdb", "duckdb"))
+    duckdb is not installed: pip install 'esker[duckdb]'
+    """
+
+    @classmethod
+    def of(cls, package: str, extra: str) -> MissingExtraError:
+        """Name the package and the extra that brings it."""
+        return cls(f"{package} is not installed: pip install 'esker[{extra}]'")
+
+
+class OutputExistsError(EskerError, FileExistsError):
+    """The target exists; nothing was written. Choose another name or pass overwrite=True where offered."""
+
+
+class TierError(EskerError, OSError):
+    """A storage tier failed to read or write; the message names the tier, key and range."""
+
+
+class NotThawedError(TierError):
+    """The extent is cold; `ready_seconds` from now it may be readable (None: ask for it first)."""
+
+    temporary = True
+
+    def __init__(self, message: str, ready_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.ready_seconds = ready_seconds
+
+
+class CancelledError(EskerError):
+    """The user asked to stop; outputs under their final names were not touched."""
+
+
+class UserFunctionError(EskerError):
+    """The user's function raised; the message shows the user's own line first, `__cause__` is the original."""
