@@ -168,9 +168,7 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
         if largest_key is not None:
             message += f" the largest key is {largest_key!r};"
         message += f" {advice}"
-        return cls(
-            message, operator=operator, bytes_wanted=bytes_wanted, holders=holders, largest_key=largest_key
-        )
+        return cls(message, operator=operator, bytes_wanted=bytes_wanted, holders=holders, largest_key=largest_key)
 
 
 class SpillError(ResourceError, OSError):

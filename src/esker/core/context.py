@@ -1,0 +1,54 @@
+"""What every operator of one query shares: budget, cancellation, event log, spill folder, options."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from esker.core.cancellation import Cancellation
+from esker.core.event_log import EventLog
+from esker.core.memory import MemoryBudget
+from esker.core.progress import Progress, Silent
+from esker.core.spill import SpillFolder
+
+# Rows of a batch: big enough that per-batch work vanishes, small enough that a batch fits any budget.
+BATCH_ROWS = 65_536
+
+
+@dataclass
+class QueryContext:
+    """One query's shared state; a context manager that frees what the query held, whatever happened.
+
+    `threads` is the number of worker threads, `ordered` whether results keep the order of the input (contracts, 2),
+    `seed` where all chance of the query comes from, `batch_rows` the most rows of a batch.
+    """
+
+    budget: MemoryBudget = field(default_factory=MemoryBudget)
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    log: EventLog = field(default_factory=EventLog)
+    spill: SpillFolder = field(default_factory=SpillFolder)
+    progress: Progress = field(default_factory=Silent)
+    threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    ordered: bool = True
+    seed: int = 0
+    batch_rows: int = BATCH_ROWS
+
+    def check(self) -> None:
+        """Raise CancelledError if the query was cancelled; loops call this once a batch."""
+        self.cancellation.check()
+
+    def close(self) -> None:
+        """Stop everyone, remove spill files, close the log."""
+        self.cancellation.cancel("the query ended")
+        self.progress.close()
+        self.spill.close()
+        self.log.close()
+
+    def __enter__(self) -> QueryContext:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
