@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -33,17 +34,21 @@ class QueryContext:
     ordered: bool = True
     seed: int = 0
     batch_rows: int = BATCH_ROWS
+    resources: ExitStack = field(default_factory=ExitStack)
 
     def check(self) -> None:
         """Raise CancelledError if the query was cancelled; loops call this once a batch."""
         self.cancellation.check()
 
     def close(self) -> None:
-        """Stop everyone, remove spill files, close the log."""
+        """Stop everyone, close what operators entered into `resources`, remove spill files, close the log."""
         self.cancellation.cancel("the query ended")
-        self.progress.close()
-        self.spill.close()
-        self.log.close()
+        try:
+            self.resources.close()
+        finally:
+            self.progress.close()
+            self.spill.close()
+            self.log.close()
 
     def __enter__(self) -> QueryContext:
         return self

@@ -1,0 +1,130 @@
+"""Arrow batches at the border: anything that speaks Arrow in, plain types out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from esker.errors import InputError, SchemaMismatchError, UnknownColumnError
+
+# View types are what pages hold; most of pyarrow's kernels refuse them, so users see the plain type.
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
+
+
+def plain_type(type_: pa.DataType) -> pa.DataType:
+    """The type users see for `type_`: views become strings, dictionaries their values.
+
+    >>> plain_type(pa.string_view()), plain_type(pa.dictionary(pa.int8(), pa.string()))
+    (DataType(string), DataType(string))
+    """
+    if pa.types.is_dictionary(type_):
+        return plain_type(type_.value_type)
+    return _PLAIN.get(type_, type_)
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """`schema` with every column of a plain type; column metadata stays, the schema's goes."""
+    return pa.schema([field.with_type(plain_type(field.type)) for field in schema])
+
+
+def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Cast the columns of `batch` to `schema` by position, copying only those that differ."""
+    if batch.schema.equals(schema):
+        return batch
+    columns = [
+        column if column.type == field.type else column.cast(field.type)
+        for column, field in zip(batch.columns, schema, strict=True)
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def to_reader(source: Any) -> pa.RecordBatchReader:
+    """Read any Arrow object: tables, batches, readers, Polars and pandas frames, DuckDB relations, our Datasets.
+
+    Raises InputError for what does not speak Arrow, naming its type.
+    """
+    if isinstance(source, pa.RecordBatchReader):
+        return source
+    if isinstance(source, pa.Table):
+        return source.to_reader()
+    if hasattr(source, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(source)
+    if hasattr(source, "__arrow_c_array__"):
+        batch = pa.record_batch(source)
+        return pa.RecordBatchReader.from_batches(batch.schema, [batch])
+    if isinstance(source, dict):
+        return pa.table(source).to_reader()
+    raise InputError(
+        f"{type(source).__name__} does not speak Arrow (no __arrow_c_stream__); pass a pyarrow, Polars, pandas or"
+        " DuckDB object, or a path to esker.read"
+    )
+
+
+def to_batches(result: Any, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
+    """Turn what a user's function returned into batches, cast to `schema` when one is given.
+
+    Takes None (no rows), Arrow objects, a dict of columns, a list of row dicts, or an iterable of these.
+    """
+    if result is None:
+        return
+    if isinstance(result, pa.RecordBatch):
+        batches: Iterable[pa.RecordBatch] = [result]
+    elif isinstance(result, list | tuple) and (not result or isinstance(result[0], dict)):
+        batches = pa.Table.from_pylist(list(result), schema=schema).to_batches()
+    elif hasattr(result, "__arrow_c_stream__") or hasattr(result, "__arrow_c_array__") or isinstance(result, dict):
+        batches = to_reader(_columns(result))
+    elif isinstance(result, Iterable) and not isinstance(result, str | bytes):
+        for part in result:
+            yield from to_batches(part, schema)
+        return
+    else:
+        raise InputError(f"the function returned {type(result).__name__}; return an Arrow table, a batch or row dicts")
+    for batch in batches:
+        yield conform(batch, schema) if schema is not None else cast_batch(batch, plain_schema(batch.schema))
+
+
+def _columns(result: Any) -> Any:
+    """A dict of scalars is one row; a dict of sequences is columns."""
+    if not isinstance(result, dict):
+        return result
+    return {
+        name: value if isinstance(value, list | tuple | pa.Array | pa.ChunkedArray) or hasattr(value, "dtype") else [value]
+        for name, value in result.items()
+    }
+
+
+def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """Bring `batch` to `schema` by column name; SchemaMismatchError names the column that does not fit."""
+    if batch.schema.equals(schema):
+        return batch
+    names = batch.schema.names
+    columns = []
+    for field in schema:
+        if names.count(field.name) != 1:
+            raise SchemaMismatchError(f"expected a column {field.name!r} ({field.type}), got columns: {', '.join(names)}")
+        column = batch.column(field.name)
+        try:
+            columns.append(column if column.type == field.type else column.cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+            raise SchemaMismatchError(
+                f"column {field.name!r} is {column.type}, not {field.type}, and cannot be cast: {error}"
+            ) from error
+    extra = [name for name in names if name not in schema.names]
+    if extra:
+        raise SchemaMismatchError(f"unexpected column {extra[0]!r}; expected: {', '.join(schema.names)}")
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def require_columns(names: Sequence[str], schema: pa.Schema, where: str = "") -> None:
+    """Raise UnknownColumnError for the first of `names` that `schema` does not have."""
+    for name in names:
+        if name not in schema.names:
+            raise UnknownColumnError.of(name, schema.names, where)
+
+
+def slices(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:
+    """Cut `batch` into zero-copy slices of at most `rows_max` rows; an empty batch gives none."""
+    for start in range(0, batch.num_rows, rows_max):
+        yield batch.slice(start, rows_max)

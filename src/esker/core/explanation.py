@@ -1,0 +1,77 @@
+"""What a plan step does, why, and what it costs: a tree for people, `--json` and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from esker.core.cost import Cost
+
+
+@dataclass
+class Explanation:
+    """One step of a plan; `inputs` are the steps it reads from.
+
+    `estimated` is known before the run, `actual` and `rows` after it. `alternatives` are the costs of what was not
+    chosen, by name; `reason` says in words why `choice` was. `timeline` is what simulated devices did.
+
+    >>> print(Explanation("find", {"predicate": "month = 6"}, estimated=Cost(bytes=2048, requests=2), reason="index"))
+    find predicate: month = 6
+      estimated 2.0 KiB, 2 requests, 0.0 ms
+      because index
+    """
+
+    operator: str
+    detail: dict[str, Any] = field(default_factory=dict)
+    rows: int | None = None
+    estimated: Cost | None = None
+    actual: Cost | None = None
+    choice: str | None = None
+    reason: str | None = None
+    alternatives: Mapping[str, Cost] = field(default_factory=dict)
+    inputs: list[Explanation] = field(default_factory=list)
+    timeline: list[dict[str, Any]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines(""))
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary; the order of keys is fixed."""
+        return {
+            "operator": self.operator,
+            "detail": self.detail,
+            "rows": self.rows,
+            "estimated": self.estimated.to_json() if self.estimated else None,
+            "actual": self.actual.to_json() if self.actual else None,
+            "choice": self.choice,
+            "reason": self.reason,
+            "alternatives": {name: cost.to_json() for name, cost in self.alternatives.items()},
+            "timeline": self.timeline,
+            "inputs": [step.to_json() for step in self.inputs],
+        }
+
+    def walk(self) -> list[Explanation]:
+        """This step and all below it, this one first."""
+        return [self, *(step for below in self.inputs for step in below.walk())]
+
+    def _lines(self, indent: str) -> list[str]:
+        detail = ", ".join(f"{name}: {_shown(value)}" for name, value in self.detail.items())
+        lines = [f"{indent}{self.operator}{f' [{self.choice}]' if self.choice else ''}{f' {detail}' if detail else ''}"]
+        inner = indent + "  "
+        if self.estimated:
+            lines.append(f"{inner}estimated {self.estimated}")
+        lines += [f"{inner}instead of {name}: {cost}" for name, cost in self.alternatives.items()]
+        if self.reason:
+            lines.append(f"{inner}because {self.reason}")
+        if self.actual:
+            lines.append(f"{inner}actual {self.actual}")
+        if self.rows is not None:
+            lines.append(f"{inner}{self.rows:,} rows")
+        for step in self.inputs:
+            lines += step._lines(inner)
+        return lines
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

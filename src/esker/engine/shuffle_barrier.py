@@ -1,0 +1,102 @@
+"""The barrier of a shuffle: takes every row of its input, then gives the partitions."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.engine.stream import PartitionedStream, run
+from esker.shuffle.operator import ShuffleOperator
+
+# Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it.
+SHUFFLE_SHARE = 0.5
+# More internal threads than this never paid on the machines measured.
+THREADS_MAX = 16
+
+
+class ShuffleBarrier:
+    """Runs its input on first use and keeps the rows in pages, spilling over its share of the budget.
+
+    `partition(p)` gives the rows of a partition once; partitions may be read from several threads, each by one.
+    """
+
+    def __init__(
+        self,
+        stream: PartitionedStream,
+        by: Sequence[str],
+        partition_count: int,
+        context: QueryContext,
+        *,
+        strategy: str = "software_managed_buffers",
+        explanation: Explanation | None = None,
+        seed: int | None = None,
+    ) -> None:
+        self._stream = stream
+        self._by = tuple(by)
+        self._partition_count = partition_count
+        self._context = context
+        self._strategy = strategy
+        self._seed = context.seed if seed is None else seed
+        self._explanation = explanation
+        self._lock = threading.Lock()
+        self._operator: ShuffleOperator | None = None
+
+    @property
+    def partition_count(self) -> int:
+        return self._partition_count
+
+    def operator(self) -> ShuffleOperator:
+        """The filled operator; the first call runs the input."""
+        with self._lock:
+            if self._operator is None:
+                self._operator = self._fill()
+            return self._operator
+
+    def partition(self, index: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of partition `index`, in the order of the input."""
+        yield from self.operator().partition(index)
+
+    def stream(self) -> PartitionedStream:
+        """The partitions as a stream."""
+        return PartitionedStream(self._stream.schema, self._partition_count, self.partition)
+
+    def close(self) -> None:
+        """Free pages and spill."""
+        if self._operator is not None:
+            self._operator.close()
+
+    def _fill(self) -> ShuffleOperator:
+        context = self._context
+        operator = context.resources.enter_context(
+            ShuffleOperator(
+                self._stream.schema,
+                self._by,
+                self._partition_count,
+                strategy=self._strategy,
+                budget=context.budget,
+                memory_bytes=int(context.budget.free_bytes * SHUFFLE_SHARE),
+                spill=context.spill,
+                thread_count=min(context.threads, THREADS_MAX),
+                ordered=context.ordered,
+                seed=self._seed,
+                cancellation=context.cancellation,
+            )
+        )
+        rows = 0
+        for batch in run(self._stream, context, "scan before shuffle"):
+            operator.push(batch)
+            rows += batch.num_rows
+            context.progress.advance("shuffle", rows, None, "rows")
+        operator.finish()
+        statistics = operator.statistics()
+        context.log.emit("shuffled", rows=rows, **{name: statistics[name] for name in sorted(statistics)})
+        if self._explanation is not None:
+            self._explanation.rows = rows
+            self._explanation.detail |= {
+                name: statistics[name] for name in ("pages", "spilled_bytes") if name in statistics
+            }
+        return operator

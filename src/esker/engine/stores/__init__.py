@@ -1,0 +1,1 @@
+"""Data with row ids that needs no freeze: tables in memory, files, spooled results."""

@@ -1,0 +1,41 @@
+"""The reference: a task runs in the caller's thread when its completion is asked for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from esker.runtime.executor import Completion, Executor
+
+
+class InlineExecutor(Executor):
+    """Run tasks one after the other, in order, in the caller's thread.
+
+    >>> with InlineExecutor() as executor:
+    ...     ticket = executor.submit(lambda: 6 * 7)
+    ...     executor.completed()
+    [Completion(ticket=0, value=42, error=None)]
+    """
+
+    def __init__(self, worker_count: int = 1) -> None:
+        self._tasks: deque[tuple[int, Callable[[], Any]]] = deque()
+        self._next_ticket = 0
+
+    def submit(self, task: Callable[[], Any]) -> int:
+        ticket = self._next_ticket
+        self._next_ticket += 1
+        self._tasks.append((ticket, task))
+        return ticket
+
+    def completed(self) -> list[Completion]:
+        if not self._tasks:
+            return []
+        ticket, task = self._tasks.popleft()
+        try:
+            return [Completion(ticket, task())]
+        except Exception as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
+            return [Completion(ticket, error=error)]
+
+    def close(self) -> None:
+        self._tasks.clear()
