@@ -1,3 +1,78 @@
-"""Esker finds, joins and regroups data bigger than memory and colder than disk."""
+"""Esker finds, joins and regroups data bigger than memory and colder than disk.
+
+It decides on the keys first and fetches the payload last.
+
+>>> import esker
+>>> flights = esker.from_arrow({"origin": ["JFK", "EWR", "JFK"], "delay": [130, 5, 240]})
+>>> flights.filter("origin = 'JFK' AND delay > 120").count()
+2
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from esker import bitmap, errors
+    from esker.collection.dataset import Dataset
+    from esker.collection.find import find
+    from esker.collection.freeze import FreezeReport, freeze
+    from esker.collection.options import Options
+    from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
+    from esker.index import Bins
+    from esker.shuffle.partition import partition
+    from esker.storage.tiers import open_tier
+
+# Loaded when first used, so that `import esker` and `esker --help` stay light.
+_LAZY = {
+    "Bins": "esker.index",
+    "Dataset": "esker.collection.dataset",
+    "FreezeReport": "esker.collection.freeze",
+    "Options": "esker.collection.options",
+    "bitmap": "esker",
+    "errors": "esker",
+    "find": "esker.collection.find",
+    "freeze": "esker.collection.freeze",
+    "from_arrow": "esker.collection.read",
+    "open_tier": "esker.storage.tiers",
+    "partition": "esker.shuffle.partition",
+    "read": "esker.collection.read",
+    "read_csv": "esker.collection.read",
+    "read_frozen": "esker.collection.read",
+    "read_parquet": "esker.collection.read",
+}
+
+__all__ = [
+    "Bins",
+    "Dataset",
+    "FreezeReport",
+    "Options",
+    "__version__",
+    "bitmap",
+    "errors",
+    "find",
+    "freeze",
+    "from_arrow",
+    "open_tier",
+    "partition",
+    "read",
+    "read_csv",
+    "read_frozen",
+    "read_parquet",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _LAZY.get(name)
+    if home is None:
+        raise AttributeError(f"module 'esker' has no attribute {name!r}")
+    found = importlib.import_module(f"esker.{name}") if home == "esker" else getattr(importlib.import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from esker.core.cancellation import Cancellation
+from esker.core.cost import Cost
 from esker.core.event_log import EventLog
 from esker.core.memory import MemoryBudget
 from esker.core.progress import Progress, Silent
 from esker.core.spill import SpillFolder
+from esker.errors import CostLimitError
 
 # Rows of a batch: big enough that per-batch work vanishes, small enough that a batch fits any budget.
 BATCH_ROWS = 65_536
@@ -34,11 +37,22 @@ class QueryContext:
     ordered: bool = True
     seed: int = 0
     batch_rows: int = BATCH_ROWS
+    max_cost: Mapping[str, float] = field(default_factory=dict)
     resources: ExitStack = field(default_factory=ExitStack)
 
     def check(self) -> None:
         """Raise CancelledError if the query was cancelled; loops call this once a batch."""
         self.cancellation.check()
+
+    def check_cost(self, cost: Cost, what: str) -> None:
+        """Raise CostLimitError if `cost` is above a limit of the user; called before anything is read."""
+        for name, limit in self.max_cost.items():
+            value = getattr(cost, name)
+            if value > limit:
+                raise CostLimitError(
+                    f"{what} would cost {value:,.10g} {name}, more than max_cost allows ({limit:,.10g});"
+                    " nothing was read: raise max_cost or narrow the query"
+                )
 
     def close(self) -> None:
         """Stop everyone, close what operators entered into `resources`, remove spill files, close the log."""

@@ -43,15 +43,22 @@ class Family(Generic[T]):
         return iter(self._targets)
 
     def __contains__(self, variant: object) -> bool:
-        return variant in list(self)
+        self._read_entry_points()
+        return variant in self._targets
 
     def __len__(self) -> int:
-        return len(list(self))
+        self._read_entry_points()
+        return len(self._targets)
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Every variant, loaded."""
         for variant in self:
             yield variant, self[variant]
+
+    def values(self) -> Iterator[T]:
+        """Every variant's object, loaded, in the order of the table."""
+        for variant in self:
+            yield self[variant]
 
     def _load(self, variant: str) -> T:
         if variant not in self._targets:

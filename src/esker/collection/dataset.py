@@ -1,0 +1,267 @@
+"""Dataset: lazy, partitioned, columnar. A verb adds a step to the plan; nothing runs until rows are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from esker.collection.group_by import GroupBy
+from esker.collection.infer import batch_schema
+from esker.collection.options import DEFAULT_OPTIONS, Options
+from esker.collection.result import Result
+from esker.collection.write import write_file, write_partitions
+from esker.core.batch import require_columns
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.errors import OptionError
+from esker.expression import bind, parse
+from esker.join import join_schema
+from esker.plan.compile import Compiled, compile_plan
+from esker.plan.nodes import Filter, Head, Join, MapBatches, Node, Project, Shuffle
+
+JOIN_KINDS = ("inner", "left", "right", "full", "semi", "anti")
+PARTITIONS_MAX = 65_536
+
+
+class Dataset:
+    """Rows with a schema, and the plan that makes them.
+
+    Make one with `esker.read_parquet`, `read_csv`, `from_arrow`, `read_frozen` or `read`; each method returns a new
+    Dataset and runs nothing. Iterate it for record batches, or ask for `to_arrow`, `count` or `write_parquet`. Any
+    library that reads `__arrow_c_stream__` (Polars, DuckDB, pandas, pyarrow) takes it as it is; each time it is read,
+    the plan runs again.
+
+    >>> import esker
+    >>> flights = esker.from_arrow({"carrier": ["AA", "UA", "AA"], "delay": [5, 130, 240]})
+    >>> flights.filter("delay > 120").select(["carrier"]).to_arrow().to_pydict()
+    {'carrier': ['UA', 'AA']}
+    """
+
+    def __init__(self, node: Node, options: Options = DEFAULT_OPTIONS) -> None:
+        self._node = node
+        self._options = options
+
+    # What it is
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        return self._node.schema
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self._node.schema.names)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
+        return f"Dataset({fields})"
+
+    # Narrow steps
+
+    def select(self, columns: Sequence[str]) -> Dataset:
+        """Keep `columns`, in that order.
+
+        >>> import esker
+        >>> esker.from_arrow({"a": [1], "b": [2]}).select(["b"]).columns
+        ['b']
+        """
+        names = _names(columns, "columns")
+        require_columns(names, self.schema)
+        return self._with(Project(pa.schema([self.schema.field(name) for name in names]), self._node))
+
+    def filter(self, predicate: str) -> Dataset:
+        """Keep the rows for which the SQL `predicate` is true (not false, not null).
+
+        >>> import esker
+        >>> esker.from_arrow({"n": [1, 2, None]}).filter("n >= 2").count()
+        1
+
+        Raises PredicateError with the position of what cannot be read, UnknownColumnError with the nearest name.
+        """
+        return self._with(Filter(self.schema, self._node, bind(parse(predicate), self.schema)))
+
+    def map_batches(self, function: Callable[[pa.RecordBatch], Any], schema: pa.Schema | None = None) -> Dataset:
+        """Call `function` with each record batch; it returns anything Arrow, row dicts, or None for no rows.
+
+        `schema` is that of the result. Without it the function is called once on the first batch, now, to see.
+
+        >>> import esker
+        >>> import pyarrow.compute as pc
+        >>> numbers = esker.from_arrow({"n": [1, 2]})
+        >>> numbers.map_batches(lambda batch: {"n": pc.multiply(batch["n"], 2)}).to_arrow().to_pydict()
+        {'n': [2, 4]}
+        """
+        if schema is None:
+            schema = batch_schema(self, function)
+        return self._with(MapBatches(schema, self._node, function))
+
+    def head(self, rows: int = 10) -> Dataset:
+        """Keep the first `rows` rows; reading stops there."""
+        if rows < 0:
+            raise OptionError(f"head({rows}): give a number of rows of at least 0")
+        return self._with(Head(self.schema, self._node, rows))
+
+    # Wide steps
+
+    def shuffle(
+        self, by: str | Sequence[str], partitions: int = 64, *, strategy: str = "software_managed_buffers"
+    ) -> Dataset:
+        """Regroup the rows into `partitions` partitions by the hash of the columns `by`, through the native shuffle.
+
+        Rows with equal keys are in one partition, in the order of the input; nulls are one key, NaNs are one.
+
+        >>> import esker
+        >>> sorted(esker.from_arrow({"k": [1, 2, 1]}).shuffle("k", 4).to_arrow()["k"].to_pylist())
+        [1, 1, 2]
+        """
+        names = _names(by, "by")
+        require_columns(names, self.schema)
+        _check_partitions(partitions)
+        return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy))
+
+    def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
+        """Group the rows that agree on the columns `by`; see `GroupBy.map_groups`."""
+        names = _names(by, "by")
+        require_columns(names, self.schema)
+        _check_partitions(partitions)
+        return GroupBy(self, tuple(names), partitions)
+
+    def join(
+        self,
+        other: Dataset,
+        on: str | Sequence[str] | None = None,
+        *,
+        left_on: str | Sequence[str] | None = None,
+        right_on: str | Sequence[str] | None = None,
+        how: str = "inner",
+        algorithm: str = "auto",
+        suffix: str = "_right",
+    ) -> Dataset:
+        """Join with `other` on equal keys: keys are matched first, payload is read once, in storage order.
+
+        `how` is inner, left, right, full, semi or anti. `algorithm` is chosen by cost unless forced (`asj`, `hash`,
+        `in_memory`); `explain()` shows the estimates of all. Nulls match nothing. The result has the left columns,
+        then the right ones without its keys; a name that clashes gets `suffix`.
+
+        >>> import esker
+        >>> left = esker.from_arrow({"k": [1, 2], "a": ["x", "y"]})
+        >>> left.join(esker.from_arrow({"k": [2], "b": [True]}), on="k").to_arrow().to_pylist()
+        [{'k': 2, 'a': 'y', 'b': True}]
+        """
+        pairs = _join_pairs(on, left_on, right_on)
+        if how not in JOIN_KINDS:
+            raise OptionError(f"how={how!r}; there is: {', '.join(JOIN_KINDS)}")
+        require_columns([left for left, _ in pairs], self.schema, "the left input")
+        require_columns([right for _, right in pairs], other.schema, "the right input")
+        schema = join_schema(self.schema, other.schema, pairs, how, suffix)
+        return self._with(Join(schema, self._node, other._node, pairs, how, algorithm, suffix))
+
+    # Options and plans
+
+    def with_options(self, **options: Any) -> Dataset:
+        """The same rows with other options: memory, threads, ordered, seed, spill_folder, spill_limit, max_cost, log,
+        progress, cancellation (see `esker.Options`).
+
+        >>> import esker
+        >>> esker.from_arrow({"n": [1]}).with_options(memory="64MiB").count()
+        1
+        """
+        return Dataset(self._node, self._options.updated(options))
+
+    def explain(self) -> Explanation:
+        """The plan, with what it will read and cost; reads only what is hot (footers, catalogues, keys, the index)."""
+        with self._options.context() as context:
+            return compile_plan(self._node, context).explanation
+
+    # Actions
+
+    def execute(self, **options: Any) -> Result:
+        """Start a run: iterate the result for batches; its `explanation` has the actual costs afterwards."""
+        context = self._options.updated(options).context()
+        try:
+            return Result(compile_plan(self._node, context), context)
+        except BaseException:
+            context.close()
+            raise
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return iter(self.execute())
+
+    def to_arrow(self, **options: Any) -> pa.Table:
+        """Run the plan and hold all rows as a pyarrow table."""
+        return self.execute(**options).to_arrow()
+
+    def count(self, **options: Any) -> int:
+        """Run the plan and count the rows; reads as few columns as it can."""
+        counted = self if self._needs_columns() else self.select(self.columns[:1])
+        return sum(batch.num_rows for batch in counted.execute(**options))
+
+    def write_parquet(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
+        """Write all rows to one Parquet file, which appears whole or not at all; returns the number of rows."""
+        return self._run(lambda plan, context: write_file(plan, context, Path(path), "parquet", overwrite), options)
+
+    def write(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
+        """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow."""
+        return self._run(lambda plan, context: write_file(plan, context, Path(path), None, overwrite), options)
+
+    def write_partitions(self, folder: str | Path, **options: Any) -> list[int]:
+        """Write one Parquet file for each partition into a new `folder`; returns the rows of each.
+
+        >>> import esker, tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "by_k"
+        >>> sum(esker.from_arrow({"k": [1, 2, 3]}).shuffle("k", 4).write_partitions(folder))
+        3
+        """
+        return self._run(lambda plan, context: write_partitions(plan, context, Path(folder), "parquet"), options)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.execute().to_reader().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        return self.schema.__arrow_c_schema__()
+
+    # Inside
+
+    def _with(self, node: Node) -> Dataset:
+        return Dataset(node, self._options)
+
+    def _needs_columns(self) -> bool:
+        return not self.columns
+
+    def _run(self, action: Callable[[Compiled, QueryContext], Any], options: Mapping[str, Any]) -> Any:
+        with self._options.updated(options).context() as context:
+            return action(compile_plan(self._node, context), context)
+
+
+def _names(names: str | Sequence[str], option: str) -> list[str]:
+    found = [names] if isinstance(names, str) else list(names)
+    if not found:
+        raise OptionError(f"{option} is empty; name at least one column")
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"{option} names {twice!r} twice")
+    return found
+
+
+def _check_partitions(partitions: int) -> None:
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise OptionError(f"partitions={partitions}: give a number from 1 to {PARTITIONS_MAX:,}")
+
+
+def _join_pairs(
+    on: str | Sequence[str] | None, left_on: str | Sequence[str] | None, right_on: str | Sequence[str] | None
+) -> tuple[tuple[str, str], ...]:
+    if on is not None and (left_on is not None or right_on is not None):
+        raise OptionError("give on=, or left_on= and right_on=, not both")
+    if on is not None:
+        return tuple((name, name) for name in _names(on, "on"))
+    if left_on is None or right_on is None:
+        raise OptionError("a join needs on=, or left_on= and right_on=")
+    left, right = _names(left_on, "left_on"), _names(right_on, "right_on")
+    if len(left) != len(right):
+        raise OptionError(f"left_on has {len(left)} columns and right_on {len(right)}; give as many on both sides")
+    return tuple(zip(left, right, strict=True))

@@ -1,0 +1,91 @@
+"""Options of a query: what `with_options` takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from esker.core.byte_size import parse_bytes
+from esker.core.cancellation import Cancellation
+from esker.core.context import QueryContext
+from esker.core.event_log import EventLog
+from esker.core.memory import MemoryBudget
+from esker.core.progress import Progress, Silent
+from esker.core.spill import SpillFolder
+from esker.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a query is run.
+
+    `memory` bounds the anonymous memory of the process over an idle interpreter (bytes, or `512MiB`; default half of
+    the machine), `threads` the workers (default all cores), `ordered` keeps rows in the order of the input, `seed`
+    is where chance comes from. `spill_folder` and `spill_limit` say where and how much may be spilled. `max_cost`
+    refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `log` is a path for
+    the event log, `progress` is told how far operators are, `cancellation` stops the query from outside.
+    """
+
+    memory: int | str | None = None
+    threads: int | None = None
+    ordered: bool = True
+    seed: int = 0
+    spill_folder: str | Path | None = None
+    spill_limit: int | str | None = None
+    max_cost: Mapping[str, float | str] | None = None
+    log: str | Path | None = None
+    progress: Progress | None = None
+    cancellation: Cancellation | None = None
+
+    def __post_init__(self) -> None:
+        if self.memory is not None:
+            MemoryBudget(self.memory)
+        if self.spill_limit is not None:
+            parse_bytes(self.spill_limit, "spill_limit")
+        if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
+            raise OptionError(f"threads={self.threads!r}: give a number of at least 1")
+        self.cost_limits()
+        unknown = set(self.max_cost or {}) - set(COST_LIMITS)
+        if unknown:
+            raise OptionError(f"max_cost has no {sorted(unknown)[0]!r}; there is: {', '.join(COST_LIMITS)}")
+
+    def updated(self, changes: Mapping[str, Any]) -> Options:
+        """These options with some changed; OptionError names one that is not there."""
+        names = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in names:
+                raise OptionError(f"no option {name!r}; there is: {', '.join(names)}")
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def context(self) -> QueryContext:
+        """A fresh context for one run."""
+        return QueryContext(
+            budget=MemoryBudget(self.memory),
+            cancellation=self.cancellation or Cancellation(),
+            log=EventLog(Path(self.log) if self.log is not None else None),
+            spill=SpillFolder(
+                root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
+            ),
+            progress=self.progress or Silent(),
+            threads=self.threads or len(os.sched_getaffinity(0)),
+            ordered=self.ordered,
+            seed=self.seed,
+            max_cost=self.cost_limits(),
+        )
+
+    def cost_limits(self) -> dict[str, float]:
+        """`max_cost` in bytes, seconds, ... as numbers."""
+        limits = {}
+        for name, value in (self.max_cost or {}).items():
+            try:
+                limits[name] = float(parse_bytes(value, "max_cost bytes")) if name == "bytes" else float(value)  # type: ignore[arg-type]  # bytes are whole
+            except ValueError as error:
+                raise OptionError(f"max_cost {name}={value!r} is not a number") from error
+        return limits
+
+
+COST_LIMITS = ("bytes", "requests", "mounts", "seconds", "money")
+DEFAULT_OPTIONS = Options()

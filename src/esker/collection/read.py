@@ -1,0 +1,83 @@
+"""Where a Dataset begins: files, Arrow objects, frozen data sets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from esker.collection.dataset import Dataset
+from esker.collection.options import DEFAULT_OPTIONS
+from esker.core.batch import require_columns
+from esker.engine.source import Source
+from esker.engine.sources.files import FilesSource
+from esker.engine.sources.frozen import FrozenSource
+from esker.engine.sources.stored import arrow_source
+from esker.plan.nodes import Scan
+
+Paths = str | Path | Sequence[str | Path]
+
+
+def read_parquet(paths: Paths, *, columns: Sequence[str] | None = None) -> Dataset:
+    """Read Parquet files: a path, a glob, a folder, or a list of them; only what the query needs is read.
+
+    >>> import esker, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "n.parquet"
+    >>> esker.from_arrow({"n": [1, 2, 3]}).write_parquet(path)
+    3
+    >>> esker.read_parquet(path).filter("n > 1").to_arrow()["n"].to_pylist()
+    [2, 3]
+
+    Raises InputFileError naming the file that is missing or damaged.
+    """
+    return _scan(FilesSource(paths, "parquet"), columns)
+
+
+def read_csv(paths: Paths, *, columns: Sequence[str] | None = None, **options: Any) -> Dataset:
+    """Read CSV files, as a stream: `delimiter`, `header`, `null_values`, and `types` (column name -> Arrow type).
+
+    Types not given are inferred from the first block of the file. Raises InputFileError naming file and line of a
+    ragged row or of a value that does not fit its type.
+    """
+    return _scan(FilesSource(paths, "csv", **options), columns)
+
+
+def from_arrow(data: Any, *, name: str | None = None) -> Dataset:
+    """Take any Arrow object: pyarrow, Polars, pandas, DuckDB relations, readers, a dict of columns.
+
+    >>> import esker, polars
+    >>> esker.from_arrow(polars.DataFrame({"a": [1]})).columns
+    ['a']
+    """
+    if isinstance(data, Dataset):
+        return data
+    return _scan(arrow_source(data, name), None)
+
+
+def read_frozen(path: str | Path, *, columns: Sequence[str] | None = None) -> Dataset:
+    """Read a frozen data set (see `esker.freeze`): filters use its index, payload is fetched last.
+
+    Raises InputFileError when `path` is no frozen data set, CatalogCorruptError when it is damaged.
+    """
+    return _scan(FrozenSource(Path(path)), columns)
+
+
+def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
+    """Read anything: a Dataset, an Arrow object, a frozen data set's folder, or files by their extension."""
+    if isinstance(source, Dataset):
+        return source if columns is None else source.select(columns)
+    if not isinstance(source, str | Path | list | tuple):
+        return from_arrow(source) if columns is None else from_arrow(source).select(columns)
+    if isinstance(source, str | Path) and (Path(source) / "catalog.db").exists():
+        return read_frozen(source, columns=columns)
+    return _scan(FilesSource(source, None), columns)
+
+
+def _scan(source: Source, columns: Sequence[str] | None) -> Dataset:
+    schema = source.schema
+    if columns is not None:
+        require_columns(columns, schema, source.name)
+        schema = pa.schema([schema.field(name) for name in columns])
+    return Dataset(Scan(schema, source), DEFAULT_OPTIONS)

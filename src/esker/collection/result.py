@@ -1,0 +1,66 @@
+"""A run of a query: batches as they come, and the plan with what it really cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.batch import cast_batch
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.engine.stream import PartitionedStream, run
+from esker.plan.compile import Compiled
+
+
+class Result:
+    """Iterate it once for the batches; `explanation` has estimates at once, and actuals when the rows were read.
+
+    What the query holds (memory, spill files, threads) is freed when the last batch was read, on an error, on
+    `close`, or when the result is dropped.
+    """
+
+    def __init__(self, compiled: Compiled, context: QueryContext) -> None:
+        self.explanation: Explanation = compiled.explanation
+        self.schema: pa.Schema = compiled.stream.schema
+        self._context = context
+        self._batches = self._run(lambda: run(compiled.stream, context, "result"))
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self._batches
+
+    def to_arrow(self) -> pa.Table:
+        """Read all rows into a table (in the caller's memory, outside the budget)."""
+        return pa.Table.from_batches(list(self), self.schema)
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """A pyarrow reader over the batches."""
+        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
+
+    def close(self) -> None:
+        """Stop the query and free what it holds; calling it again does nothing."""
+        self._batches.close()
+        self._context.close()
+
+    def _run(self, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Any:
+        with self._context as context:
+            rows = 0
+            for batch in batches():
+                rows += batch.num_rows
+                yield cast_batch(batch, self.schema)
+            context.log.emit("query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes)
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self.close()
+
+
+class PartitionResult:
+    """A run whose partitions are read one by one, in order: `partition(i)` gives the batches of one."""
+
+    def __init__(self, compiled: Compiled, context: QueryContext) -> None:
+        self.explanation = compiled.explanation
+        self.stream: PartitionedStream = compiled.stream
+        self.context = context

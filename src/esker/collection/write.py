@@ -1,0 +1,74 @@
+"""Writing results: whole files under their final names, or nothing."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from esker.core.context import QueryContext
+from esker.core.file_system import ASIDE_MARK, LOCAL
+from esker.engine.stream import run
+from esker.errors import InputFileError, OutputExistsError
+from esker.formats import FORMATS, format_of
+from esker.plan.compile import Compiled
+
+
+def write_file(compiled: Compiled, context: QueryContext, path: Path, format_: str | None, overwrite: bool) -> int:
+    """Write all rows to one file; returns the number of rows."""
+    require_parent(path)
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists already; choose another name or pass overwrite=True")
+    rows = 0
+    with FORMATS[format_ or format_of(path)].writer(path, compiled.stream.schema, overwrite=overwrite) as writer:
+        for batch in run(compiled.stream, context, "write"):
+            writer.write(batch)
+            rows += batch.num_rows
+    context.log.emit("query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes)
+    return rows
+
+
+def write_partitions(compiled: Compiled, context: QueryContext, folder: Path, format_: str) -> list[int]:
+    """Write one file for each partition into `folder`, which appears whole or not at all; returns rows by partition."""
+    require_parent(folder)
+    if folder.exists():
+        raise OutputExistsError(f"{folder} exists already; choose another name or remove it")
+    aside = folder.with_name(f".{folder.name}{ASIDE_MARK}{secrets.token_hex(4)}")
+    aside.mkdir(mode=0o700)
+    try:
+        rows = [
+            _write_partition(compiled, context, aside / f"part-{index:05}.{_EXTENSIONS[format_]}", index, format_)
+            for index in range(compiled.stream.partition_count)
+        ]
+        aside.chmod(0o755)
+        LOCAL.sync_folder(aside)
+        if folder.exists():
+            raise OutputExistsError(f"{folder} exists already; it was made while this query ran")
+        aside.rename(folder)
+        LOCAL.sync_folder(folder.parent)
+    except BaseException:
+        with suppress(OSError):
+            shutil.rmtree(aside)
+        raise
+    context.log.emit("query_done", rows=sum(rows), peak_held_bytes=context.budget.peak_bytes)
+    return rows
+
+
+def _write_partition(compiled: Compiled, context: QueryContext, path: Path, index: int, format_: str) -> int:
+    rows = 0
+    with FORMATS[format_].writer(path, compiled.stream.schema) as writer:
+        for batch in compiled.stream.partition(index):
+            context.check()
+            writer.write(batch)
+            rows += batch.num_rows
+    return rows
+
+
+def require_parent(path: Path) -> None:
+    """Raise InputFileError before any work when the output has no folder to go to."""
+    if not path.parent.is_dir():
+        raise InputFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+
+
+_EXTENSIONS = {"parquet": "parquet", "csv": "csv", "arrow": "arrow"}

@@ -1,0 +1,41 @@
+"""Where rows come from: what a plan's scan asks of files, tables and frozen data sets."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.engine.stream import PartitionedStream
+from esker.expression import Expression
+from esker.join.input import JoinInput
+
+
+@dataclass(frozen=True)
+class SourceRead:
+    """A scan that is ready to run: `predicate` is applied in full, columns are as asked."""
+
+    stream: PartitionedStream
+    explanation: Explanation
+
+
+class Source(ABC):
+    """Rows with a schema. Planning reads only what is hot: footers, catalogues, key columns, the index."""
+
+    name: str
+    format: str
+    schema: pa.Schema
+
+    @abstractmethod
+    def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
+        """Plan a scan of `columns` of the rows for which `predicate` (bound to the schema) is true."""
+
+    @abstractmethod
+    def join_input(
+        self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
+    ) -> tuple[JoinInput, Explanation]:
+        """Offer the rows to a join, by row id."""

@@ -1,0 +1,203 @@
+"""Tables and computed results as sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.batch import cast_batch, plain_schema, to_reader
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.core.row_set import RowSet
+from esker.core.row_store import RowBatch, RowStore
+from esker.engine.source import Source, SourceRead
+from esker.engine.stages import filter_stage, project_stage
+from esker.engine.stores.spooled import spool
+from esker.engine.stores.table import TableRows
+from esker.engine.stream import PartitionedStream, run, single
+from esker.errors import InputError
+from esker.expression import Expression, columns, to_sql
+from esker.join.input import JoinInput
+
+# A partition of a table in memory: some batches, so that threads share the work evenly.
+PARTITION_ROWS = 1 << 19
+
+
+def needed(names: Sequence[str], predicate: Expression | None) -> list[str]:
+    """`names`, then the columns that only the predicate needs."""
+    extra = columns(predicate) - set(names) if predicate is not None else frozenset()
+    return [*names, *sorted(extra)]
+
+
+def filtered(
+    stream: PartitionedStream, names: Sequence[str], predicate: Expression | None, schema: pa.Schema
+) -> PartitionedStream:
+    """Apply the predicate, then keep `names`."""
+    if predicate is not None:
+        stream = stream.then(filter_stage(predicate))
+    if stream.schema.names == list(names):
+        return stream
+    return stream.then(project_stage(names), pa.schema([schema.field(name) for name in names]))
+
+
+def scan_explanation(
+    source: str, format_: str, names: Sequence[str], predicate: Expression | None, **detail: Any
+) -> Explanation:
+    """What a scan is called in plans."""
+    shown: dict[str, Any] = {"source": source, "columns": list(names)}
+    if predicate is not None:
+        shown["predicate"] = to_sql(predicate)
+    return Explanation(f"scan {format_}", {**shown, **detail})
+
+
+class TableSource(Source):
+    """An Arrow table in memory."""
+
+    format = "arrow"
+
+    def __init__(self, table: pa.Table, name: str = "table") -> None:
+        self._store = TableRows(table, name)
+        self.name = name
+        self.schema = self._store.schema
+
+    def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
+        return _read_rows(self._store, self.schema, columns, predicate, context, self.name, self.format)
+
+    def join_input(
+        self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
+    ) -> tuple[JoinInput, Explanation]:
+        explanation = scan_explanation(self.name, self.format, columns, predicate)
+        return JoinInput(self._store, None, tuple(columns), predicate), explanation
+
+
+class StreamSource(Source):
+    """A stream that can be read once: a reader, a generator of batches."""
+
+    format = "stream"
+
+    def __init__(self, reader: pa.RecordBatchReader, name: str = "stream") -> None:
+        self._reader: pa.RecordBatchReader | None = reader
+        self._input_schema = reader.schema
+        self.name = name
+        self.schema = plain_schema(reader.schema)
+
+    def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
+        def batches() -> Iterator[pa.RecordBatch]:
+            if self._reader is None:
+                raise InputError(
+                    f"{self.name} can be read once and was read already; pass a table, or write it to a file first"
+                )
+            reader, self._reader = self._reader, None
+            wanted = needed(columns, predicate)
+            for batch in reader:
+                context.check()
+                yield cast_batch(batch, self.schema).select(wanted)
+
+        schema = pa.schema([self.schema.field(name) for name in needed(columns, predicate)])
+        stream = filtered(single(schema, batches), columns, predicate, self.schema)
+        return SourceRead(stream, scan_explanation(self.name, self.format, columns, predicate))
+
+    def join_input(
+        self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
+    ) -> tuple[JoinInput, Explanation]:
+        read = self.read(columns, predicate, context)
+        return spooled_source(read.stream, read.explanation, context).join_input(columns, None, context)
+
+
+class SpooledSource(Source):
+    """A computed result, run once when a join first asks for its rows."""
+
+    format = "result"
+
+    def __init__(self, store: RowStore, explanation: Explanation) -> None:
+        self._store = store
+        self._explanation = explanation
+        self.name = store.name
+        self.schema = store.schema
+
+    def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
+        return _read_rows(self._store, self.schema, columns, predicate, context, self.name, self.format)
+
+    def join_input(
+        self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
+    ) -> tuple[JoinInput, Explanation]:
+        return JoinInput(self._store, None, tuple(columns), predicate), self._explanation
+
+
+class _LazySpool:
+    """A row store that runs its stream when first asked for anything but its schema."""
+
+    def __init__(self, stream: PartitionedStream, name: str, context: QueryContext) -> None:
+        self._stream = stream
+        self._context = context
+        self._rows: TableRows | None = None
+        self.name = name
+        self.schema: pa.Schema = stream.schema
+        self.hot_columns: frozenset[str] = frozenset(stream.schema.names)
+
+    @property
+    def rows(self) -> TableRows:
+        if self._rows is None:
+            batches = run(self._stream, self._context, self.name)
+            self._rows = spool(batches, self._stream.schema, self.name, self._context)
+        return self._rows
+
+    @property
+    def row_count(self) -> int:
+        return self.rows.row_count
+
+    def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
+        return self.rows.scan(columns, context)
+
+    def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
+        return self.rows.fetch(rows, columns, context)
+
+    def scan_cost(self, columns: Sequence[str]) -> Any:
+        return self.rows.scan_cost(columns)
+
+    def fetch_cost(self, rows: RowSet, columns: Sequence[str]) -> Any:
+        return self.rows.fetch_cost(rows, columns)
+
+
+def spooled_source(stream: PartitionedStream, explanation: Explanation, context: QueryContext) -> SpooledSource:
+    """A source over a computed stream; it is run at most once in this query."""
+    return SpooledSource(_LazySpool(stream, explanation.operator, context), explanation)
+
+
+def arrow_source(data: Any, name: str | None = None) -> Source:
+    """A source over any Arrow object: a one-time reader stays a stream, everything else can be read again."""
+    label = name or type(data).__name__
+    if isinstance(data, pa.RecordBatchReader):
+        return StreamSource(data, label)
+    return TableSource(to_reader(data).read_all(), label)
+
+
+def _read_rows(
+    store: RowStore,
+    schema: pa.Schema,
+    names: Sequence[str],
+    predicate: Expression | None,
+    context: QueryContext,
+    source: str,
+    format_: str,
+) -> SourceRead:
+    wanted = needed(names, predicate)
+    read_schema = pa.schema([schema.field(name) for name in wanted])
+    if isinstance(store, TableRows):
+        count = max(1, -(-store.row_count // PARTITION_ROWS))
+        table = store
+
+        def partition(index: int) -> Iterator[pa.RecordBatch]:
+            start = index * PARTITION_ROWS
+            stop = min(start + PARTITION_ROWS, table.row_count)
+            for rows in table.scan_range(start, stop, wanted, context):
+                yield rows.batch
+
+        stream = PartitionedStream(read_schema, count, partition)
+    else:
+        stream = single(read_schema, lambda: (rows.batch for rows in store.scan(wanted, context)))
+    explanation = scan_explanation(source, format_, names, predicate)
+    explanation.estimated = store.scan_cost(wanted)
+    return SourceRead(filtered(stream, names, predicate, schema), explanation)

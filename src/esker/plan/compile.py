@@ -1,0 +1,151 @@
+"""Compile a plan: nodes become streams of the engine, and an explanation of what will be done."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.core.explanation import Explanation
+from esker.engine.map_groups import map_groups
+from esker.engine.shuffle_barrier import ShuffleBarrier
+from esker.engine.sources.stored import spooled_source
+from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
+from esker.engine.stream import PartitionedStream, run, single
+from esker.engine.user_function import function_name
+from esker.expression import to_sql
+from esker.join import plan_join
+from esker.join.input import JoinInput
+from esker.plan.nodes import Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+from esker.plan.rules import optimise
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan that is ready to run, and what it will do."""
+
+    stream: PartitionedStream
+    explanation: Explanation
+
+
+def compile_plan(node: Node, context: QueryContext) -> Compiled:
+    """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
+    return _compile(optimise(node), context)
+
+
+def _compile(node: Node, context: QueryContext) -> Compiled:
+    compiled = _COMPILERS[type(node)](node, context)
+    return Compiled(
+        compiled.stream.then(count_stage(compiled.explanation, compiled.explanation.operator, context)),
+        compiled.explanation,
+    )
+
+
+def _scan(node: Scan, context: QueryContext) -> Compiled:
+    read = node.source.read(node.schema.names, node.predicate, context)
+    return Compiled(read.stream, read.explanation)
+
+
+def _filter(node: Filter, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    explanation = Explanation("filter", {"predicate": to_sql(node.predicate)}, inputs=[below.explanation])
+    return Compiled(below.stream.then(filter_stage(node.predicate)), explanation)
+
+
+def _project(node: Project, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    explanation = Explanation("select", {"columns": node.schema.names}, inputs=[below.explanation])
+    return Compiled(below.stream.then(project_stage(node.schema.names), node.schema), explanation)
+
+
+def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    explanation = Explanation("map_batches", {"function": function_name(node.function)}, inputs=[below.explanation])
+    return Compiled(below.stream.then(map_stage(node.function, node.schema), node.schema), explanation)
+
+
+def _barrier(node: Shuffle | MapGroups, context: QueryContext) -> tuple[ShuffleBarrier, Explanation]:
+    below = _compile(node.input, context)
+    strategy = node.strategy if isinstance(node, Shuffle) else "software_managed_buffers"
+    explanation = Explanation(
+        "shuffle",
+        {"by": list(node.by), "partitions": node.partition_count, "strategy": strategy},
+        inputs=[below.explanation],
+    )
+    barrier = ShuffleBarrier(
+        below.stream, node.by, node.partition_count, context, strategy=strategy, explanation=explanation
+    )
+    return barrier, explanation
+
+
+def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
+    barrier, explanation = _barrier(node, context)
+    return Compiled(barrier.stream(), explanation)
+
+
+def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
+    barrier, below = _barrier(node, context)
+    explanation = Explanation(
+        "map_groups", {"by": list(node.by), "function": function_name(node.function)}, inputs=[below]
+    )
+    return Compiled(map_groups(barrier, node.by, node.function, node.schema, context), explanation)
+
+
+def _head(node: Head, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    explanation = Explanation("head", {"rows": node.rows}, inputs=[below.explanation])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        return head(run(below.stream, context, "head"), node.rows)
+
+    return Compiled(single(node.schema, batches), explanation)
+
+
+def _join(node: Join, context: QueryContext) -> Compiled:
+    left, left_explanation = _join_input(node.left, context)
+    right, right_explanation = _join_input(node.right, context)
+    plan = plan_join(left, right, node.on, node.how, algorithm=node.algorithm, suffix=node.suffix, context=context)
+    explanation = Explanation(
+        "join",
+        {"on": [a if a == b else f"{a} = {b}" for a, b in node.on], "how": node.how},
+        estimated=plan.estimates[plan.choice].cost,
+        choice=plan.choice,
+        reason=plan.reason,
+        alternatives={
+            name: estimate.cost
+            for name, estimate in plan.estimates.items()
+            if estimate.supported and name != plan.choice
+        },
+        inputs=[left_explanation, right_explanation],
+    )
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield from plan.run(context)
+        explanation.actual = plan.actual
+        explanation.detail["join_index_rows"] = plan.join_index_rows
+
+    return Compiled(single(node.schema, batches), explanation)
+
+
+def _join_input(node: Node, context: QueryContext) -> tuple[JoinInput, Explanation]:
+    """A scan is joined by row id; anything computed is run once and kept where rows can be read by position."""
+    if isinstance(node, Scan):
+        return node.source.join_input(node.schema.names, node.predicate, context)
+    below = _compile(node, context)
+    source = spooled_source(below.stream, below.explanation, context)
+    return source.join_input(node.schema.names, None, context)
+
+
+_COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
+    Scan: _scan,
+    Filter: _filter,
+    Project: _project,
+    MapBatches: _map_batches,
+    Shuffle: _shuffle,
+    MapGroups: _map_groups,
+    Head: _head,
+    Join: _join,
+}

@@ -1,0 +1,116 @@
+"""Plan nodes: what to do, as values. A node knows its schema and its inputs, and nothing of how it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from esker.engine.source import Source
+from esker.expression import Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """A step of a plan; `schema` is that of its rows."""
+
+    schema: pa.Schema
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        """The nodes it reads from."""
+        return ()
+
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        """The same step on other inputs (of the same schemas, or a subset of their columns)."""
+        assert not inputs
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Scan(Node):
+    """Read columns of a source; `predicate` is bound to the source's schema, not to the columns read."""
+
+    source: Source
+    predicate: Expression | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class OneInput(Node):
+    """A step on one input."""
+
+    input: Node
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return (self.input,)
+
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        (only,) = inputs
+        return replace(self, input=only)
+
+
+@dataclass(frozen=True, eq=False)
+class Filter(OneInput):
+    """Keep the rows for which `predicate` (bound to the input's schema) is true."""
+
+    predicate: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Project(OneInput):
+    """Keep the columns of `schema`, in its order."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapBatches(OneInput):
+    """Call `function` with each batch."""
+
+    function: Callable[[pa.RecordBatch], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Shuffle(OneInput):
+    """Regroup the rows into `partition_count` partitions by the hash of `by`."""
+
+    by: tuple[str, ...]
+    partition_count: int
+    strategy: str = "software_managed_buffers"
+
+
+@dataclass(frozen=True, eq=False)
+class MapGroups(OneInput):
+    """Call `function` with each group of rows that agree on `by`."""
+
+    by: tuple[str, ...]
+    function: Callable[[pa.Table], Any]
+    partition_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Head(OneInput):
+    """The first `rows` rows."""
+
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Join(Node):
+    """Join two inputs on pairs of columns."""
+
+    left: Node
+    right: Node
+    on: tuple[tuple[str, str], ...]
+    how: str
+    algorithm: str
+    suffix: str
+
+    @property
+    def inputs(self) -> tuple[Node, ...]:
+        return (self.left, self.right)
+
+    def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
+        left, right = inputs
+        return replace(self, left=left, right=right)
