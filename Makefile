@@ -1,0 +1,117 @@
+# Every target sets up what it needs in .venv; `make help` lists them.
+# PYTHON=python3.12 or CXX=clang++ choose other tools, VENV=folder another environment, JOBS=n how many at a time.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+VENV ?= .venv
+PYTHON ?=
+JOBS ?= 2
+CXX ?= g++
+# Warnings stop the build where Esker is developed, not where a newer compiler has new ones.
+STRICT ?= $(if $(CI),ON,OFF)
+
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+SOURCES := src tests benchmarks scripts $(wildcard examples)
+CPP_SOURCES = $(shell find cpp -name '*.cc' -o -name '*.h')
+QUIETLY := scripts/quietly.sh
+PIP_INSTALL := $(PY) -m pip install --no-input --disable-pip-version-check
+
+# Without a cmake of the machine's own one comes from the package registry. It lives in .venv, which need not be on
+# the user's PATH, so there an import does not rebuild: make does, when a C++ source is newer.
+CMAKE_FOUND := $(shell scripts/find_cmake.sh)
+ifeq ($(CMAKE_FOUND),)
+EDITABLE_OPTIONS := --config-settings=editable.rebuild=false
+EDITABLE_SOURCES = $(CPP_SOURCES)
+CMAKE_REQUIREMENTS := requirements/cmake.txt
+endif
+
+export PATH := $(abspath $(BIN)):$(PATH)
+export PYTHON CXX
+
+.PHONY: help setup demo test test-all check bench sanitize wheel clean \
+	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# ---- set-up: three steps, each done again only when its inputs changed ----
+
+$(PY):
+	@$(QUIETLY) "making $(VENV)" scripts/make_venv.sh $(VENV)
+
+$(VENV)/.requirements: $(PY) requirements/dev.txt $(CMAKE_REQUIREMENTS)
+	@scripts/check_toolchain.sh $(PY) "$(CXX)"
+	@$(QUIETLY) "installing pinned packages" $(PIP_INSTALL) -r requirements/dev.txt $(addprefix -r ,$(CMAKE_REQUIREMENTS))
+	@touch $@
+
+$(VENV)/.esker: $(VENV)/.requirements pyproject.toml CMakeLists.txt $(EDITABLE_SOURCES)
+	@$(QUIETLY) "building the kernel" $(PIP_INSTALL) --no-build-isolation $(EDITABLE_OPTIONS) \
+		--config-settings=cmake.define.ESKER_STRICT=$(STRICT) --constraint requirements/dev.txt \
+		--editable '.[demo,duckdb,polars]'
+	@touch $@
+
+setup: $(VENV)/.esker  ## make .venv, install the pinned packages, build the C++ kernel
+	@:
+
+# ---- use ----
+
+demo: setup  ## run the main job on real data; ends with a picture
+	@$(BIN)/esker demo
+
+# ---- test ----
+
+test: setup  ## the fast tests
+	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory"
+
+test-all: setup sanitize  ## every test: slow ones, memory, long fuzzing, the C++ tests under sanitizers
+	@$(PY) -m pytest -n $(JOBS) -m "not memory"
+	@$(PY) -m pytest -m memory
+
+# ---- check ----
+
+check: check-format check-lint check-types check-imports check-cpp check-stub  ## format, lint, types, import contracts, stub
+
+check-format: setup
+	@$(BIN)/ruff format --check $(SOURCES)
+
+check-lint: setup
+	@$(BIN)/ruff check $(SOURCES)
+
+check-types: setup
+	@$(BIN)/mypy
+
+# PYTHONPATH, or it would check the installed copy.
+check-imports: setup
+	@PYTHONPATH=src $(BIN)/lint-imports
+
+check-cpp: setup
+	@$(BIN)/clang-format --dry-run -Werror $(CPP_SOURCES)
+
+check-stub: setup
+	@$(PY) scripts/make_stub.py --check
+
+# ---- C++ alone, under sanitizers ----
+
+sanitize: sanitize-address sanitize-thread  ## the C++ tests under address, undefined-behaviour and thread sanitizers
+
+sanitize-address: setup
+	@$(QUIETLY) "C++ tests under address and undefined-behaviour sanitizers" scripts/sanitize.sh address,undefined $(JOBS)
+
+sanitize-thread: setup
+	@$(QUIETLY) "C++ tests under the thread sanitizer" scripts/sanitize.sh thread $(JOBS)
+
+# ---- measure, package, clean ----
+
+bench: setup  ## the benchmarks at moderate size; prints ratios to a reference
+	@$(PY) -m benchmarks
+
+wheel: setup  ## build the wheel and try it in an environment of its own
+	@scripts/wheel_smoke.sh
+
+clean:  ## remove .venv and everything built
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
