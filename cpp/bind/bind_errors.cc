@@ -6,7 +6,8 @@ namespace nb = nanobind;
 namespace esker::bind {
 namespace {
 
-// Set once at import by esker.kernel, so that the extension needs no import of its own (and the stub can be made).
+// Set once at import by esker.kernel, so that the extension needs no import of its own (and the stub can be
+// made).
 struct ErrorTypes {
   PyObject* page_corrupt = PyExc_ValueError;
   PyObject* bitmap_corrupt = PyExc_ValueError;

@@ -2,6 +2,8 @@
 
 namespace esker {
 
-int kernel_format_version() noexcept { return 1; }
+int kernel_format_version() noexcept {
+  return 1;
+}
 
 }  // namespace esker
