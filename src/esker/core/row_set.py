@@ -61,7 +61,7 @@ class RowSet:
     @classmethod
     def of(cls, positions: npt.ArrayLike | Iterable[int]) -> RowSet:
         """Make a set of row ids in any order; repeated ones count once."""
-        rows = _row_ids(positions)
+        rows = row_ids(positions)
         if not bool(np.all(rows[1:] > rows[:-1])):
             rows = np.unique(rows)
         if not len(rows):
@@ -74,7 +74,7 @@ class RowSet:
     @classmethod
     def from_runs(cls, starts: npt.ArrayLike | Iterable[int], stops: npt.ArrayLike | Iterable[int]) -> RowSet:
         """Make the union of runs `starts[i]` to `stops[i]` (exclusive), in any order, overlapping or empty."""
-        first, past = _row_ids(starts, ROW_ID_STOP), _row_ids(stops, ROW_ID_STOP)
+        first, past = row_ids(starts, ROW_ID_STOP), row_ids(stops, ROW_ID_STOP)
         if len(first) != len(past):
             raise InputError(f"runs need as many starts as stops, not {len(first)} and {len(past)}")
         filled = past > first
@@ -102,7 +102,7 @@ class RowSet:
 
     def contains_each(self, rows: npt.ArrayLike) -> Flags:
         """Say of each row id whether it is in the set."""
-        return _inside(self, _row_ids(rows))
+        return _inside(self, row_ids(rows))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RowSet):
@@ -227,7 +227,7 @@ class RowSet:
         return np.repeat(offsets, np.diff(edges).astype(np.intp)) + np.arange(start, stop, dtype=np.uint64)
 
 
-def _row_ids(values: npt.ArrayLike | Iterable[int], largest: int = ROW_ID_STOP - 1) -> Rows:
+def row_ids(values: npt.ArrayLike | Iterable[int], largest: int = ROW_ID_STOP - 1) -> Rows:
     """Turn integers of any type into row ids, or say which one cannot be one."""
     array = values if isinstance(values, np.ndarray) else np.asarray(list(values))  # type: ignore[arg-type]
     if array.ndim != 1:

@@ -1,0 +1,46 @@
+#include "esker/bitmap/column_writer.h"
+
+#include <stdexcept>
+
+namespace esker::bitmap {
+
+void Wah32ColumnWriter::add(std::span<const std::int32_t> slots, std::uint64_t first_row,
+                            std::size_t slot_count) {
+  if (first_row < row_stop_) throw std::invalid_argument("rows must ascend");
+  for (const std::int32_t slot : slots) {
+    if (slot < 0 || static_cast<std::size_t>(slot) >= slot_count) throw std::invalid_argument("no such slot");
+  }
+  if (slot_count > writers_.size()) writers_.resize(slot_count);
+  std::uint64_t row = first_row;
+  for (const std::int32_t slot : slots) writers_[static_cast<std::size_t>(slot)].add_row(row++);
+  row_stop_ = row;
+}
+
+std::size_t Wah32ColumnWriter::held_bytes() const {
+  std::size_t bytes = writers_.capacity() * sizeof(Wah32Writer);
+  for (const Wah32Writer& writer : writers_) bytes += writer.capacity_bytes();
+  return bytes;
+}
+
+SlotWords Wah32ColumnWriter::drain() {
+  SlotWords out{{}, {0}};
+  for (Wah32Writer& writer : writers_) {
+    writer.drain(out.words);
+    out.offsets.push_back(out.words.size());
+  }
+  return out;
+}
+
+SlotWords Wah32ColumnWriter::finish(std::uint64_t row_count) {
+  if (row_stop_ > row_count) throw std::invalid_argument("rows past the row count");
+  SlotWords out{{}, {0}};
+  for (Wah32Writer& writer : writers_) {
+    const auto words = writer.finish(row_count);
+    out.words.insert(out.words.end(), words.begin(), words.end());
+    out.offsets.push_back(out.words.size());
+  }
+  writers_.clear();
+  return out;
+}
+
+}  // namespace esker::bitmap
