@@ -23,7 +23,7 @@ class Bitmap:
     >>> (young & rich).to_numpy().tolist(), (~young - rich).to_numpy().tolist(), (young | rich).count()
     ([2], [1], 4)
 
-    Two bitmaps of one encoding are combined as they are stored; for a mixed pair the right one is encoded like the left.
+    Two bitmaps of one encoding are combined as they are stored; of a mixed pair the right one is encoded like the left.
     """
 
     __slots__ = ("_encoding", "_vector")

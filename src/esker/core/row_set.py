@@ -17,8 +17,8 @@ Flags = npt.NDArray[np.bool_]
 # Row ids stay below 2^63, so that signed libraries (Arrow, SQLite) can hold them and `stop` never overflows.
 ROW_ID_STOP = 1 << 63
 
-# magic and version | runs | rows | bytes per gap | bytes per length | CRC-32 of all else; then gaps, then lengths.
-_HEADER = struct.Struct("<8sQQBBxxI")
+# magic and version | runs | rows | bytes per gap | bytes per length | 0 | CRC-32 of all else; then gaps, then lengths.
+_HEADER = struct.Struct("<8sQQBBHI")
 _MAGIC = b"ESKROWS1"
 _WIDTHS = (1, 2, 4, 8)
 
@@ -186,7 +186,7 @@ class RowSet:
         gaps = self._starts.copy()
         gaps[1:] -= self._stops[:-1]
         packed = [_pack(gaps), _pack(self._stops - self._starts)]
-        head = (_MAGIC, len(gaps), len(self), packed[0][0], packed[1][0])
+        head = (_MAGIC, len(gaps), len(self), packed[0][0], packed[1][0], 0)
         body = packed[0][1] + packed[1][1]
         return _HEADER.pack(*head, zlib.crc32(body, zlib.crc32(_HEADER.pack(*head, 0)))) + body
 
@@ -196,13 +196,13 @@ class RowSet:
         view = memoryview(data)
         if len(view) < _HEADER.size:
             raise BitmapCorruptError(f"{place}: {len(view)} bytes are too few for a row set")
-        magic, run_count, row_count, gap_bytes, length_bytes, checksum = _HEADER.unpack_from(view)
-        if magic != _MAGIC or gap_bytes not in _WIDTHS or length_bytes not in _WIDTHS:
+        magic, run_count, row_count, gap_bytes, length_bytes, reserved, checksum = _HEADER.unpack_from(view)
+        if magic != _MAGIC or reserved or gap_bytes not in _WIDTHS or length_bytes not in _WIDTHS:
             raise BitmapCorruptError(f"{place}: not a row set of version 1")
         if len(view) != _HEADER.size + run_count * (gap_bytes + length_bytes):
             raise BitmapCorruptError(f"{place}: {len(view)} bytes do not fit {run_count} runs")
         body = view[_HEADER.size :]
-        head = _HEADER.pack(magic, run_count, row_count, gap_bytes, length_bytes, 0)
+        head = _HEADER.pack(magic, run_count, row_count, gap_bytes, length_bytes, 0, 0)
         if zlib.crc32(body, zlib.crc32(head)) != checksum:
             raise BitmapCorruptError(f"{place}: the checksum is wrong")
         steps = np.empty(2 * run_count, np.uint64)

@@ -24,16 +24,19 @@ class Wah32Vector(Vector):
         self.row_count = words.row_count
 
     def count(self) -> int:
-        return self.words.count
+        count: int = self.words.count
+        return count
 
     def runs(self) -> RowSet:
         return RowSet(*self.words.runs())
 
     def data(self) -> memoryview:
-        return self.words.words().data.cast("B")
+        words: npt.NDArray[np.uint32] = self.words.words()
+        return words.data.cast("B")
 
     def positions(self) -> npt.NDArray[np.uint64]:
-        return self.words.positions()
+        rows: npt.NDArray[np.uint64] = self.words.positions()
+        return rows
 
 
 class Wah32Encoding(Encoding[Wah32Vector]):
