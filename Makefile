@@ -87,7 +87,7 @@ check-types: setup
 
 # PYTHONPATH, or it would check the installed copy.
 check-imports: setup
-	@PYTHONPATH=src $(BIN)/lint-imports
+	@PYTHONPATH=src $(BIN)/lint-imports --no-logo
 
 check-cpp: setup
 	@$(BIN)/clang-format --dry-run -Werror $(CPP_SOURCES)

@@ -13,7 +13,8 @@ readonly oldest="3.11"
 readonly folder="${1:?usage: make_venv.sh FOLDER}"
 
 fail() {
-    printf 'error: %s\n' "$@" >&2
+    printf 'error: %s\n' "$1" >&2
+    (($# == 1)) || printf '       %s\n' "${@:2}" >&2
     exit 1
 }
 
@@ -35,16 +36,17 @@ choose_python() {
             return
         fi
     done
-    fail "no Python $oldest or newer (python3 is $(python3 --version 2>&1 || echo missing))" \
-        "       install one (Debian, Ubuntu: apt install python3 python3-dev python3-pip), or name it: make PYTHON=/path/to/python"
+    fail "no Python $oldest or newer (python3 is $(python3 --version 2>/dev/null || echo missing))" \
+        "install one (Debian, Ubuntu: apt install python3 python3-dev python3-pip), or name it: make PYTHON=/path/to/python"
 }
 
 works() {
     "$folder/bin/python" -m pip --version >/dev/null 2>&1
 }
 
-readonly python="$(choose_python)"
-readonly log="$(mktemp)"
+python="$(choose_python)"
+log="$(mktemp)"
+readonly python log
 trap 'rm -f "$log"' EXIT
 
 with_ensurepip() { "$python" -m venv --clear "$folder"; }
@@ -64,4 +66,4 @@ done
 rm -rf "$folder" "$folder.virtualenv"
 cat "$log" >&2
 fail "no virtual environment could be made with $("$python" --version 2>&1)" \
-    "       Debian, Ubuntu: apt install python3-venv (or python3-pip)"
+    "Debian, Ubuntu: apt install python3-venv (or python3-pip)"

@@ -6,7 +6,8 @@ set -uo pipefail
 
 readonly what="$1"
 shift
-readonly log="$(mktemp)"
+log="$(mktemp)" || exit 1
+readonly log
 trap 'rm -f "$log"' EXIT
 
 printf '%s ...\n' "$what"

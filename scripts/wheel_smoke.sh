@@ -3,7 +3,8 @@
 set -euo pipefail
 
 readonly work="build/wheel-smoke"
-readonly version="$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)"
+version="$(sed -n 's/^version = "\(.*\)"$/\1/p' pyproject.toml)"
+readonly version
 
 rm -rf "$work"
 mkdir -p "$work"
