@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from esker.expression import And, Expression, columns, conjuncts
+from esker.expression import Expression, columns, conjunction, conjuncts
 from esker.plan.nodes import Filter, Join, Node, Project, Scan, Shuffle
 
 
@@ -49,7 +49,3 @@ def _push_into_join(node: Join, parts: list[Expression]) -> Node:
 def _filtered(node: Node, parts: list[Expression]) -> Node:
     return Filter(node.schema, node, conjunction(parts)) if parts else node
 
-
-def conjunction(parts: list[Expression]) -> Expression:
-    """AND of the parts."""
-    return parts[0] if len(parts) == 1 else And(tuple(parts))

@@ -1,0 +1,65 @@
+"""Find: a predicate becomes a row set, from the index first, then from hot columns, before any payload is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from esker.core.context import QueryContext
+from esker.core.row_set import RowSet
+from esker.core.row_store import RowStore
+from esker.expression import Expression, columns, conjunction, conjuncts, evaluate
+from esker.index import Index
+
+
+@dataclass(frozen=True)
+class Found:
+    """The rows that may match; `residual` is what is left to check on their payload (None: they do match)."""
+
+    rows: RowSet
+    residual: Expression | None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+def find_rows(store: RowStore, index: Index | None, predicate: Expression | None, context: QueryContext) -> Found:
+    """Answer as much of `predicate` as the index and the hot columns of `store` can. Reads no payload.
+
+    The index gives a superset and what it could not decide; conjuncts of that on hot columns alone are checked on
+    the hot rows of the superset (source 004's candidate check), the others are left for the payload.
+    """
+    rows = RowSet.range(0, store.row_count)
+    if predicate is None:
+        return Found(rows, None)
+    detail: dict[str, Any] = {}
+    residual: Expression | None = predicate
+    if index is not None:
+        answer = index.evaluate(predicate)
+        rows, residual = answer.rows, answer.residual
+        detail = {"index_vectors": answer.vectors_read, "index_bytes": answer.bytes_read, "candidates": len(rows)}
+    if residual is None:
+        return Found(rows, None, detail)
+    hot = [part for part in conjuncts(residual) if columns(part) <= store.hot_columns]
+    cold = [part for part in conjuncts(residual) if part not in hot]
+    if hot:
+        rows = _check_hot(store, rows, conjunction(hot), context)
+        detail["checked_on_hot_columns"] = sorted(columns(conjunction(hot)))
+    return Found(rows, conjunction(cold) if cold else None, detail)
+
+
+def _check_hot(store: RowStore, rows: RowSet, predicate: Expression, context: QueryContext) -> RowSet:
+    names = sorted(columns(predicate)) or store.schema.names[:1]
+
+    def matches() -> Iterator[RowSet]:
+        for found in store.fetch(rows, names, context):
+            mask = evaluate(predicate, found.batch).fill_null(False)
+            yield RowSet.of(found.row_ids[mask.to_numpy(zero_copy_only=False)])
+
+    return _union(list(matches()))
+
+
+def _union(sets: list[RowSet]) -> RowSet:
+    """Pairwise, so that many small sets are not copied once for each."""
+    while len(sets) > 1:
+        sets = [sets[i] | sets[i + 1] if i + 1 < len(sets) else sets[i] for i in range(0, len(sets), 2)]
+    return sets[0] if sets else RowSet.empty()

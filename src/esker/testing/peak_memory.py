@@ -1,0 +1,107 @@
+"""Measure the memory promise: peak anonymous memory of a process tree over an idle interpreter (contracts, 1)."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+SAMPLE_SECONDS = 0.003
+_IDLE = "import esker.collection.dataset, esker.collection.read, esker.collection.freeze, sys; sys.stdin.read()"
+
+
+@dataclass(frozen=True)
+class PeakMemory:
+    """What a run took: bytes at its peak, bytes of an idle interpreter, and what it printed."""
+
+    peak_bytes: int
+    idle_bytes: int
+    returncode: int
+    stdout: str
+    stderr: str
+
+    @property
+    def over_idle_bytes(self) -> int:
+        """The bytes that count against a budget."""
+        return self.peak_bytes - self.idle_bytes
+
+
+def anonymous_bytes(pid: int) -> int:
+    """RssAnon + RssShmem of a process and all below it, in bytes (file-backed maps do not count); 0 when it is gone."""
+    total = 0
+    for process in _tree(pid):
+        try:
+            status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
+        except OSError:
+            continue
+        for line in status.splitlines():
+            if line.startswith(("RssAnon:", "RssShmem:")):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def _tree(pid: int) -> list[int]:
+    found = [pid]
+    for process in found:
+        for children in Path(f"/proc/{process}/task").glob("*/children"):
+            try:
+                found += [int(child) for child in children.read_text().split()]
+            except OSError:
+                continue
+    return found
+
+
+@cache
+def idle_bytes() -> int:
+    """Anonymous memory of an interpreter that has imported Esker and does nothing."""
+    process = subprocess.Popen([sys.executable, "-c", _IDLE], stdin=subprocess.PIPE)
+    try:
+        settled = -1
+        while (now := anonymous_bytes(process.pid)) != settled or now == 0:
+            settled = now
+            threading.Event().wait(0.5)
+        return settled
+    finally:
+        process.communicate()
+
+
+def run_measured(
+    code: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None, timeout_seconds: float = 300
+) -> PeakMemory:
+    """Run Python `code` in a fresh interpreter and watch its memory every three milliseconds.
+
+    Sampling may miss a peak shorter than that; the kernel's own VmHWM counts file-backed pages too, so it cannot
+    stand in.
+    """
+    idle = idle_bytes()
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(environment) if environment is not None else None,
+    )
+    peak = 0
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal peak
+        while not done.wait(SAMPLE_SECONDS):
+            peak = max(peak, anonymous_bytes(process.pid))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise
+    finally:
+        done.set()
+        watcher.join()
+    return PeakMemory(peak, idle, process.returncode, stdout, stderr)

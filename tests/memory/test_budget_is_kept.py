@@ -1,0 +1,74 @@
+"""Shuffle and map_groups over an input four times the budget stay within `memory=` plus 5 % (contracts, 1)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from esker.testing.peak_memory import run_measured
+
+MEMORY = 96 << 20
+ROWS_OF_A_GROUP = 1 << 17
+PADDING_BYTES = 96
+
+PREPARE = """
+import sys, esker
+source, out, memory = sys.argv[1:4]
+data = esker.read_parquet(source).with_options(memory=int(memory), spill_folder=sys.argv[4])
+"""
+SHUFFLE = (
+    PREPARE
+    + """
+rows = data.shuffle("k", 64).write_partitions(out)
+print(sum(rows))
+"""
+)
+MAP_GROUPS = (
+    PREPARE
+    + """
+def count(group):
+    return {"k": group["k"][0].as_py(), "rows": group.num_rows, "bytes": sum(len(v) for v in group["text"].to_pylist())}
+counts = data.group_by("k").map_groups(count).to_arrow()
+assert counts.num_rows == 10_000, counts.num_rows
+print(sum(counts["rows"].to_pylist()))
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A Parquet file whose rows take more than four budgets in memory."""
+    path = tmp_path_factory.mktemp("memory") / "rows.parquet"
+    random = np.random.default_rng(7)
+    row_bytes = 4 + 16 + PADDING_BYTES
+    row_count = 4 * MEMORY // row_bytes + 1
+    schema = pa.schema({"k": pa.int32(), "text": pa.string()})
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for start in range(0, row_count, ROWS_OF_A_GROUP):
+            count = min(ROWS_OF_A_GROUP, row_count - start)
+            digits = random.integers(0, 10**9, count)
+            text = np.char.ljust(digits.astype("U9"), PADDING_BYTES, "x")
+            keys = random.integers(0, 10_000, count).astype(np.int32)
+            writer.write_table(pa.table({"k": keys, "text": pa.array(text)}, schema))
+    return path, row_count
+
+
+@pytest.mark.memory
+@pytest.mark.parametrize(("name", "code"), [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS)])
+def test_four_budgets_of_rows_go_through_one_budget_of_memory(
+    name: str, code: str, source: tuple[Path, int], tmp_path: Path
+) -> None:
+    path, row_count = source
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    run = run_measured(code, [str(path), str(tmp_path / "out"), str(MEMORY), str(spill)])
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) == row_count
+    assert run.over_idle_bytes <= MEMORY * 1.05, (
+        f"{name}: {run.over_idle_bytes / 2**20:.0f} MiB over an idle interpreter, budget {MEMORY >> 20} MiB"
+    )
+    assert list(spill.iterdir()) == []
