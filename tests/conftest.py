@@ -1,0 +1,15 @@
+"""How the suites run: the same examples every time in CI, new ones on a developer's machine, many in the long run."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# No deadlines: a slow machine must not turn a right answer into a failure.
+_QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+settings.register_profile("fast", max_examples=50, **_QUIET)
+settings.register_profile("ci", max_examples=50, derandomize=True, **_QUIET)
+settings.register_profile("long", max_examples=1000, **_QUIET)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
