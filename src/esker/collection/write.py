@@ -11,17 +11,15 @@ from esker.core.context import QueryContext
 from esker.core.file_system import ASIDE_MARK, LOCAL
 from esker.engine.stream import run
 from esker.errors import InputFileError, OutputExistsError
-from esker.formats import FORMATS, format_of
+from esker.formats import open_writer
 from esker.plan.compile import Compiled
 
 
 def write_file(compiled: Compiled, context: QueryContext, path: Path, format_: str | None, overwrite: bool) -> int:
     """Write all rows to one file; returns the number of rows."""
     require_parent(path)
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} exists already; choose another name or pass overwrite=True")
     rows = 0
-    with FORMATS[format_ or format_of(path)].writer(path, compiled.stream.schema, overwrite=overwrite) as writer:
+    with open_writer(path, compiled.stream.schema, format=format_, overwrite=overwrite) as writer:
         for batch in run(compiled.stream, context, "write"):
             writer.write(batch)
             rows += batch.num_rows
@@ -38,7 +36,7 @@ def write_partitions(compiled: Compiled, context: QueryContext, folder: Path, fo
     aside.mkdir(mode=0o700)
     try:
         rows = [
-            _write_partition(compiled, context, aside / f"part-{index:05}.{_EXTENSIONS[format_]}", index, format_)
+            _write_partition(compiled, context, aside / f"part-{index:05}.{format_}", index, format_)
             for index in range(compiled.stream.partition_count)
         ]
         aside.chmod(0o755)
@@ -57,7 +55,7 @@ def write_partitions(compiled: Compiled, context: QueryContext, folder: Path, fo
 
 def _write_partition(compiled: Compiled, context: QueryContext, path: Path, index: int, format_: str) -> int:
     rows = 0
-    with FORMATS[format_].writer(path, compiled.stream.schema) as writer:
+    with open_writer(path, compiled.stream.schema, format=format_) as writer:
         for batch in compiled.stream.partition(index):
             context.check()
             writer.write(batch)
@@ -70,5 +68,3 @@ def require_parent(path: Path) -> None:
     if not path.parent.is_dir():
         raise InputFileError(f"cannot write {path}: the folder {path.parent} does not exist")
 
-
-_EXTENSIONS = {"parquet": "parquet", "csv": "csv", "arrow": "arrow"}

@@ -90,7 +90,9 @@ def _columns(result: Any) -> Any:
     if not isinstance(result, dict):
         return result
     return {
-        name: value if isinstance(value, list | tuple | pa.Array | pa.ChunkedArray) or hasattr(value, "dtype") else [value]
+        name: value
+        if isinstance(value, list | tuple | pa.Array | pa.ChunkedArray) or hasattr(value, "dtype")
+        else [value]
         for name, value in result.items()
     }
 
@@ -103,7 +105,9 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     columns = []
     for field in schema:
         if names.count(field.name) != 1:
-            raise SchemaMismatchError(f"expected a column {field.name!r} ({field.type}), got columns: {', '.join(names)}")
+            raise SchemaMismatchError(
+                f"expected a column {field.name!r} ({field.type}), got columns: {', '.join(names)}"
+            )
         column = batch.column(field.name)
         try:
             columns.append(column if column.type == field.type else column.cast(field.type))

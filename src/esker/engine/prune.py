@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from esker.expression import Column, Compare, Expression, InList, Literal, conjuncts
+from esker.formats import ColumnStatistics
 
-# (smallest, largest, number of nulls) of a column in a fragment, as Python values; None when not known.
-Statistics = Callable[[str], tuple[Any, Any, int | None] | None]
+Statistics = Callable[[str], ColumnStatistics | None]
 
-_EXCLUDES: dict[str, Callable[[Any, Any, Any], bool]] = {
-    "=": lambda low, high, value: value < low or value > high,
-    "<": lambda low, high, value: low >= value,
-    "<=": lambda low, high, value: low > value,
-    ">": lambda low, high, value: high <= value,
-    ">=": lambda low, high, value: high < value,
+# For `column op value`: the bound of the column, and how it compares with the value when no row can match.
+_EXCLUDES = {
+    "=": (("min", "greater"), ("max", "less")),
+    "<": (("min", "greater_equal"),),
+    "<=": (("min", "greater"),),
+    ">": (("max", "less_equal"),),
+    ">=": (("max", "less"),),
 }
 _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
@@ -25,7 +26,7 @@ _MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 def may_match(predicate: Expression | None, statistics: Statistics) -> bool:
     """False only when the statistics prove that some conjunct is true for no row.
 
-    Floats are never pruned: statistics leave NaN out, and NaN is larger than all numbers here.
+    Parts that cannot be judged by bounds of one column count as possible.
     """
     if predicate is None:
         return True
@@ -48,14 +49,19 @@ def _excluded(part: Expression, statistics: Statistics) -> bool:
     return False
 
 
-def _comparison_excluded(op: str, column: str, literal: pa.Scalar, statistics: Statistics) -> bool:
-    known = statistics(column)
-    if known is None or pa.types.is_floating(literal.type):
-        return False
-    low, high, _ = known
-    value = literal.as_py()
-    if value is None:
+def _comparison_excluded(op: str, column: str, value: pa.Scalar, statistics: Statistics) -> bool:
+    if not value.is_valid:
         return True
-    if low is None or high is None or isinstance(low, float) or type(low) is not type(value):
+    # NaN is equal to itself and above all numbers here, which bounds of floats do not know.
+    if pa.types.is_floating(value.type):
         return False
-    return _EXCLUDES[op](low, high, value)
+    known = statistics(column)
+    if known is None:
+        return False
+    return any(_compares(getattr(known, bound), comparison, value) for bound, comparison in _EXCLUDES[op])
+
+
+def _compares(bound: pa.Scalar | None, comparison: str, value: pa.Scalar) -> bool:
+    if bound is None or not bound.is_valid or bound.type != value.type:
+        return False
+    return bool(pc.call_function(comparison, [bound, value]).as_py())

@@ -14,7 +14,7 @@ from esker.core.cost import Cost
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
-from esker.engine.prune import may_match
+from esker.engine.prune import Statistics, may_match
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation
 from esker.engine.stream import PartitionedStream
@@ -68,7 +68,7 @@ class FileRows:
 
     def scan_cost(self, columns: Sequence[str]) -> Cost:
         """The bytes of the columns in every fragment."""
-        return sum((self._fragment_cost(fragment, columns) for fragment in self._files.fragments), Cost())
+        return sum((self.fragment_cost(fragment, columns) for fragment in self._files.fragments), Cost())
 
     def fetch_cost(self, rows: RowSet, columns: Sequence[str]) -> Cost:
         """The bytes of the columns in the fragments that hold a row of `rows`."""
@@ -78,16 +78,16 @@ class FileRows:
             for index, fragment in enumerate(self._files.fragments)
             if len(rows.slice(starts[index], starts[index + 1]))
         )
-        return sum((self._fragment_cost(fragment, columns) for fragment in touched), Cost())
+        return sum((self.fragment_cost(fragment, columns) for fragment in touched), Cost())
 
-    def _fragment_cost(self, fragment: Fragment, columns: Sequence[str]) -> Cost:
+    def fragment_cost(self, fragment: Fragment, columns: Sequence[str]) -> Cost:
+        """The bytes of the columns in one fragment."""
         if not columns:
             return Cost()
         ranges = self._files.byte_ranges(fragment, columns)
-        size = sum(part.length for part in ranges) if ranges is not None else fragment.bytes
-        requests = len(ranges) if ranges is not None else 1
-        seconds = requests * self._device.request_seconds + size / self._device.bytes_per_second
-        return Cost(bytes=size, requests=requests, seconds=seconds)
+        size = sum(part.length for part in ranges)
+        seconds = len(ranges) * self._device.request_seconds + size / self._device.bytes_per_second
+        return Cost(bytes=size, requests=len(ranges), seconds=seconds)
 
     def _fragment_starts(self) -> list[int]:
         if self._starts is None:
@@ -106,7 +106,7 @@ class FilesSource(Source):
     """Parquet, CSV or Arrow files."""
 
     def __init__(self, paths: str | Path | Sequence[str | Path], format_: str | None = None, **options: Any) -> None:
-        self._files = open_files(paths, format_, **options)
+        self._files = open_files(paths, format=format_, **options)
         self.format = self._files.format
         self.name = str(paths) if isinstance(paths, str | Path) else f"{len(paths)} files"
         self.schema = self._files.schema
@@ -127,7 +127,7 @@ class FilesSource(Source):
         explanation = scan_explanation(
             self.name, self.format, columns, predicate, fragments=f"{len(kept)} of {len(fragments)}"
         )
-        explanation.estimated = sum((self._rows._fragment_cost(fragment, wanted) for fragment in kept), Cost())
+        explanation.estimated = sum((self._rows.fragment_cost(fragment, wanted) for fragment in kept), Cost())
         context.check_cost(explanation.estimated, f"scanning {self.name}")
         return SourceRead(stream, explanation)
 
@@ -137,5 +137,5 @@ class FilesSource(Source):
         explanation = scan_explanation(self.name, self.format, columns, predicate)
         return JoinInput(self._rows, None, tuple(columns), predicate), explanation
 
-    def _statistics(self, fragment: Fragment) -> Any:
+    def _statistics(self, fragment: Fragment) -> Statistics:
         return lambda column: self._files.statistics(fragment, column)
