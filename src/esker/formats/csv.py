@@ -1,0 +1,240 @@
+"""CSV: one fragment a file, streamed block by block; types come from the first block unless they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from esker.core.batch import require_columns, slices
+from esker.core.file_system import LOCAL, FileSystem
+from esker.errors import InputFileError, OptionError, SchemaMismatchError, UnsupportedTypeError
+from esker.formats.csv_faults import explain
+from esker.formats.format import FileWriter, Format, read_options, reading
+from esker.formats.source import DataFile, FilePart
+
+
+@dataclass(frozen=True)
+class CsvReadOptions:
+    """How CSV is read.
+
+    `types` gives the types of some columns, `schema` of all; without a header the names come from `schema`, or are
+    f0, f1 and so on. An unquoted field that is one of `null_values` is null; a quoted one never is, so that "" is an
+    empty string. A record must fit into `block_bytes`.
+    """
+
+    delimiter: str | None = None
+    header: bool = True
+    null_values: Sequence[str] = ("",)
+    types: Mapping[str, pa.DataType | str] = field(default_factory=dict)
+    schema: pa.Schema | None = None
+    encoding: str = "utf-8"
+    block_bytes: int = 4 << 20
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise OptionError(f"delimiter={self.delimiter!r}: must be one character")
+        try:
+            "".encode(self.encoding)
+        except LookupError as error:
+            raise OptionError(f"encoding={self.encoding!r}: not known to Python") from error
+
+
+@dataclass(frozen=True)
+class CsvWriteOptions:
+    """How CSV is written: nulls are empty fields, strings are quoted, so that an empty string is no null."""
+
+    delimiter: str | None = None
+    header: bool = True
+
+
+class CsvFormat(Format):
+    """Read and write CSV and TSV, also gzipped."""
+
+    name = "csv"
+    extensions = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+        return CsvFile(path, read_options(CsvReadOptions, options, self.name), schema)
+
+    def writer(
+        self, path: Path, schema: pa.Schema, *, overwrite: bool = False, file_system: FileSystem = LOCAL, **options: Any
+    ) -> FileWriter:
+        chosen = read_options(CsvWriteOptions, options, self.name)
+        return CsvFileWriter(path, schema, chosen, overwrite=overwrite, file_system=file_system)
+
+
+class CsvFile(DataFile):
+    """A CSV file with its types settled; `first` is the schema of the first of several files."""
+
+    def __init__(self, path: Path, options: CsvReadOptions, first: pa.Schema | None) -> None:
+        super().__init__(path)
+        self._options = options
+        self.delimiter = options.delimiter or _delimiter(path)
+        self.encoding = options.encoding
+        if path.stat().st_size == 0:
+            raise InputFileError(f"{path} is empty: not even a header")
+        found = self._infer()
+        self._single = len(found) == 1
+        self.schema = self._settle(found, first)
+        self.parts = (FilePart(None, path.stat().st_size),)
+
+    def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Parse the file from its start, a block at a time."""
+        # Without a column there would be nothing to count rows by.
+        wanted = list(columns) or self.schema.names[:1]
+        with self._open({name.name: name.type for name in self.schema}, wanted) as reader:
+            while True:
+                with self._explained():
+                    try:
+                        batch = reader.read_next_batch()
+                    except StopIteration:
+                        return
+                yield from slices(batch, batch_rows)
+
+    def _infer(self) -> pa.Schema:
+        with self._open({name: _type(given) for name, given in self._options.types.items()}, None) as reader:
+            return reader.schema
+
+    def _settle(self, found: pa.Schema, first: pa.Schema | None) -> pa.Schema:
+        given = self._options.schema
+        require_columns(list(self._options.types), found, str(self.path))
+        for wanted in (given, first):
+            if wanted is not None and wanted.names != found.names:
+                raise SchemaMismatchError(
+                    f"{self.path} has columns {', '.join(found.names)}; expected {', '.join(wanted.names)}"
+                )
+        if given is not None or first is not None:
+            return given if given is not None else first
+        binary = next((name.name for name in found if pa.types.is_binary(name.type)), None)
+        if binary is not None and _type(self._options.types.get(binary, "string")) == pa.string():
+            # pyarrow takes what is not UTF-8 for bytes.
+            raise explain(self, ValueError("invalid UTF8 data"))
+        return pa.schema([name.with_type(_roomy(name.type)) for name in found])
+
+    @contextmanager
+    def _open(self, types: dict[str, pa.DataType], columns: list[str] | None) -> Iterator[pacsv.CSVStreamingReader]:
+        options = self._options
+        names = options.schema.names if options.schema is not None and not options.header else None
+        with self._explained(), reading(self.path, "CSV"):
+            source = _stream(self.path)
+        with source:
+            with self._explained():
+                reader = pacsv.open_csv(
+                    source,
+                    read_options=pacsv.ReadOptions(
+                        use_threads=False,  # the engine reads files side by side; and errors carry a row only so
+                        block_size=options.block_bytes,
+                        encoding=options.encoding,
+                        column_names=names,
+                        autogenerate_column_names=not options.header and names is None,
+                    ),
+                    parse_options=pacsv.ParseOptions(
+                        delimiter=self.delimiter,
+                        newlines_in_values=True,
+                        # In a file of one column an empty line is a null.
+                        ignore_empty_lines=not getattr(self, "_single", False),
+                    ),
+                    convert_options=pacsv.ConvertOptions(
+                        column_types=types,
+                        include_columns=columns,
+                        null_values=list(options.null_values),
+                        strings_can_be_null=True,
+                        quoted_strings_can_be_null=False,
+                    ),
+                )
+            with reader:
+                yield reader
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (pa.ArrowException, UnicodeError, OSError) as error:
+            if isinstance(error, InputFileError):
+                raise
+            raise explain(self, error) from error
+
+
+class CsvFileWriter(FileWriter):
+    """Write CSV; `.gz` compresses."""
+
+    def __init__(
+        self, path: Path, schema: pa.Schema, options: CsvWriteOptions, *, overwrite: bool, file_system: FileSystem
+    ) -> None:
+        super().__init__(path, schema, overwrite=overwrite, file_system=file_system)
+        self._options = options
+        self._writer: pacsv.CSVWriter | None = None
+        self._compressed: pa.CompressedOutputStream | None = None
+
+    def _begin(self, file: BinaryIO) -> None:
+        _check_types(self.schema)
+        if self.path.name.endswith(".gz"):
+            self._compressed = pa.CompressedOutputStream(file, "gzip")
+        options = pacsv.WriteOptions(
+            include_header=self._options.header, delimiter=self._options.delimiter or _delimiter(self.path)
+        )
+        self._writer = pacsv.CSVWriter(self._compressed or file, self.schema, write_options=options)
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        assert self._writer is not None
+        self._writer.write_batch(batch)
+
+    def _finish(self) -> None:
+        assert self._writer is not None
+        self._writer.close()
+        if self._compressed is not None:
+            self._compressed.close()
+
+    def _abandon(self) -> None:
+        with suppress(Exception):
+            self._finish()
+
+
+def _stream(path: Path) -> pa.NativeFile:
+    source = pa.OSFile(str(path))
+    return pa.CompressedInputStream(source, "gzip") if path.name.endswith(".gz") else source
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","
+
+
+def _type(given: pa.DataType | str) -> pa.DataType:
+    if isinstance(given, pa.DataType):
+        return given
+    try:
+        return pa.type_for_alias(given)
+    except ValueError as error:
+        raise OptionError(f"types: no type {given!r}; write string, int64, double, date32, timestamp[us], …") from error
+
+
+def _roomy(type_: pa.DataType) -> pa.DataType:
+    """What an inferred type becomes, so that what later blocks are likely to hold fits."""
+    if pa.types.is_null(type_):
+        return pa.string()
+    if pa.types.is_timestamp(type_) and type_.unit == "s":
+        return pa.timestamp("us", type_.tz)
+    return pa.time64("us") if pa.types.is_time32(type_) else type_
+
+
+def _check_types(schema: pa.Schema) -> None:
+    for column in schema:
+        type_ = column.type
+        written = not (
+            pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)
+        )
+        try:
+            pacsv.write_csv(pa.schema([column]).empty_table(), pa.BufferOutputStream())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            written = False
+        if not written:
+            raise UnsupportedTypeError(f"column {column.name!r} is {type_}, which CSV cannot hold; cast it to string")
+
+
+FORMAT = CsvFormat()

@@ -1,0 +1,261 @@
+"""Parquet: row groups are the fragments, column chunks the bytes that a projection reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esker.core.extent import ByteRange
+from esker.core.file_system import LOCAL, FileSystem
+from esker.errors import InputFileError, OptionError, UnsupportedTypeError
+from esker.formats.format import FileWriter, Format, read_options, reading
+from esker.formats.source import ColumnStatistics, DataFile, FilePart
+
+# Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size.
+_READ_AHEAD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ParquetWriteOptions:
+    """How Parquet is written.
+
+    A row group ends at `row_group_rows` or about `row_group_bytes` of memory, whichever comes first. Pages hold about
+    `page_bytes`. `statistics` names the columns that get min and max (None: all): for wide payload they only add
+    bytes.
+    """
+
+    row_group_rows: int = 131_072
+    row_group_bytes: int = 64 << 20
+    page_bytes: int = 1 << 20
+    statistics: Sequence[str] | None = None
+    compression: str = "zstd"
+    compression_level: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("row_group_rows", "row_group_bytes", "page_bytes"):
+            if getattr(self, name) < 1:
+                raise OptionError(f"{name}={getattr(self, name)!r}: must be at least 1")
+        if self.compression != "none" and not pa.Codec.is_available(self.compression):
+            raise OptionError(f"no compression {self.compression!r} for Parquet files; take zstd, snappy, lz4 or none")
+
+
+class ParquetFormat(Format):
+    """Read and write Parquet through pyarrow."""
+
+    name = "parquet"
+    extensions = (".parquet", ".pq")
+
+    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+        read_options(_NoOptions, options, self.name)
+        return ParquetDataFile(path)
+
+    def writer(
+        self, path: Path, schema: pa.Schema, *, overwrite: bool = False, file_system: FileSystem = LOCAL, **options: Any
+    ) -> FileWriter:
+        chosen = read_options(ParquetWriteOptions, options, self.name)
+        return ParquetFileWriter(path, schema, chosen, overwrite=overwrite, file_system=file_system)
+
+
+@dataclass(frozen=True)
+class _NoOptions:
+    pass
+
+
+class ParquetDataFile(DataFile):
+    """A Parquet file: its footer is kept, and every size in it is checked against the file's length."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file_bytes = path.stat().st_size
+        with reading(path, "Parquet"), pq.ParquetFile(path) as file:
+            self.metadata: pq.FileMetaData = file.metadata
+            self.schema = file.schema_arrow
+            self._leaves = self._find_leaves()
+            self.parts = tuple(self._part(number) for number in range(self.metadata.num_row_groups))
+        if sum(part.row_count or 0 for part in self.parts) != self.metadata.num_rows:
+            raise InputFileError(f"{path} is damaged: its row groups do not add up to {self.metadata.num_rows:,} rows")
+
+    def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """Decode a row group, `batch_rows` at a time."""
+        with reading(self.path, "Parquet"):
+            file = pq.ParquetFile(
+                self.path, metadata=self.metadata, buffer_size=_READ_AHEAD_BYTES, page_checksum_verification=True
+            )
+        with file:
+            batches = file.iter_batches(batch_rows, row_groups=[part], columns=list(columns), use_threads=False)
+            while True:
+                with reading(self.path, "Parquet"):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
+
+    def statistics(self, part: int, column: str) -> ColumnStatistics | None:
+        """Bounds from the footer; none for nested columns."""
+        leaves = self._leaves[column]
+        type_ = self.schema.field(column).type
+        if len(leaves) != 1 or pa.types.is_nested(type_):
+            return None
+        found = self.metadata.row_group(part).column(leaves[0]).statistics
+        if found is None:
+            return None
+        nulls = found.null_count if found.has_null_count else None
+        if not found.has_min_max:
+            return ColumnStatistics(None, None, nulls)
+        type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
+        high = None if pa.types.is_floating(type_) else _bound(found, "max", type_)
+        return ColumnStatistics(_bound(found, "min", type_), high, nulls)
+
+    def byte_ranges(self, part: int, columns: Sequence[str]) -> list[ByteRange]:
+        """The column chunks, dictionary pages included, those that touch joined."""
+        group = self.metadata.row_group(part)
+        chunks = sorted(self._chunk(group.column(leaf)) for name in set(columns) for leaf in self._leaves[name])
+        joined: list[ByteRange] = []
+        for chunk in chunks:
+            if joined and chunk.start <= joined[-1].stop:
+                joined[-1] = ByteRange(joined[-1].start, max(chunk.stop, joined[-1].stop))
+            else:
+                joined.append(chunk)
+        return joined
+
+    def _find_leaves(self) -> dict[str, list[int]]:
+        leaves: dict[str, list[int]] = {name: [] for name in self.schema.names}
+        schema = self.metadata.schema
+        for leaf in range(self.metadata.num_columns):
+            path = schema.column(leaf).path
+            # A dot may be part of a column's name or lead into a nested one.
+            name = path if path in leaves else path.split(".")[0]
+            if name in leaves:
+                leaves[name].append(leaf)
+        return leaves
+
+    def _part(self, number: int) -> FilePart:
+        group = self.metadata.row_group(number)
+        if group.num_rows < 0:
+            raise InputFileError(f"{self.path} is damaged: row group {number} says {group.num_rows} rows")
+        return FilePart(
+            group.num_rows, sum(self._chunk(group.column(leaf)).length for leaf in range(group.num_columns))
+        )
+
+    def _chunk(self, chunk: pq.ColumnChunkMetaData) -> ByteRange:
+        start = chunk.data_page_offset
+        if chunk.has_dictionary_page and chunk.dictionary_page_offset:
+            start = min(start, chunk.dictionary_page_offset)
+        stop = start + chunk.total_compressed_size
+        if not 0 <= start <= stop <= self._file_bytes:
+            raise InputFileError(
+                f"{self.path} is damaged: column {chunk.path_in_schema!r} lies at bytes {start:,} to {stop:,} of a file"
+                f" of {self._file_bytes:,}"
+            )
+        return ByteRange(start, stop)
+
+
+class ParquetFileWriter(FileWriter):
+    """Write Parquet with page index, page checksums and plain types."""
+
+    def __init__(
+        self, path: Path, schema: pa.Schema, options: ParquetWriteOptions, *, overwrite: bool, file_system: FileSystem
+    ) -> None:
+        super().__init__(path, schema, overwrite=overwrite, file_system=file_system)
+        self._options = options
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows = 0
+        self._pending_bytes = 0
+        self._writer: pq.ParquetWriter | None = None
+
+    def _begin(self, file: BinaryIO) -> None:
+        _check_types(self.schema)
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        while batch.num_rows:
+            taken = batch.slice(0, self._options.row_group_rows - self._pending_rows)
+            self._pending.append(taken)
+            self._pending_rows += taken.num_rows
+            self._pending_bytes += taken.nbytes
+            if (
+                self._pending_rows == self._options.row_group_rows
+                or self._pending_bytes >= self._options.row_group_bytes
+            ):
+                self._flush()
+            batch = batch.slice(taken.num_rows)
+
+    def _flush(self) -> None:
+        if not self._pending and self._writer is not None:
+            return
+        table = pa.Table.from_batches(self._pending, schema=self.schema)
+        if self._writer is None:
+            self._writer = self._open_writer(table)
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def _open_writer(self, first: pa.Table) -> pq.ParquetWriter:
+        options = self._options
+        statistics = True if options.statistics is None else list(options.statistics) or False
+        return pq.ParquetWriter(
+            self._file,
+            self.schema,
+            compression=options.compression,
+            compression_level=options.compression_level,
+            write_statistics=statistics,
+            data_page_size=options.page_bytes,
+            write_batch_size=_write_batch_rows(first, options.page_bytes),
+            write_page_index=True,
+            write_page_checksum=True,
+            store_schema=True,
+        )
+
+    def _finish(self) -> None:
+        self._flush()
+        assert self._writer is not None
+        self._writer.close()
+
+    def _abandon(self) -> None:
+        self._pending = []
+        if self._writer is not None:
+            with suppress(Exception):
+                self._writer.close()
+            self._writer.is_open = False  # else it would try again when collected, on a closed file
+
+
+def _write_batch_rows(table: pa.Table, page_bytes: int) -> int:
+    """How many rows to write between two looks at the page's size.
+
+    pyarrow ends a page only between write batches, of 1,024 rows by default: pages of wide columns would be many times
+    `page_bytes`. A quarter of a page of the widest column keeps the overshoot below a quarter.
+    """
+    if not table.num_rows:
+        return 1024
+    widest = max((column.nbytes for column in table.columns), default=1) / table.num_rows
+    return int(min(1024, max(1, page_bytes / 4 / max(widest, 1))))
+
+
+def _check_types(schema: pa.Schema) -> None:
+    for field in schema:
+        one = pa.schema([field])
+        try:
+            pq.write_table(one.empty_table(), pa.BufferOutputStream())
+        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+            raise UnsupportedTypeError(
+                f"column {field.name!r} is {field.type}, which Parquet cannot hold; cast it first"
+            ) from error
+
+
+def _bound(found: pq.Statistics, side: str, type_: pa.DataType) -> pa.Scalar | None:
+    """`min` or `max` as a scalar of the column's type, or None where it cannot be told."""
+    try:
+        if getattr(type_, "unit", None) == "ns":
+            # Nanoseconds have no Python object without pandas.
+            return pa.scalar(getattr(found, f"{side}_raw"), pa.int64()).cast(type_)
+        return pa.scalar(getattr(found, side), type_)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, NotImplementedError):
+        return None
+
+
+FORMAT = ParquetFormat()
