@@ -16,6 +16,8 @@
     ├── ResourceError                        the machine or the limit, not the data
     │   ├── MemoryBudgetExceededError (MemoryError)
     │   ├── SpillError (OSError)             disk full or spill cap reached
+    │   ├── LockedError                      temporary: another process writes there
+    │   ├── OutputFileError (OSError)        a file that could not be written: no room, no permission, no folder
     │   ├── CostLimitError                   the plan is dearer than max_cost
     │   └── MissingExtraError (ImportError)  an optional package is not installed; names the extra
     ├── OutputExistsError (FileExistsError)  the target is there already
@@ -173,6 +175,16 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
 
 class SpillError(ResourceError, OSError):
     """The spill folder is full, or its cap is reached; names the folder, the bytes and what to change."""
+
+
+class LockedError(ResourceError):
+    """Another process holds the right to write; the message names the folder."""
+
+    temporary = True
+
+
+class OutputFileError(ResourceError, OSError):
+    """A file could not be written; the message names it, and nothing was left under that name."""
 
 
 class CostLimitError(ResourceError):
