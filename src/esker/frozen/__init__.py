@@ -1,1 +1,20 @@
+"""Frozen data sets: hot keys in a folder, payload on a tier, one catalogue that commits."""
 
+from esker.frozen.catalog import FrozenCatalog
+from esker.frozen.freeze import FreezeReport, append, freeze, rebuild_index
+from esker.frozen.garbage import Collected, collect_garbage
+from esker.frozen.records import FrozenExtent, HotPart, IndexBuilder, IndexSegment
+
+__all__ = [
+    "Collected",
+    "FreezeReport",
+    "FrozenCatalog",
+    "FrozenExtent",
+    "HotPart",
+    "IndexBuilder",
+    "IndexSegment",
+    "append",
+    "collect_garbage",
+    "freeze",
+    "rebuild_index",
+]

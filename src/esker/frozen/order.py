@@ -1,0 +1,215 @@
+"""Sorting what does not fit in memory: sorted runs spilled as Arrow IPC, merged a block at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esker.core.batch import slices
+from esker.core.context import QueryContext
+from esker.errors import SpillError, UnsupportedTypeError
+
+# One string column of a run must stay below 2 GiB, or Arrow cannot hold it in one array.
+_RUN_BYTES_MAX = 1 << 30
+_BLOCK_BYTES_MAX = 4 << 20
+_BLOCK_BYTES_MIN = 64 << 10
+
+
+def sort_batches(
+    batches: Iterator[pa.RecordBatch], by: Sequence[str], schema: pa.Schema, context: QueryContext
+) -> Iterator[pa.RecordBatch]:
+    """Yield all rows in ascending order of the columns `by`: NaN after numbers, nulls last, equal rows as they came.
+
+    Takes up to half of the budget's free bytes; what does not fit there is spilled as sorted runs, which are merged
+    in as many passes as the budget asks for.
+    """
+    sorter = _Sorter(list(by), schema, context)
+    yield from sorter.sort(batches)
+
+
+class _Sorter:
+    def __init__(self, by: list[str], schema: pa.Schema, context: QueryContext) -> None:
+        self._by = by
+        self._schema = schema
+        self._context = context
+        # Combining chunks doubles a run for a moment, so a quarter of what is free is gathered.
+        self._run_bytes = min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 4, 1))
+        self._block_bytes = min(max(self._run_bytes // 32, _BLOCK_BYTES_MIN), _BLOCK_BYTES_MAX)
+        # A block is held once as read, once joined with the others, once in its new order.
+        self._fan_in = max(2, self._run_bytes * 2 // (3 * self._block_bytes))
+        self._spilled_bytes = 0
+
+    def sort(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        runs: list[_Run] = []
+        gathered: list[pa.RecordBatch] = []
+        with self._context.budget.reserve("freeze order_by") as reservation:
+            gathered_bytes = 0
+            for batch in batches:
+                self._context.check()
+                if gathered and gathered_bytes + batch.nbytes > self._run_bytes:
+                    runs.append(self._spill(self._sorted(gathered)))
+                    gathered, gathered_bytes = [], 0
+                gathered.append(batch)
+                gathered_bytes += batch.nbytes
+                reservation.resize(gathered_bytes * 2)
+            if not runs:
+                yield from self._sorted(gathered)
+                return
+            if gathered:
+                runs.append(self._spill(self._sorted(gathered)))
+            gathered.clear()
+            reservation.resize(self._fan_in * self._block_bytes * 3)
+            while len(runs) > self._fan_in:
+                # Neighbours are merged, so that runs stay in the order of the input and equal rows keep theirs.
+                groups = [runs[start : start + self._fan_in] for start in range(0, len(runs), self._fan_in)]
+                runs = [self._spill(self._merged(group)) for group in groups]
+            yield from self._merged(runs)
+
+    def _sorted(self, gathered: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        table = pa.Table.from_batches(gathered, self._schema).combine_chunks()
+        gathered.clear()
+        if not table.num_rows:
+            return
+        order = _order(_keys(table, self._by))
+        rows = self._block_rows(table)
+        for start in range(0, len(order), rows):
+            yield from table.take(order.slice(start, rows)).combine_chunks().to_batches()
+
+    def _block_rows(self, table: pa.Table) -> int:
+        """Rows of a block: about `_block_bytes` on average."""
+        return max(1, min(self._context.batch_rows, int(self._block_bytes * table.num_rows / max(table.nbytes, 1))))
+
+    def _spill(self, batches: Iterator[pa.RecordBatch]) -> _Run:
+        path, fd = self._context.spill.new_file("sort")
+        try:
+            with os.fdopen(fd, "wb") as file, pa.ipc.new_stream(file, self._schema) as writer:
+                for batch in batches:
+                    writer.write_batch(batch)
+                    self._require_room(file.tell())
+        except SpillError:
+            raise
+        except OSError as error:
+            raise self._context.spill.failure(error) from error
+        self._spilled_bytes += path.stat().st_size
+        self._context.log.emit("freeze_run_spilled", bytes=path.stat().st_size)
+        return _Run(path, self._by)
+
+    def _require_room(self, file_bytes: int) -> None:
+        limit_bytes = self._context.spill.limit_bytes
+        if self._spilled_bytes + file_bytes > limit_bytes:
+            raise SpillError(
+                f"sorting spills more than the {limit_bytes:,} bytes allowed in {self._context.spill.root}:"
+                " raise spill_limit= or memory=, or freeze data that is in order already"
+            )
+
+    def _merged(self, runs: list[_Run]) -> Iterator[pa.RecordBatch]:
+        """Merge sorted runs and remove them."""
+        while runs := [run for run in runs if run.fill()]:
+            self._context.check()
+            chosen, last = _next_runs(runs)
+            if len(chosen) == 1:
+                yield from slices(chosen[0].take(chosen[0].row_count), self._context.batch_rows)
+                continue
+            order = _order(pa.concat_batches([run.keys for run in chosen]))
+            places = order.to_numpy()
+            edges = np.cumsum([0, *(run.row_count for run in chosen)])
+            # Rows after the first run's end to be reached may be preceded by rows that are not read yet.
+            known = order.slice(0, int(np.flatnonzero(places == edges[last + 1] - 1)[0]) + 1)
+            table = pa.Table.from_batches([run.block for run in chosen]).combine_chunks()
+            for run, taken in zip(chosen, _counts(places[: len(known)], edges), strict=True):
+                run.take(taken)
+            for batch in table.take(known).combine_chunks().to_batches():
+                yield from slices(batch, self._context.batch_rows)
+
+
+class _Run:
+    """A sorted run in a spill file, and its block in memory."""
+
+    def __init__(self, path: Path, by: list[str]) -> None:
+        self._path = path
+        self._by = by
+        self._batches: Iterator[pa.RecordBatch] | None = None
+        self.block: pa.RecordBatch | None = None
+        self.keys: pa.RecordBatch | None = None
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the block that were not taken."""
+        return self.block.num_rows if self.block is not None else 0
+
+    def fill(self) -> bool:
+        """Have rows in the block, from the file if needed; False when the run is at its end."""
+        if self._batches is None:
+            self._batches = _read_run(self._path)
+        while not self.row_count:
+            self.block = next(self._batches, None)
+            if self.block is None:
+                return False
+            self.keys = _keys(pa.Table.from_batches([self.block]), self._by)
+        return True
+
+    def take(self, row_count: int) -> pa.RecordBatch:
+        """Take rows off the front of the block."""
+        assert self.block is not None and self.keys is not None, "take follows fill"
+        taken = self.block.slice(0, row_count)
+        self.block, self.keys = self.block.slice(row_count), self.keys.slice(row_count)
+        return taken
+
+
+def _read_run(path: Path) -> Iterator[pa.RecordBatch]:
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+        yield from reader
+    path.unlink()
+
+
+def _next_runs(runs: list[_Run]) -> tuple[list[_Run], int]:
+    """The runs whose rows come next, and which of them reaches the end of its block first.
+
+    Looks at the first and last row of every block: a run that begins after the earliest end takes no part, so runs
+    that do not overlap are merged by handing them on.
+    """
+    ends = [run.keys.take(pa.array([0, run.row_count - 1])) for run in runs if run.keys is not None]
+    ranks = np.empty(2 * len(runs), np.int64)
+    ranks[_order(pa.concat_batches(ends)).to_numpy()] = np.arange(2 * len(runs))
+    firsts, lasts = ranks[0::2], ranks[1::2]
+    earliest = int(lasts.argmin())
+    chosen = [number for number in range(len(runs)) if firsts[number] <= lasts[earliest]]
+    return [runs[number] for number in chosen], chosen.index(earliest)
+
+
+def _counts(places: npt.NDArray[np.uint64], edges: npt.NDArray[np.int64]) -> list[int]:
+    """How many of `places` lie between each two edges."""
+    counts = np.bincount(np.searchsorted(edges, places, "right") - 1, minlength=len(edges) - 1)
+    return [int(count) for count in counts]
+
+
+def _keys(table: pa.Table, by: list[str]) -> pa.RecordBatch:
+    """The columns to sort by, in types that pyarrow sorts; `table` has no more than one chunk."""
+    columns = []
+    for name in by:
+        chunks = table.column(name)
+        column = chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type)
+        columns.append(column.cast(pa.float32()) if pa.types.is_float16(column.type) else column)
+    return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(by))])
+
+
+def _order(keys: pa.RecordBatch) -> pa.Array:
+    """Row numbers in ascending order of all columns; equal rows keep their order."""
+    return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.schema.names])
+
+
+def require_sortable(by: Sequence[str], schema: pa.Schema) -> None:
+    """Raise UnsupportedTypeError for a column that cannot be sorted by."""
+    for name in by:
+        try:
+            _order(_keys(schema.empty_table(), [name]))
+        except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowKeyError) as error:
+            raise UnsupportedTypeError(
+                f"order_by={name!r}: a column of type {schema.field(name).type} cannot be sorted; choose another"
+            ) from error
