@@ -30,7 +30,7 @@ class ArrowWriteOptions:
 
     def __post_init__(self) -> None:
         if self.compression not in ("none", "lz4", "zstd"):
-            raise OptionError(f"no compression {self.compression!r} for Arrow files; take none, lz4 or zstd")
+            raise OptionError(f"no compression={self.compression!r} for Arrow files; there is: none, lz4, zstd")
 
 
 @dataclass(frozen=True)

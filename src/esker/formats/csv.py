@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -170,12 +171,13 @@ class CsvFileWriter(FileWriter):
         super().__init__(path, schema, overwrite=overwrite, file_system=file_system)
         self._options = options
         self._writer: pacsv.CSVWriter | None = None
-        self._compressed: pa.CompressedOutputStream | None = None
+        self._compressed: gzip.GzipFile | None = None
 
     def _begin(self, file: BinaryIO) -> None:
         _check_types(self.schema)
-        if self.path.name.endswith(".gz"):
-            self._compressed = pa.CompressedOutputStream(file, "gzip")
+        if self.path.name.lower().endswith(".gz"):
+            # Not pyarrow's, which closes the file; and no time of day in it, so that equal rows give equal bytes.
+            self._compressed = gzip.GzipFile("", "wb", fileobj=file, mtime=0)
         options = pacsv.WriteOptions(
             include_header=self._options.header, delimiter=self._options.delimiter or _delimiter(self.path)
         )
@@ -198,7 +200,7 @@ class CsvFileWriter(FileWriter):
 
 def _stream(path: Path) -> pa.NativeFile:
     source = pa.OSFile(str(path))
-    return pa.CompressedInputStream(source, "gzip") if path.name.endswith(".gz") else source
+    return pa.CompressedInputStream(source, "gzip") if path.name.lower().endswith(".gz") else source
 
 
 def _delimiter(path: Path) -> str:

@@ -87,4 +87,4 @@ def _records(file: CsvLike) -> Iterator[tuple[int, list[str]]]:
 
 
 def _open(path: Path) -> BinaryIO:
-    return gzip.open(path) if path.name.endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]

@@ -52,7 +52,8 @@ def _expand(where: str | Path, formats: Sequence[Format]) -> list[Path]:
 def _match(pattern: Path, formats: Sequence[Format]) -> list[Path]:
     names = glob.glob(os.fspath(pattern), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
     found = [Path(name) for name in sorted(names)]
-    files = [path for path in found if path.is_file() and path.name[0] not in "._"]
+    # What the pattern spells out is wanted even if its name is that of hidden things.
+    files = [path for path in found if path.is_file() and not any(map(_hidden, set(path.parts) - set(pattern.parts)))]
     if not files:
         raise InputFileError(f"no file matches {pattern}")
     return files
@@ -61,18 +62,22 @@ def _match(pattern: Path, formats: Sequence[Format]) -> list[Path]:
 def _files_of(folder: Path, formats: Sequence[Format]) -> list[Path]:
     files = []
     for base, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name[0] not in "._")
+        folders[:] = sorted(name for name in folders if not _hidden(name))
         hive = next((name for name in folders if "=" in name), None)
         if hive is not None:
             raise InputFileError(
                 f"{Path(base, hive)} looks like a Hive partition, whose column would be lost; name the files by a glob"
             )
-        files += [Path(base, name) for name in names if name[0] not in "._"]
+        files += [Path(base, name) for name in names if not _hidden(name)]
     known = sorted(path for path in files if format_of(path, formats) is not None and path.is_file())
     if not known:
         extensions = ", ".join(extension for format_ in formats for extension in format_.extensions)
         raise InputFileError(f"no data files in folder {folder} (looked for {extensions})")
     return known
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
 
 
 def _near(path: Path) -> str:

@@ -19,6 +19,7 @@ from esker.formats.source import ColumnStatistics, DataFile, FilePart
 
 # Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size.
 _READ_AHEAD_BYTES = 1 << 20
+_CODECS = ("zstd", "snappy", "lz4", "gzip", "brotli", "none")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class ParquetWriteOptions:
         for name in ("row_group_rows", "row_group_bytes", "page_bytes"):
             if getattr(self, name) < 1:
                 raise OptionError(f"{name}={getattr(self, name)!r}: must be at least 1")
-        if self.compression != "none" and not pa.Codec.is_available(self.compression):
-            raise OptionError(f"no compression {self.compression!r} for Parquet files; take zstd, snappy, lz4 or none")
+        if self.compression not in _CODECS:
+            raise OptionError(f"no compression={self.compression!r} for Parquet; there is: {', '.join(_CODECS)}")
 
 
 class ParquetFormat(Format):
