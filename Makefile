@@ -108,7 +108,8 @@ sanitize-thread: setup
 # ---- measure, package, clean ----
 
 bench: setup  ## the benchmarks at moderate size; prints ratios to a reference
-	@$(PY) -m benchmarks
+	@$(PY) -m benchmarks --rows 4000000
+	@$(PY) -m benchmarks.bitmap_wah
 
 wheel: setup  ## build the wheel and try it in an environment of its own
 	@scripts/wheel_smoke.sh

@@ -1,0 +1,61 @@
+"""Run benchmarks: `python -m benchmarks [suite ...] [--rows N] [--repetitions N] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks import shuffle_peers
+from benchmarks.harness import measure
+from benchmarks.machine import describe_machine
+from benchmarks.report import print_outcome
+from esker.core.byte_size import parse_bytes
+
+SUITES = {"shuffle_peers": shuffle_peers.workloads}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure the suites named (all of them by default), print each as it is done, write JSON when asked."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="suite", help=f"any of: {', '.join(SUITES)}; all by default")
+    parser.add_argument("--rows", type=int, default=20_000_000, help="rows of the largest input; the others follow")
+    parser.add_argument("--repetitions", type=int, default=5, help="rounds that must count")
+    parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
+    parser.add_argument("--memory", default="6GiB", help="limit of each case's process")
+    parser.add_argument("--json", type=Path, help="write every sample to this file")
+    options = parser.parse_args(arguments)
+    unknown = set(options.suites) - set(SUITES)
+    if unknown:
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there is: {', '.join(SUITES)}")
+
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    notes = Console(stderr=True)
+    machine = describe_machine()
+    console.print(", ".join(f"{key}: {value}" for key, value in machine.items()), markup=False, soft_wrap=True)
+    outcomes = []
+    for name in options.suites or SUITES:
+        for workload in SUITES[name](options.rows, options.threads, parse_bytes(options.memory, "memory")):
+            outcome = measure(workload, options.repetitions, lambda line: notes.print(line, markup=False))
+            print_outcome(console, outcome)
+            outcomes.append(outcome)
+    if options.json:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        document = {
+            "version": 1,
+            "when": now,
+            "machine": machine,
+            "outcomes": [outcome.to_json() for outcome in outcomes],
+        }
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    wrong = [figure for outcome in outcomes for figure in outcome.figures if figure.failure.startswith("wrong result")]
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

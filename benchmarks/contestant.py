@@ -1,0 +1,156 @@
+"""A case in its subprocess, watched: its memory is sampled, and it is stopped when it takes more than it may."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.case import Case, Digest, Setting
+from esker.testing.peak_memory import anonymous_bytes
+
+SAMPLE_SECONDS = 0.01
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One round: wall and processor time of a run, the kernel's peak, the sampled peak of anonymous memory.
+
+    A quick case runs `runs` times in a round, the times are those of one run.
+    """
+
+    round_number: int
+    runs: int
+    seconds: float
+    cpu_seconds: float
+    peak_bytes: int
+    anonymous_peak_bytes: int
+
+    @property
+    def cores_used(self) -> float:
+        """Processor seconds per second of wall time."""
+        return self.cpu_seconds / self.seconds if self.seconds else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures, by name."""
+        return {**asdict(self), "cores_used": self.cores_used}
+
+
+class Contestant:
+    """Run one case as often as asked; after a failure `failure` says why, and it runs no more."""
+
+    def __init__(self, case: Case, digest: str, setting: Setting, memory_bytes: int) -> None:
+        self.case = case
+        self.samples: list[Sample] = []
+        self.digest: Digest | None = None
+        self.failure = ""
+        self._memory_bytes = memory_bytes
+        self._anonymous_peak_bytes = 0
+        self._over_limit = False
+        self._closing = threading.Event()
+        self._process: subprocess.Popen[str] | None = None
+        # A file, not a pipe: a library that prints a lot must not wait for a reader.
+        self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by close())
+        missing = [name for name in case.requires if importlib.util.find_spec(name) is None]
+        if missing:
+            self.failure = f"not measured: {', '.join(missing)} is not installed"
+            return
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.worker",
+            case.prepare,
+            digest,
+            str(setting.data),
+            str(setting.threads),
+        ]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, encoding="utf-8"
+        )
+        self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
+        self._watcher.start()
+        self._hear()
+
+    def run(self, round_number: int) -> Sample | None:
+        """Run once; a warm-up has the round number 0 and is not kept."""
+        if self.failure or self._process is None or self._process.stdin is None:
+            return None
+        self._anonymous_peak_bytes = 0
+        try:
+            self._process.stdin.write("run\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            self._fail()
+            return None
+        timing = self._hear()
+        if timing is None:
+            return None
+        sample = Sample(
+            round_number,
+            timing["runs"],
+            timing["seconds"],
+            timing["cpu_seconds"],
+            timing["peak_bytes"],
+            max(self._anonymous_peak_bytes, anonymous_bytes(self._process.pid)),
+        )
+        answer = self._hear()
+        if answer is None:
+            return None
+        self.digest = answer["digest"]
+        if round_number:
+            self.samples.append(sample)
+        return sample
+
+    def reject(self, digest: Digest) -> None:
+        """Take the case out when what it computed is not what the reference computed."""
+        if not self.failure and self.digest != digest:
+            self.failure = f"wrong result: {self.digest} where the reference has {digest}"
+
+    def close(self) -> None:
+        """End the process."""
+        self._closing.set()
+        if self._process is not None:
+            if self._process.stdin is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    self._process.stdin.close()
+            try:
+                self._process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+            self._watcher.join()
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+        self._errors.close()
+
+    def _hear(self) -> dict[str, Any] | None:
+        assert self._process is not None and self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            self._fail()
+            return None
+        message: dict[str, Any] = json.loads(line)
+        return message
+
+    def _fail(self) -> None:
+        assert self._process is not None
+        code = self._process.wait()
+        self._errors.seek(0)
+        last = self._errors.read().strip().rpartition("\n")[2]
+        mebibytes = self._memory_bytes / 2**20
+        self.failure = f"took more than its {mebibytes:,.0f} MiB" if self._over_limit else f"ended with {code}: {last}"
+
+    def _watch(self, process: subprocess.Popen[str]) -> None:
+        while not self._closing.wait(SAMPLE_SECONDS) and process.poll() is None:
+            now = anonymous_bytes(process.pid)
+            self._anonymous_peak_bytes = max(self._anonymous_peak_bytes, now)
+            if now > self._memory_bytes:
+                self._over_limit = True
+                process.kill()
+                return

@@ -1,0 +1,155 @@
+"""Measure a workload: every case in its own process, repetitions interleaved, disturbed rounds thrown away.
+
+A figure is a ratio to the reference within the same round. A round counts when the reference took what it usually
+takes (within 20 %), and a case that should keep every thread busy counts where it did. When too few rounds were calm
+the figures come from all of them and the outcome says that it is noisy.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.case import Case, Digest, Setting, Workload
+from benchmarks.contestant import Contestant, Sample
+
+REFERENCE_TOLERANCE = 0.2
+BUSY_SHARE = 0.9
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one case came to: ratios to the reference (1 is as fast, 2 twice as fast) over the rounds that count."""
+
+    case: Case
+    ratios: tuple[float, ...]
+    samples: tuple[Sample, ...]
+    failure: str
+
+    @property
+    def ratio(self) -> float:
+        """The median ratio; 0 when there is none."""
+        return median(self.ratios) if self.ratios else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, the samples of rejected rounds included."""
+        low_high = {"median": self.ratio, "min": min(self.ratios), "max": max(self.ratios)} if self.ratios else None
+        return {
+            "name": self.case.name,
+            "does": self.case.does,
+            "failure": self.failure,
+            "ratio": low_high,
+            "rounds": len(self.ratios),
+            "samples": [sample.to_json() for sample in self.samples],
+        }
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A measured workload. `calm` is False when too few rounds were: then the figures are only a hint."""
+
+    workload: Workload
+    figures: tuple[Figure, ...]
+    digest: Digest | None
+    rounds: int
+    calm: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """The outcome as a document."""
+        return {
+            "workload": self.workload.name,
+            "title": self.workload.title,
+            "facts": self.workload.facts,
+            "threads": self.workload.threads,
+            "memory_bytes": self.workload.memory_bytes,
+            "reference": self.workload.reference,
+            "digest": self.digest,
+            "rounds": self.rounds,
+            "calm": self.calm,
+            "cases": [figure.to_json() for figure in self.figures],
+        }
+
+
+def measure(workload: Workload, repetitions: int = 5, progress: Callable[[str], None] = lambda line: None) -> Outcome:
+    """Run a workload until `repetitions` calm rounds are in, or twice as many rounds were tried."""
+    with tempfile.TemporaryDirectory(prefix="esker-bench-") as folder:
+        progress(f"{workload.name}: writing the data")
+        workload.generate(Path(folder))
+        setting = Setting(Path(folder), workload.threads)
+        contestants: list[Contestant] = []
+        try:
+            for case in workload.cases:
+                progress(f"{workload.name}: preparing {case.name}")
+                contestants.append(Contestant(case, workload.digest, setting, workload.memory_bytes))
+            return _measure(workload, contestants, repetitions, progress)
+        finally:
+            for contestant in contestants:
+                contestant.close()
+
+
+def _measure(
+    workload: Workload, contestants: list[Contestant], repetitions: int, progress: Callable[[str], None]
+) -> Outcome:
+    reference = next(contestant for contestant in contestants if contestant.case.name == workload.reference)
+    _warm_up(contestants, reference, progress)
+    rounds = 0
+    calm: set[int] = set()
+    while not reference.failure and len(calm) < repetitions and rounds < 2 * repetitions:
+        rounds += 1
+        progress(f"{workload.name}: round {rounds}, {len(calm)} of {repetitions} counted")
+        # Another one goes first each time, so that nobody always runs after the same neighbour.
+        turn = rounds % len(contestants)
+        for contestant in contestants[turn:] + contestants[:turn]:
+            contestant.run(rounds)
+        calm = calm_rounds(reference.samples, BUSY_SHARE * workload.threads if reference.case.busy else 0.0)
+    was_calm = len(calm) >= repetitions
+    counted = calm if was_calm else set(range(1, rounds + 1))
+    cores_min = BUSY_SHARE * workload.threads if was_calm else 0.0
+    figures = tuple(_figure(contestant, reference, counted, cores_min) for contestant in contestants)
+    return Outcome(workload, figures, reference.digest, rounds, was_calm)
+
+
+def _warm_up(contestants: list[Contestant], reference: Contestant, progress: Callable[[str], None]) -> None:
+    """Run everybody once, unmeasured, and take out who computes something else."""
+    for contestant in [reference, *contestants]:
+        progress(f"warming up {contestant.case.name}")
+        contestant.run(0)
+        if reference.digest is not None:
+            contestant.reject(reference.digest)
+
+
+def calm_rounds(samples: list[Sample], cores_min: float = 0.0) -> set[int]:
+    """Find the rounds in which the reference took within 20 % of its usual time and had its cores.
+
+    >>> times = [1.0, 1.1, 1.9, 0.95]
+    >>> samples = [Sample(number, 1, seconds, 2 * seconds, 0, 0) for number, seconds in enumerate(times, 1)]
+    >>> sorted(calm_rounds(samples, cores_min=1.8))
+    [1, 2, 4]
+    """
+    if not samples:
+        return set()
+    usual = median(sample.seconds for sample in samples)
+    return {
+        sample.round_number
+        for sample in samples
+        if abs(sample.seconds - usual) <= REFERENCE_TOLERANCE * usual and sample.cores_used >= cores_min
+    }
+
+
+def _figure(contestant: Contestant, reference: Contestant, counted: set[int], cores_min: float) -> Figure:
+    if reference.digest is not None:
+        contestant.reject(reference.digest)
+    failure = contestant.failure or (f"nothing to compare with: {reference.failure}" if reference.failure else "")
+    reference_seconds = {sample.round_number: sample.seconds for sample in reference.samples}
+    ratios = [
+        reference_seconds[sample.round_number] / sample.seconds
+        for sample in contestant.samples
+        if sample.round_number in counted and not (contestant.case.busy and sample.cores_used < cores_min)
+    ]
+    if not failure and not ratios:
+        failure = "no figure: every round was disturbed"
+    return Figure(contestant.case, () if failure else tuple(ratios), tuple(contestant.samples), failure)
