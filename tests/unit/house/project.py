@@ -25,16 +25,17 @@ def pyproject() -> dict[str, Any]:
 @cache
 def families() -> dict[str, Family[Any]]:
     """Find every family: the package whose `__init__` holds the table -> the table."""
-    found: dict[str, Family[Any]] = {}
+    owners: dict[int, tuple[str, Family[Any]]] = {}
     for info in pkgutil.walk_packages(esker.__path__, "esker."):
         if not info.ispkg:
             continue
         for value in vars(importlib.import_module(info.name)).values():
+            # Parents are walked before children: the innermost package that holds the table is its own.
             if isinstance(value, Family) and all(
                 module.startswith(f"{info.name}.") for module in variants(value).values()
             ):
-                found[info.name] = value
-    return found
+                owners[id(value)] = (info.name, value)
+    return dict(owners.values())
 
 
 def variants(family: Family[Any]) -> dict[str, str]:
