@@ -11,6 +11,7 @@ TIERS: Family[type[Tier]] = Family(
     {
         "memory": "esker.storage.tiers.memory:MemoryTier",
         "disk": "esker.storage.tiers.disk:DiskTier",
+        "tape": "esker.storage.tiers.tape:TapeTier",
     },
 )
 
@@ -23,7 +24,7 @@ def open_tier(uri: str) -> Tier:
     >>> open_tier("cloud:bucket")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk
+    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, tape
 
     `disk:/folder` or the path alone, `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, `memory:name` (lives as
     long as the process). Folders are made when first written to.
