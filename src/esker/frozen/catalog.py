@@ -23,7 +23,8 @@ from esker.frozen.hot import read_parts
 from esker.frozen.location import network_type, require_data_set, resolve_tier_uri, tier_folder
 from esker.frozen.lock import reader_lock
 from esker.frozen.records import INDEX_FOLDER, FrozenExtent, HotPart, IndexSegment
-from esker.frozen.tier import Tier, open_tier
+from esker.frozen.verify import Verified, verify_contents
+from esker.storage import Tier, open_tier
 
 
 class FrozenCatalog:
@@ -160,7 +161,7 @@ class FrozenCatalog:
     def tier(self) -> Tier:
         """The tier of the payload, opened on first use; InputFileError when its folder is not there."""
         if self._tier is None:
-            self._tier = open_payload_tier(self.tier_uri, self.name)
+            self._tier = open_payload_tier(self.tier_uri, self.name, needed=bool(self.extents))
         return self._tier
 
     @property
@@ -192,11 +193,19 @@ class FrozenCatalog:
         require_columns(columns, self.hot_schema, f"the hot columns of {self.name}")
         return read_parts(self.folder, self.parts, _narrow(self.schema, columns, in_order=True), context, rows)
 
+    def verify(self, *, deep: bool = False) -> Verified:
+        """Check the database, the local files and the footers; `deep` reads every byte, the payload's too.
 
-def open_payload_tier(uri: str, name: str) -> Tier:
-    """Open the tier that holds a data set's payload, and do not make its folder anew if that is gone."""
+        Raises CatalogCorruptError or PayloadCorruptError, naming everything that is damaged or missing.
+        """
+        self._file.check_structure()
+        return verify_contents(self._contents, self.folder, self.tier if deep else None)
+
+
+def open_payload_tier(uri: str, name: str, *, needed: bool = True) -> Tier:
+    """Open the tier of a data set's payload; when objects are `needed` from it, its folder must be there."""
     folder = tier_folder(uri)
-    if folder is not None and not folder.is_dir():
+    if needed and folder is not None and not folder.is_dir():
         raise InputFileError(
             f"the payload of {name} should lie in {folder}, which is not there: mount it, or move it back"
         )

@@ -20,15 +20,14 @@ from esker.frozen.catalog import open_payload_tier
 from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.check import check_contents, check_files
 from esker.frozen.divide import require_divisible
-from esker.frozen.garbage import collect
 from esker.frozen.location import require_data_set, require_local, resolve_tier_uri, store_tier_uri
 from esker.frozen.lock import writer_lock
 from esker.frozen.order import require_sortable
 from esker.frozen.records import Contents, Description, IndexBuilder
 from esker.frozen.schema import frozen_schema
 from esker.frozen.target import clear_target, make_target
-from esker.frozen.tier import Tier
-from esker.frozen.write import ROW_GROUP_ROWS, FreezeOptions, Write
+from esker.frozen.write import ROW_GROUP_ROWS, FreezeOptions, Write, WritePlace
+from esker.storage import Tier
 
 
 @dataclass(frozen=True)
@@ -108,10 +107,8 @@ def freeze(
                     raise OutputExistsError(
                         f"{folder} is a frozen data set already; append to it, or choose another name"
                     )
-                collect(folder, file, tier, file_system)
-                return _write(
-                    folder, file, Contents(described), tier, context, file_system, clock, batches, index_builder
-                )
+                place = WritePlace(folder, file, tier, context, file_system, clock)
+                return _write(place, Contents(described), batches, index_builder)
         except BaseException:
             _clear_unfinished(folder, made)
             raise
@@ -141,9 +138,8 @@ def append(
         if before.segments and index_builder is None:
             columns = ", ".join(sorted({segment.column for segment in before.segments}))
             raise OptionError(f"{folder} has an index on {columns}, which the new rows must join: pass index_builder")
-        tier = tier or _tier_of(before, folder)
-        collect(folder, file, tier, file_system)
-        return _write(folder, file, before, tier, context, file_system, clock, batches, index_builder)
+        place = WritePlace(folder, file, tier or _tier_of(before, folder), context, file_system, clock)
+        return _write(place, before, batches, index_builder)
 
 
 def rebuild_index(
@@ -151,33 +147,38 @@ def rebuild_index(
     index_builder: IndexBuilder,
     *,
     context: QueryContext,
+    tier: Tier | None = None,
     file_system: FileSystem = LOCAL,
     clock: Clock = SYSTEM_CLOCK,
 ) -> FreezeReport:
     """Build the index of a frozen data set, or another in place of the one it has."""
-    return append(target, iter(()), context=context, index_builder=index_builder, file_system=file_system, clock=clock)
+    return append(
+        target,
+        iter(()),
+        context=context,
+        tier=tier,
+        index_builder=index_builder,
+        file_system=file_system,
+        clock=clock,
+    )
 
 
 def _write(
-    folder: Path,
-    file: CatalogFile,
-    before: Contents,
-    tier: Tier,
-    context: QueryContext,
-    file_system: FileSystem,
-    clock: Clock,
-    batches: Iterator[pa.RecordBatch],
-    index_builder: IndexBuilder | None,
+    place: WritePlace, before: Contents, batches: Iterator[pa.RecordBatch], index_builder: IndexBuilder | None
 ) -> FreezeReport:
-    counted = tier.counted
-    context.log.emit("freeze_started", target=str(folder), tier=tier.uri)
-    with Write(folder, file, before, tier, context, file_system, clock) as write:
+    counted = place.tier.counted
+    log = place.context.log
+    log.emit("freeze_started", target=str(place.folder), tier=place.tier.uri)
+    collected = place.collect()
+    if collected:
+        log.emit("garbage_collected", files=len(collected.files), objects=len(collected.objects))
+    with Write(place, before) as write:
         write.add_rows(batches, FreezeOptions.from_json(dict(before.description.options)))
         if index_builder is not None:
             write.build_index(index_builder)
         write.commit()
-        report = _report(before, write.after, _since(counted, tier.counted))
-    context.log.emit("freeze_done", **report.to_json())
+        report = _report(before, write.after, _since(counted, place.tier.counted))
+    log.emit("freeze_done", **report.to_json())
     return report
 
 
@@ -219,7 +220,8 @@ def _committed(folder: Path, file: CatalogFile) -> Contents:
 
 
 def _tier_of(contents: Contents, folder: Path) -> Tier:
-    return open_payload_tier(resolve_tier_uri(contents.description.tier_uri, folder), contents.description.name)
+    uri = resolve_tier_uri(contents.description.tier_uri, folder)
+    return open_payload_tier(uri, contents.description.name, needed=bool(contents.extents))
 
 
 def _clear_unfinished(folder: Path, made: bool) -> None:

@@ -13,7 +13,7 @@ from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.location import require_data_set, require_local, resolve_tier_uri, store_tier_uri
 from esker.frozen.lock import without_readers, writer_lock
 from esker.frozen.records import INDEX_FOLDER, KEYS_FOLDER, Contents, Writing
-from esker.frozen.tier import Tier
+from esker.storage import Tier
 
 _OUR_SUFFIXES = (".parquet", ".seg")
 

@@ -33,14 +33,12 @@ class HotWriter:
         first_number: int,
         group_bytes: int,
         file_system: FileSystem,
-        part_bytes: int = _PART_BYTES,
     ) -> None:
         self._schema = schema
         self._folder = folder
         self._name_pattern = name_pattern
         self._first_number = first_number
         self._file_system = file_system
-        self._part_bytes = part_bytes
         self._buffer = GroupBuffer(_GROUP_ROWS, group_bytes)
         self._aside: AbstractContextManager[BinaryIO] | None = None
         self._out: ParquetOut | None = None
@@ -86,7 +84,7 @@ class HotWriter:
                 file_system=self._file_system,
             )
         self._out.write_group(self._buffer.drain(self._schema))
-        if self._out.size_bytes >= self._part_bytes:
+        if self._out.size_bytes >= _PART_BYTES:
             self._publish()
 
     def _publish(self) -> None:

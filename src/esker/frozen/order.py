@@ -18,29 +18,33 @@ from esker.errors import SpillError, UnsupportedTypeError
 # One string column of a run must stay below 2 GiB, or Arrow cannot hold it in one array.
 _RUN_BYTES_MAX = 1 << 30
 _BLOCK_BYTES_MAX = 4 << 20
-_BLOCK_BYTES_MIN = 64 << 10
 
 
 def sort_batches(
-    batches: Iterator[pa.RecordBatch], by: Sequence[str], schema: pa.Schema, context: QueryContext
+    batches: Iterator[pa.RecordBatch],
+    by: Sequence[str],
+    schema: pa.Schema,
+    context: QueryContext,
+    *,
+    run_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in ascending order of the columns `by`: NaN after numbers, nulls last, equal rows as they came.
 
     Takes up to half of the budget's free bytes; what does not fit there is spilled as sorted runs, which are merged
-    in as many passes as the budget asks for.
+    in as many passes as the budget asks for. `run_bytes` forces the size of a run.
     """
-    sorter = _Sorter(list(by), schema, context)
+    sorter = _Sorter(list(by), schema, context, run_bytes)
     yield from sorter.sort(batches)
 
 
 class _Sorter:
-    def __init__(self, by: list[str], schema: pa.Schema, context: QueryContext) -> None:
+    def __init__(self, by: list[str], schema: pa.Schema, context: QueryContext, run_bytes: int | None) -> None:
         self._by = by
         self._schema = schema
         self._context = context
         # Combining chunks doubles a run for a moment, so a quarter of what is free is gathered.
-        self._run_bytes = min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 4, 1))
-        self._block_bytes = min(max(self._run_bytes // 32, _BLOCK_BYTES_MIN), _BLOCK_BYTES_MAX)
+        self._run_bytes = run_bytes or min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 4, 1 << 20))
+        self._block_bytes = min(self._run_bytes // 32 + 1, _BLOCK_BYTES_MAX)
         # A block is held once as read, once joined with the others, once in its new order.
         self._fan_in = max(2, self._run_bytes * 2 // (3 * self._block_bytes))
         self._spilled_bytes = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,11 @@ from esker.core.checksum import checksum_bytes
 from esker.core.context import QueryContext
 from esker.core.extent import Extent
 from esker.core.file_system import FileSystem
-from esker.errors import TierError
+from esker.errors import EskerError, TierError
 from esker.frozen.groups import GroupBuffer
 from esker.frozen.parquet_out import ParquetOut
 from esker.frozen.records import FrozenExtent
-from esker.frozen.tier import Tier
+from esker.storage import Tier
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,9 @@ class PayloadWriter:
         if self._out is None:
             return
         assert self._path is not None
-        footer, checksum = self._out.close()
-        self._file_system.sync(self._out.file)
-        self._out.file.close()
+        with self._spill_errors():
+            footer, checksum = self._out.close()
+            self._out.file.close()
         key = self._key_pattern.format(self._first_number + len(self.extents))
         extent = Extent(key, self.row_stop, self._out.row_count, self._out.size_bytes, checksum)
         self._store(extent, self._path)
@@ -106,9 +107,17 @@ class PayloadWriter:
             self._out = None
 
     def _store(self, extent: Extent, path: Path) -> None:
-        stored = self._tier.write(extent.key, path)
-        if stored.bytes != extent.bytes:
-            raise TierError(f"{self._tier.uri} stored {stored.bytes:,} bytes of {extent.key!r}, not {extent.bytes:,}")
+        try:
+            stored = self._tier.write(extent.key, path)
+        except OSError as error:
+            if isinstance(error, EskerError):
+                raise
+            raise TierError(f"cannot write {extent.key!r} to {self._tier.uri}: {error.strerror or error}") from error
+        if (stored.bytes, stored.checksum or extent.checksum) != (extent.bytes, extent.checksum):
+            raise TierError(
+                f"{self._tier.uri} stored {stored.bytes:,} bytes of {extent.key!r} ({stored.checksum}); written were"
+                f" {extent.bytes:,} ({extent.checksum})"
+            )
         self._file_system.delete(path)
         self._context.log.emit("extent_frozen", key=extent.key, rows=extent.row_count, bytes=extent.bytes)
         self._context.progress.advance("freeze", extent.row_stop, None, "rows")
@@ -132,14 +141,24 @@ class PayloadWriter:
         self._write_table(self._buffer.drain(self._schema), raw_bytes)
 
     def _write_table(self, group: pa.Table, raw_bytes: int) -> None:
-        if self._out is None:
-            self._path, fd = self._context.spill.new_file("extent")
-            self._out = ParquetOut(
-                os.fdopen(fd, "w+b"),
-                self._schema,
-                statistics=self._statistics,
-                page_bytes=self._shape.page_bytes,
-                file_system=self._file_system,
-            )
-        self._out.write_group(group)
+        with self._spill_errors():
+            if self._out is None:
+                self._path, fd = self._context.spill.new_file("extent")
+                self._out = ParquetOut(
+                    os.fdopen(fd, "w+b"),
+                    self._schema,
+                    statistics=self._statistics,
+                    page_bytes=self._shape.page_bytes,
+                    file_system=self._file_system,
+                )
+            self._out.write_group(group)
         self._raw_bytes += raw_bytes
+
+    @contextmanager
+    def _spill_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, EskerError):
+                raise
+            raise self._context.spill.failure(error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -40,15 +41,16 @@ def make_folders(folder: Path, file_system: FileSystem) -> None:
 
 
 def clear_target(folder: Path, *, made: bool) -> None:
-    """Remove the catalogue and the empty folders of a freeze that failed; the files in them are gone already."""
+    """Remove the catalogue and the empty folders of a freeze that failed; the files in them are gone already.
+
+    Folders that a tier made inside go too, when they are empty: a freeze that failed leaves nothing.
+    """
     for name in _CATALOG_FILES:
         (folder / name).unlink(missing_ok=True)
-    for inner in (KEYS_FOLDER, INDEX_FOLDER):
-        with suppress(OSError):
-            (folder / inner).rmdir()
-    if made:
-        with suppress(OSError):
-            folder.rmdir()
+    for inner, _, _ in os.walk(folder, topdown=False):
+        if made or Path(inner) != folder:
+            with suppress(OSError):
+                Path(inner).rmdir()
 
 
 def _require_free(folder: Path, tier_uri: str) -> None:

@@ -18,7 +18,7 @@ from esker.core.file_system import FileSystem
 from esker.errors import EskerError, OptionError, OutputFileError
 from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.divide import divide
-from esker.frozen.garbage import collect
+from esker.frozen.garbage import Collected, collect
 from esker.frozen.hot import read_parts
 from esker.frozen.hot_writer import HotWriter
 from esker.frozen.location import store_tier_uri
@@ -27,7 +27,7 @@ from esker.frozen.payload_writer import ExtentShape, PayloadWriter
 from esker.frozen.records import INDEX_FOLDER, KEYS_FOLDER, Contents, IndexBuilder, IndexSegment, Writing
 from esker.frozen.schema import fit
 from esker.frozen.target import make_folders
-from esker.frozen.tier import Tier
+from esker.storage import Tier
 
 ROW_GROUP_ROWS = 32_768
 
@@ -76,6 +76,22 @@ class FreezeOptions:
         )
 
 
+@dataclass(frozen=True)
+class WritePlace:
+    """Where a write happens, and with what: the folder, whose writer lock is held, its catalogue, the tier."""
+
+    folder: Path
+    file: CatalogFile
+    tier: Tier
+    context: QueryContext
+    file_system: FileSystem
+    clock: Clock
+
+    def collect(self) -> Collected:
+        """Remove what no committed state refers to."""
+        return collect(self.folder, self.file, self.tier, self.file_system)
+
+
 class Write:
     """A write that was begun under the writer lock; leaving its block without `commit` undoes it.
 
@@ -84,33 +100,19 @@ class Write:
     or the state after, and names from which the next write knows what to remove.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        file: CatalogFile,
-        before: Contents,
-        tier: Tier,
-        context: QueryContext,
-        file_system: FileSystem,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, place: WritePlace, before: Contents) -> None:
         self.after = before
-        self._folder = folder
-        self._file = file
-        self._tier = tier
-        self._context = context
-        self._file_system = file_system
-        self._clock = clock
+        self._place = place
         self._token = secrets.token_hex(8)
         self._footers: dict[str, bytes] = {}
 
     def __enter__(self) -> Write:
         prefix = self.after.description.payload_prefix
-        uri = store_tier_uri(self._tier.uri, self._folder)
-        self._file.begin(Writing(self._token, uri, prefix, float(self._clock.wall_seconds())))
+        uri = store_tier_uri(self._place.tier.uri, self._place.folder)
+        self._place.file.begin(Writing(self._token, uri, prefix, float(self._place.clock.wall_seconds())))
         try:
             with self._output_errors():
-                make_folders(self._folder, self._file_system)
+                make_folders(self._place.folder, self._place.file_system)
         except BaseException:
             self._undo()
             raise
@@ -125,28 +127,28 @@ class Write:
 
     def add_rows(self, batches: Iterator[pa.RecordBatch], options: FreezeOptions) -> None:
         """Write rows after those that are there: payload extents to the tier, key files to the folder."""
-        described, budget = self.after.description, self._context.budget
-        shape = options.shape(self._tier, budget.free_bytes)
+        described, budget = self.after.description, self._place.context.budget
+        shape = options.shape(self._place.tier, budget.free_bytes)
         hot_schema = pa.schema([field for field in described.schema if field.name in described.hot_columns])
         payload = PayloadWriter(
             described.schema,
             described.hot_columns,
             shape,
-            self._tier,
+            self._place.tier,
             f"{described.payload_prefix}/part-{{:05d}}.{self._token}.parquet",
             first_row=described.row_count,
             first_number=len(self.after.extents),
-            context=self._context,
-            file_system=self._file_system,
+            context=self._place.context,
+            file_system=self._place.file_system,
         )
         hot = HotWriter(
             hot_schema,
-            self._folder / KEYS_FOLDER,
+            self._place.folder / KEYS_FOLDER,
             f"part-{{:05d}}.{self._token}.parquet",
             first_row=described.row_count,
             first_number=len(self.after.parts),
             group_bytes=shape.row_group_bytes,
-            file_system=self._file_system,
+            file_system=self._place.file_system,
         )
         with budget.reserve("freeze", 4 * shape.row_group_bytes):
             try:
@@ -168,9 +170,9 @@ class Write:
         """Build the index of all rows anew, beside the one that is there, which the commit replaces."""
         described = self.after.description
         schema = pa.schema([field for field in described.schema if field.name in described.hot_columns])
-        rows = read_parts(self._folder, self.after.parts, schema, self._context)
+        rows = read_parts(self._place.folder, self.after.parts, schema, self._place.context)
         with self._output_errors():
-            built = builder((row.batch for row in rows), described.row_count, self._folder / INDEX_FOLDER)
+            built = builder((row.batch for row in rows), described.row_count, self._place.folder / INDEX_FOLDER)
         segments = tuple(
             IndexSegment(made.file, made.column, made.kind, made.bytes, made.checksum, dict(made.spec))
             for made in built
@@ -179,22 +181,22 @@ class Write:
 
     def commit(self) -> None:
         """Make it so."""
-        self._context.check()
-        self._file.commit(self.after, self._footers, self._token)
+        self._place.context.check()
+        self._place.file.commit(self.after, self._footers, self._token)
 
     def _laid_out(
         self, batches: Iterator[pa.RecordBatch], options: FreezeOptions
     ) -> Iterator[tuple[pa.RecordBatch, bool]]:
         schema = self.after.description.schema
         fitted = (fit(batch, schema) for batch in batches)
-        ordered = sort_batches(fitted, options.order_by, schema, self._context) if options.order_by else fitted
+        ordered = sort_batches(fitted, options.order_by, schema, self._place.context) if options.order_by else fitted
         return divide(ordered, options.split_by)
 
     def _write_rows(
         self, pieces: Iterator[tuple[pa.RecordBatch, bool]], payload: PayloadWriter, hot: HotWriter
     ) -> None:
         for piece, begins_extent in pieces:
-            self._context.check()
+            self._place.context.check()
             payload.add(piece, begins_extent)
             with self._output_errors():
                 hot.add(piece)
@@ -205,10 +207,10 @@ class Write:
     def _undo(self) -> None:
         # What cannot be removed now is found by its token next time; the error that brought us here matters more.
         with suppress(EskerError, OSError):
-            collect(self._folder, self._file, self._tier, self._file_system)
+            self._place.collect()
 
     def _output_errors(self) -> _OutputErrors:
-        return _OutputErrors(self._folder)
+        return _OutputErrors(self._place.folder)
 
 
 class _OutputErrors:
