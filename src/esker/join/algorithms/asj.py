@@ -1,0 +1,80 @@
+"""Attribute-separation join (source 003): keys decide, then each payload is read at most once, in storage order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.core.cost import Cost
+from esker.core.row_set import RowSet
+from esker.join.decide import decide
+from esker.join.materialise import left_rows_needed, materialise, right_rows_needed
+from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem, Side
+from esker.join.reading import ReadChoice, choose_read
+from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, expected_rows, row_bytes
+
+
+class AttributeSeparationJoin(JoinAlgorithm):
+    """Join the key columns, then fetch what matched, or scan a side where that is cheaper.
+
+    The estimate is exact once the join index is known. Rows come out by left row id, then right row id; right rows
+    without a partner come last, by theirs. Takes any types as payload.
+    """
+
+    def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
+        reads = payload_reads(problem)
+        if problem.index is not None:
+            keys, detail = problem.decided, f"join index of {problem.index.pair_count:,} pairs; "
+        else:
+            keys = _key_cost(problem.left) + _key_cost(problem.right)
+            detail = "assuming that the smaller side's rows match once each, spread evenly; "
+        detail += ", ".join(
+            f"{name}: {choice.method if choice.method != 'none' else 'nothing to read'}"
+            for name, choice in zip(("left", "right"), reads, strict=True)
+        )
+        return Estimate(keys + reads[0].cost + reads[1].cost, detail, work_seconds=_work_seconds(problem))
+
+    def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
+        index = problem.index
+        if index is None:
+            index = problem.index = decide(problem, context)
+        try:
+            yield from materialise(problem, index, context)
+        finally:
+            index.close()
+
+
+def payload_reads(problem: JoinProblem) -> tuple[ReadChoice, ReadChoice]:
+    """How each side's payload will be read: exact with a join index, else by the stated assumption."""
+    left, right = problem.left, problem.right
+    if problem.index is not None:
+        rows = left_rows_needed(problem, problem.index), right_rows_needed(problem, problem.index)
+    else:
+        rows = _expected(problem)
+    return (
+        choose_read(left.input.store, rows[0], left.columns),
+        choose_read(right.input.store, rows[1], right.columns),
+    )
+
+
+def _expected(problem: JoinProblem) -> tuple[RowSet, RowSet]:
+    left, right, layout = problem.left.input, problem.right.input, problem.layout
+    left_rows = left.candidates if layout.keeps_left else expected_rows(left, right)
+    if layout.only_left:
+        return left_rows, RowSet.empty()
+    return left_rows, right.candidates if layout.keeps_right else expected_rows(right, left)
+
+
+def _key_cost(side: Side) -> Cost:
+    return choose_read(side.input.store, side.input.candidates, side.input.deciding_columns(side.keys)).cost
+
+
+def _work_seconds(problem: JoinProblem) -> float:
+    """Matching (done already, with an index) and putting rows together."""
+    left, right = problem.left, problem.right
+    matching = (left.input.candidate_count + right.input.candidate_count) * MATCH_SECONDS_PER_ROW
+    pairs = problem.index.pair_count if problem.index is not None else left.input.candidate_count
+    width = row_bytes(left.input.store.schema, left.columns) + row_bytes(right.input.store.schema, right.columns)
+    return (0.0 if problem.index is not None else matching) + pairs * width / GATHER_BYTES_PER_SECOND

@@ -1,0 +1,51 @@
+"""Hash join: both sides are read once, divided by key through the shuffle, and spilled when they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.join.divide import undividable
+from esker.join.grace import GraceJoin
+from esker.join.keyed import KeyedSide
+from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
+from esker.join.work import (
+    DIVIDE_BYTES_PER_SECOND,
+    GATHER_BYTES_PER_SECOND,
+    MATCH_SECONDS_PER_ROW,
+    SPILL_BYTES_PER_SECOND,
+    held_bytes,
+    read_cost,
+)
+
+
+class HashJoin(JoinAlgorithm):
+    """Grace hash join; see `GraceJoin` for the order of its rows.
+
+    Works for inputs of any size and skew. The shuffle's pages must take the types of all columns.
+    """
+
+    def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
+        left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        cost = read_cost(problem.left) + read_cost(problem.right)
+        for schema in (left.schema, right.schema):
+            if (field := undividable(schema)) is not None:
+                return Estimate(cost, f"column {field.name!r} has type {field.type}, which pages do not hold", False)
+        size = sum(held_bytes(side.input, side.all_columns) for side in (problem.left, problem.right))
+        spilled = max(size - context.budget.free_bytes // 2, 0)
+        rows = problem.left.input.candidate_count + problem.right.input.candidate_count
+        work = (
+            rows * MATCH_SECONDS_PER_ROW
+            + size / DIVIDE_BYTES_PER_SECOND
+            + size / GATHER_BYTES_PER_SECOND
+            + 2 * spilled / SPILL_BYTES_PER_SECOND
+        )
+        detail = "both sides are read whole, divided by key" + (" and spilled in part" if spilled else "")
+        return Estimate(cost, detail, work_seconds=work)
+
+    def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
+        left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        size = held_bytes(problem.right.input, problem.right.all_columns)
+        yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), right.batches(), size)

@@ -1,0 +1,76 @@
+"""In-memory join: the right side is loaded, the left one streamed past it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+
+import pyarrow as pa
+
+from esker.core.byte_size import format_bytes
+from esker.core.context import QueryContext
+from esker.join.divide import undividable
+from esker.join.grace import GraceJoin
+from esker.join.key_join import MATCH_BYTES_PER_ROW
+from esker.join.keyed import KeyedSide
+from esker.join.output import Output
+from esker.join.probe import Probe, join_loaded, left_without_partner
+from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
+from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, held_bytes, read_cost
+
+
+class InMemoryJoin(JoinAlgorithm):
+    """Hold the right rows, stream the left ones; rows come out by left row id, then right row id.
+
+    Right rows without a partner come last, by theirs. When the right side proves larger than was thought, the rows
+    read so far and the rest go through a Grace join, whose order is its own.
+    """
+
+    def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
+        cost = read_cost(problem.left) + read_cost(problem.right)
+        right, limit = problem.right, context.budget.free_bytes // 2
+        size = _loaded_bytes(held_bytes(right.input, right.all_columns), right.input.candidate_count)
+        rows = problem.left.input.candidate_count + right.input.candidate_count
+        copied = held_bytes(problem.left.input, problem.left.all_columns) + held_bytes(right.input, right.all_columns)
+        work = rows * MATCH_SECONDS_PER_ROW + copied / GATHER_BYTES_PER_SECOND
+        detail = f"loading the right side takes about {format_bytes(size)}"
+        if size > limit:
+            detail += f", more than the {format_bytes(limit)} a join may hold"
+        return Estimate(cost, detail, supported=size <= limit, work_seconds=work)
+
+    def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
+        left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        output = Output(problem.layout, context)
+        loaded: list[pa.RecordBatch] = []
+        limit, size, rows = context.budget.free_bytes // 2, 0, 0
+        with context.budget.reserve("join build", 0) as held:
+            stream = right.batches()
+            for batch in stream:
+                loaded.append(batch)
+                size, rows = size + batch.nbytes, rows + batch.num_rows
+                needed = _loaded_bytes(size, rows)
+                fits = needed <= limit and held.try_resize(needed)
+                if not fits and undividable(left.schema) is None and undividable(right.schema) is None:
+                    context.log.emit("join_fell_back", algorithm="in_memory", to="hash", loaded_bytes=size)
+                    held.release()
+                    rest = chain(_drain(loaded), stream)
+                    expected = max(2 * size, held_bytes(problem.right.input, problem.right.all_columns))
+                    yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), rest, expected)
+                    return
+                if not fits:
+                    held.resize(needed)
+            if loaded:
+                probe = Probe(loaded, left, right, context)
+                yield from join_loaded(probe, left.batches(), problem.layout, output)
+            else:
+                yield from left_without_partner(left.batches(), problem.layout, output)
+
+
+def _loaded_bytes(size: int, rows: int) -> int:
+    """Rows, the copy that makes one run of them, and what matching them takes."""
+    return 2 * size + MATCH_BYTES_PER_ROW * rows
+
+
+def _drain(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    while batches:
+        yield batches.pop(0)

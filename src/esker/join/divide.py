@@ -1,0 +1,143 @@
+"""Dividing two inputs by their keys, so that each part of the right one fits in memory (Grace)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.join.spill_file import SpillFile
+
+try:
+    from esker.shuffle.operator import ShuffleOperator
+except ImportError:  # until the native shuffle lands
+    from esker.join.plain_shuffle import PlainShuffle as ShuffleOperator  # type: ignore[assignment]
+
+# Of the bytes free when a level begins, each of these takes one share: left pages, right pages, a part, the rest.
+SHARES = 4
+# A partition needs a page to fill; the smallest is 64 KiB.
+_PARTITION_BYTES_MIN = 128 << 10
+_PARTITIONS_MAX = 512
+_THREADS_MAX = 16
+# However large the budget: strings of a block stay below 2 GiB.
+BLOCK_BYTES_MAX = 1 << 30
+# A part that is still too large after this many levels is joined block by block.
+LEVELS_MAX = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of both sides whose keys may be equal to each other, and to no key of another part.
+
+    `fits` says whether `right` may be loaded whole; if not, its keys cannot be divided further.
+    """
+
+    left: Iterator[pa.RecordBatch]
+    right: Iterator[pa.RecordBatch]
+    fits: bool
+
+
+def divide(
+    left: Iterable[pa.RecordBatch],
+    right: Iterable[pa.RecordBatch],
+    schemas: tuple[pa.Schema, pa.Schema],
+    by: tuple[list[str], list[str]],
+    right_bytes: int,
+    context: QueryContext,
+    level: int = 0,
+) -> Iterator[Part]:
+    """Yield the parts in order of the key's hash; rows of a part keep the order of the input.
+
+    `by` are the key columns of each schema, of the same types; `right_bytes` is how large the right side is thought
+    to be. A part is valid until the next one is asked for; one that does not fit is divided again with another seed.
+    """
+    share = max(context.budget.free_bytes // SHARES, _PARTITION_BYTES_MIN)
+    part_bytes = min(share // 2, BLOCK_BYTES_MAX)  # loading and encoding a part takes about twice its bytes
+    wanted = -(-right_bytes * 5 // (4 * part_bytes))  # parts differ in size
+    count = max(2, min(wanted, share // _PARTITION_BYTES_MIN, _PARTITIONS_MAX))
+    with closing(_fill(right, schemas[1], by[1], count, share, context, level)) as rights:
+        with closing(_fill(left, schemas[0], by[0], count, share, context, level)) as lefts:
+            total = sum(rights.partition_rows)
+            if level == 0:
+                context.log.emit("join_divided", partitions=count, rows=[sum(lefts.partition_rows), total])
+            for index in range(count):
+                context.check()
+                size, rows = rights.partition_bytes[index], rights.partition_rows[index]
+                sides = lefts.partition(index), rights.partition(index)
+                # All rows in one partition: one key, or so few that another seed would not help.
+                stuck = level > 0 and rows == total
+                if size <= part_bytes or stuck or level + 1 == LEVELS_MAX:
+                    yield Part(*sides, fits=size <= part_bytes)
+                else:
+                    yield from divide(*sides, schemas, by, size, context, level + 1)
+
+
+def blocks(batches: Iterable[pa.RecordBatch], size_bytes: int) -> Iterator[list[pa.RecordBatch]]:
+    """Gather batches into blocks of about `size_bytes`."""
+    block: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        if block and held + batch.nbytes > size_bytes:
+            yield block
+            block, held = [], 0
+        block.append(batch)
+        held += batch.nbytes
+    if block:
+        yield block
+
+
+def keep_for_rereading(batches: Iterable[pa.RecordBatch], schema: pa.Schema, context: QueryContext) -> SpillFile:
+    """Write a part's rows to a spill file, since a partition can be read only once."""
+    file = SpillFile("join-part", schema, context)
+    try:
+        for batch in batches:
+            file.write(batch)
+        file.seal()
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def block_bytes(context: QueryContext) -> int:
+    """How large a block of an indivisible part may be."""
+    return min(max(context.budget.free_bytes // SHARES, 1 << 20), BLOCK_BYTES_MAX)
+
+
+def _fill(
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    by: list[str],
+    count: int,
+    memory_bytes: int,
+    context: QueryContext,
+    level: int,
+) -> ShuffleOperator:
+    operator = ShuffleOperator(
+        schema,
+        by,
+        count,
+        budget=context.budget,
+        memory_bytes=memory_bytes,
+        spill=context.spill,
+        thread_count=min(context.threads, _THREADS_MAX),
+        ordered=context.ordered,
+        seed=context.seed + 1 + level,
+        cancellation=context.cancellation,
+    )
+    try:
+        for batch in batches:
+            operator.push(batch)
+        operator.finish()
+    except BaseException:
+        operator.close()
+        raise
+    return operator
+
+
+def undividable(schema: pa.Schema) -> pa.Field | None:
+    """The first column that the shuffle's pages do not hold, or None."""
+    return next((field for field in schema if pa.types.is_nested(field.type) or pa.types.is_union(field.type)), None)

@@ -1,0 +1,180 @@
+"""The last phase of an attribute-separation join: each side's rows once, put together through the join index.
+
+The right side's rows are what source 003 calls RC. They are held when they fit; if not, they are written for every
+pair, with the left row id, sorted by it and merged with the left side. The loop printed in the paper drops the last
+partial RC; here what is left in memory is the last run of the sort, so nothing is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+
+from esker.core.batch import plain_type
+from esker.core.context import QueryContext
+from esker.core.memory import Reservation
+from esker.core.row_set import RowSet
+from esker.core.row_store import RowBatch
+from esker.join.cursor import PairCursor
+from esker.join.divide import SHARES
+from esker.join.held_rows import HeldRows
+from esker.join.join_index import JoinIndex
+from esker.join.layout import RESERVED
+from esker.join.output import Matched, Output
+from esker.join.problem import JoinProblem
+from esker.join.reading import read_rows
+from esker.join.sorted_runs import Ids, SortedRuns, ids_of
+
+_NO_IDS = np.zeros(0, np.uint64)
+_LEFT_ID, _RIGHT_ID = f"{RESERVED}left_row", f"{RESERVED}right_row"
+
+
+def left_rows_needed(problem: JoinProblem, index: JoinIndex) -> RowSet:
+    """The left rows whose payload the output needs."""
+    if problem.layout.how == "anti":
+        return index.left_rows - index.left_matched
+    return index.left_rows if problem.layout.keeps_left else index.left_matched
+
+
+def right_rows_needed(problem: JoinProblem, index: JoinIndex) -> RowSet:
+    """The right rows whose payload the output needs."""
+    if problem.layout.only_left:
+        return RowSet.empty()
+    return index.right_rows if problem.layout.keeps_right else index.right_matched
+
+
+def materialise(problem: JoinProblem, index: JoinIndex, context: QueryContext) -> Iterator[pa.RecordBatch]:
+    """Yield the output, sorted by left row id and then right; unmatched right rows last, in their order."""
+    output = Output(problem.layout, context)
+    if problem.layout.only_left:
+        for found in _left(problem, index, context):
+            yield from output.left_only(found.batch, np.arange(len(found.row_ids)))
+        return
+    with context.budget.reserve("join rows") as held:
+        ids, kept, rest = _hold(problem, index, held, context)
+        if rest is None:
+            yield from _with_held(problem, index, output, np.concatenate(ids or [_NO_IDS]), HeldRows(kept), context)
+        else:
+            held.release()
+            fetched = chain(_drain(ids, kept), rest)
+            yield from _with_sorted(problem, index, output, fetched, context)
+
+
+def _left(problem: JoinProblem, index: JoinIndex, context: QueryContext) -> Iterator[RowBatch]:
+    side = problem.left
+    return read_rows(side.input.store, left_rows_needed(problem, index), side.columns, context, problem.spent)
+
+
+def _hold(
+    problem: JoinProblem, index: JoinIndex, held: Reservation, context: QueryContext
+) -> tuple[list[Ids], list[pa.RecordBatch], Iterator[RowBatch] | None]:
+    """Read the right rows until they outgrow half of what is free; what is still to come is the third value."""
+    side = problem.right
+    rows = right_rows_needed(problem, index)
+    stream = read_rows(side.input.store, rows, side.columns, context, problem.spent)
+    ids: list[Ids] = []
+    kept: list[pa.RecordBatch] = []
+    limit, size = context.budget.free_bytes // 2, 0
+    for found in stream:
+        ids.append(found.row_ids)
+        kept.append(found.batch)
+        # Twice, for the copy that makes one run of the batches.
+        size += 2 * (found.batch.nbytes + found.row_ids.nbytes)
+        if size > limit or not held.try_resize(size):
+            return ids, kept, stream
+    return ids, kept, None
+
+
+def _with_held(
+    problem: JoinProblem, index: JoinIndex, output: Output, ids: Ids, right: HeldRows, context: QueryContext
+) -> Iterator[pa.RecordBatch]:
+    """Stream the left rows past the right ones in memory."""
+    cursor = PairCursor(index.by_left(context.batch_rows))
+    for found in _left(problem, index, context):
+        pairs = (
+            Matched(_places(found.row_ids, ids_of(part, 0)), right, _places(ids, ids_of(part, 1)))
+            for part in cursor.through(found.row_ids[-1])
+        )
+        yield from output.joined(found.batch, pairs, _unmatched(problem, index, found.row_ids))
+    if problem.layout.keeps_right:
+        yield from output.right_only(right, np.flatnonzero(~index.right_matched.contains_each(ids)))
+
+
+def _with_sorted(
+    problem: JoinProblem, index: JoinIndex, output: Output, fetched: Iterable[RowBatch], context: QueryContext
+) -> Iterator[pa.RecordBatch]:
+    """Write the right rows once for each pair, sorted by left row, and merge them with the left rows."""
+    sorted_right = _SortedRight(problem, index, context)
+    try:
+        sorted_right.fill(fetched)
+        cursor = PairCursor(sorted_right.pairs.merged(context.batch_rows))
+        for found in _left(problem, index, context):
+            pairs = (
+                Matched(_places(found.row_ids, ids_of(part, 0)), HeldRows([part]), np.arange(part.num_rows))
+                for part in cursor.through(found.row_ids[-1])
+            )
+            yield from output.joined(found.batch, pairs, _unmatched(problem, index, found.row_ids))
+        for batch in sorted_right.unmatched.merged(context.batch_rows):
+            yield from output.right_only(HeldRows([batch]), np.arange(batch.num_rows))
+    finally:
+        sorted_right.close()
+
+
+class _SortedRight:
+    """RC: the right rows by pair, sorted by left row id; and those without a partner, by their own."""
+
+    def __init__(self, problem: JoinProblem, index: JoinIndex, context: QueryContext) -> None:
+        side = problem.right
+        fields = [side.input.store.schema.field(name) for name in side.columns]
+        self._index = index
+        self._context = context
+        self._keeps_right = problem.layout.keeps_right
+        share = context.budget.free_bytes // SHARES
+        schema = pa.schema([(_LEFT_ID, pa.uint64()), (_RIGHT_ID, pa.uint64()), *_plain(fields)])
+        self.pairs = SortedRuns("join rows", schema, context, share)
+        self.unmatched = SortedRuns("unmatched rows", schema, context, share // 2)
+
+    def fill(self, fetched: Iterable[RowBatch]) -> None:
+        """Take every right row once, in row-id order."""
+        share = self._context.budget.free_bytes // SHARES
+        cursor = PairCursor(self._index.by_right(self._context.batch_rows, self._context, share))
+        for found in fetched:
+            rows_max = max(share // SHARES // max(found.batch.nbytes // len(found.row_ids), 1), 1)
+            for part in cursor.through(found.row_ids[-1], rows_max):
+                places = pa.array(_places(found.row_ids, ids_of(part, 0)))
+                self._add(self.pairs, part.column(1), part.column(0), found.batch.take(places))
+            if self._keeps_right:
+                mask = pa.array(~self._index.right_matched.contains_each(found.row_ids))
+                ids = pa.array(found.row_ids).filter(mask)
+                self._add(self.unmatched, ids, ids, found.batch.filter(mask))
+        self.pairs.finish()
+        self.unmatched.finish()
+
+    def close(self) -> None:
+        self.pairs.close()
+        self.unmatched.close()
+
+    def _add(self, runs: SortedRuns, first: pa.Array, second: pa.Array, rows: pa.RecordBatch) -> None:
+        runs.add(pa.RecordBatch.from_arrays([first, second, *rows.columns], schema=runs.schema))
+
+
+def _plain(fields: list[pa.Field]) -> list[pa.Field]:
+    return [field.with_type(plain_type(field.type)).with_nullable(True) for field in fields]
+
+
+def _places(ids: Ids, wanted: Ids) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.searchsorted(ids, wanted)
+
+
+def _unmatched(problem: JoinProblem, index: JoinIndex, ids: Ids) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if not problem.layout.keeps_left:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(~index.left_matched.contains_each(ids))
+
+
+def _drain(ids: list[Ids], batches: list[pa.RecordBatch]) -> Iterator[RowBatch]:
+    while batches:
+        yield RowBatch(ids.pop(0), batches.pop(0))

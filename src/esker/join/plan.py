@@ -1,0 +1,179 @@
+"""Planning a join: estimate every algorithm, choose one, say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.context import QueryContext
+from esker.core.cost import Cost
+from esker.errors import OptionError
+from esker.join.algorithms import ALGORITHMS
+from esker.join.algorithms.asj import payload_reads
+from esker.join.decide import decide
+from esker.join.input import JoinInput
+from esker.join.layout import plan_layout
+from esker.join.problem import Estimate, JoinProblem, Side
+from esker.join.reading import ReadChoice
+from esker.join.work import read_cost
+
+# Reading both sides must cost at least this before keys whose payload is as near as they are get joined ahead.
+_WORTH_DECIDING_SECONDS = 0.1
+
+
+@dataclass
+class JoinPlan:
+    """A join that is ready to run: the algorithm chosen, why, and what each would cost.
+
+    `join_index_rows` is the number of pairs, once known: before the run when planning joined the keys. `actual` is
+    what the reads cost, planning's included, as the stores price exactly what was read.
+    """
+
+    schema: pa.Schema
+    choice: str
+    reason: str
+    estimates: Mapping[str, Estimate]
+    problem: JoinProblem
+    join_index_rows: int | None = None
+    actual: Cost | None = None
+
+    def run(self, context: QueryContext) -> Iterator[pa.RecordBatch]:
+        """Yield the joined rows; refuses before reading when the estimate is above the user's limit."""
+        estimate = self.estimates[self.choice]
+        context.check_cost(estimate.cost, "the join")
+        rows = 0
+        try:
+            for batch in ALGORITHMS[self.choice]().run(self.problem, context):
+                context.check()
+                rows += batch.num_rows
+                context.progress.advance("join", rows, None, "rows")
+                if batch.num_rows:
+                    yield batch
+        finally:
+            if self.problem.index is not None:
+                self.join_index_rows = self.problem.index.pair_count
+                self.problem.index.close()
+                self.problem.index = None  # a second run decides again
+        self.actual = self.problem.spent.cost
+        context.log.emit(
+            "join_done",
+            algorithm=self.choice,
+            rows=rows,
+            estimated=estimate.cost.to_json(),
+            actual=self.actual.to_json(),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary for `--json`, reports and the event log."""
+        return {
+            "on": [list(pair) for pair in self.problem.layout.on],
+            "how": self.problem.layout.how,
+            "choice": self.choice,
+            "reason": self.reason,
+            "join_index_rows": self.join_index_rows,
+            "estimates": {name: estimate.to_json() for name, estimate in self.estimates.items()},
+            "actual": self.actual.to_json() if self.actual is not None else None,
+        }
+
+
+def plan_join(
+    left: JoinInput,
+    right: JoinInput,
+    on: Sequence[tuple[str, str]],
+    how: str,
+    *,
+    algorithm: str = "auto",
+    suffix: str = "_right",
+    context: QueryContext,
+) -> JoinPlan:
+    """Plan a join of two inputs on pairs of key columns.
+
+    Reads hot columns only: when keys and filters are hot, and the payload is not, the keys are joined here, and the
+    estimate of `asj` is exact. `auto` takes the least time, then the fewest bytes. See `join_schema` for the output.
+    """
+    if algorithm != "auto":
+        ALGORITHMS[algorithm]  # an unknown name is an error before anything is read
+    layout = plan_layout(left.store.schema, right.store.schema, on, how, suffix, left.columns, right.columns)
+    problem = JoinProblem.of(left, right, layout)
+    if algorithm in ("auto", "asj") and _decides_ahead(problem):
+        problem.index = decide(problem, context)
+        problem.decided = problem.spent.cost
+        context.resources.callback(problem.index.close)
+    estimates = {name: variant().estimate(problem, context) for name, variant in ALGORITHMS.items()}
+    choice = _choose(algorithm, estimates, problem)
+    plan = JoinPlan(layout.schema, choice, _reason(algorithm, choice, estimates, problem), estimates, problem)
+    plan.join_index_rows = problem.index.pair_count if problem.index is not None else None
+    context.log.emit("join_planned", **plan.to_json())
+    return plan
+
+
+def _decides_ahead(problem: JoinProblem) -> bool:
+    """Whether the keys are joined while planning: they must be hot, and knowing the pairs worth it."""
+    sides = problem.left, problem.right
+    if not all(side.decides_hot for side in sides):
+        return False
+    if any(not set(side.columns) <= side.input.store.hot_columns for side in sides):
+        return True
+    return sum(read_cost(side).seconds for side in sides) > _WORTH_DECIDING_SECONDS
+
+
+def _choose(algorithm: str, estimates: Mapping[str, Estimate], problem: JoinProblem) -> str:
+    if algorithm != "auto":
+        if not estimates[algorithm].supported:
+            raise OptionError(f"algorithm={algorithm!r} cannot do this join: {estimates[algorithm].detail}")
+        return algorithm
+
+    def ahead(name: str) -> tuple[float, int]:
+        # What planning has read already is spent, whatever is chosen.
+        cost = estimates[name].cost
+        if name == "asj" and problem.index is not None:
+            done = problem.decided
+            return estimates[name].seconds - done.seconds, cost.bytes - done.bytes
+        return estimates[name].seconds, cost.bytes
+
+    return min((name for name, estimate in estimates.items() if estimate.supported), key=ahead)
+
+
+def _reason(algorithm: str, choice: str, estimates: Mapping[str, Estimate], problem: JoinProblem) -> str:
+    chosen = "asked for" if algorithm != "auto" else ""
+    if choice == "asj":
+        reads = payload_reads(problem)
+        words = [
+            _side_reason(name, side, reads[number], problem, number)
+            for number, (name, side) in enumerate((("left", problem.left), ("right", problem.right)))
+        ]
+        return "; ".join(filter(None, [chosen, *words])) or "the keys alone decide, no payload is read"
+    if problem.index is not None:
+        keyed = estimates["asj"]
+        text = f"reading both sides once ({estimates[choice].cost}) is cheaper than keys first ({keyed.cost})"
+    else:
+        text = f"{estimates[choice].detail}; keys first would cost {estimates['asj'].cost}, {estimates['asj'].detail}"
+    return chosen or text
+
+
+def _side_reason(name: str, side: Side, read: ReadChoice, problem: JoinProblem, number: int) -> str:
+    """Say why one side is fetched or scanned, with the figures compared."""
+    index = problem.index
+    if read.method == "none":
+        return ""
+    if index is None:
+        return f"{name}: fetch or scan once the join index is known"
+    needed = (index.left_matched, index.right_matched)[number]
+    if problem.layout.how == "anti" and number == 0:
+        needed = index.left_rows - index.left_matched
+    if (problem.layout.keeps_left, problem.layout.keeps_right)[number]:
+        return f"{name}: a scan, as all rows come out"
+    share = f"{len(needed) / max(side.input.store.row_count, 1):.1%} of the {name} rows match"
+    if problem.layout.how == "anti":
+        share = share.replace("match", "do not match")
+    fetch, scan = _figures(read.fetch_cost), _figures(read.scan_cost)
+    if read.method == "scan":
+        return f"a scan is cheaper: {share}, so fetching would read {fetch} against {scan}"
+    return f"fetching pays: {share}, {fetch} against {scan} for a scan"
+
+
+def _figures(cost: Cost) -> str:
+    return str(cost)

@@ -1,0 +1,112 @@
+"""Reading one side of a join: by scan or by row id, whichever is cheaper, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from esker.core.batch import plain_type
+from esker.core.context import QueryContext
+from esker.core.cost import NO_COST, Cost
+from esker.core.row_set import RowSet
+from esker.core.row_store import RowBatch, RowStore
+from esker.join.input import JoinInput
+from esker.join.key_types import cast_key
+
+
+@dataclass(frozen=True)
+class ReadChoice:
+    """How some columns of some rows are read: `method` is fetch, scan or none; `cost` is that of the method."""
+
+    method: str
+    cost: Cost
+    fetch_cost: Cost
+    scan_cost: Cost
+
+
+@dataclass
+class Spent:
+    """What the reads of a join cost, as told by the stores for exactly what was read."""
+
+    cost: Cost = field(default_factory=Cost)
+
+    def add(self, cost: Cost) -> None:
+        self.cost = self.cost + cost
+
+
+def price(cost: Cost) -> tuple[float, int, int]:
+    """What costs are compared by: seconds, then bytes, then requests."""
+    return cost.seconds, cost.bytes, cost.requests
+
+
+def choose_read(store: RowStore, rows: RowSet, columns: Sequence[str]) -> ReadChoice:
+    """Choose between fetching `rows` and scanning past the others; exact, since the row ids are known."""
+    if not columns or not rows:
+        return ReadChoice("none", NO_COST, NO_COST, NO_COST)
+    fetch, scan = store.fetch_cost(rows, columns), store.scan_cost(columns)
+    scans = price(scan) <= price(fetch) or len(rows) == store.row_count
+    return ReadChoice("scan" if scans else "fetch", scan if scans else fetch, fetch, scan)
+
+
+def read_rows(
+    store: RowStore, rows: RowSet, columns: Sequence[str], context: QueryContext, spent: Spent
+) -> Iterator[RowBatch]:
+    """Yield `columns` of `rows` in row-id order, each row once; without columns nothing is read."""
+    choice = choose_read(store, rows, columns)
+    spent.add(choice.cost)
+    if choice.method == "none":
+        empty = pa.record_batch([], names=[])
+        for ids in rows.chunks(context.batch_rows):
+            yield RowBatch(ids, empty)
+    elif choice.method == "fetch":
+        for found in store.fetch(rows, columns, context):
+            context.check()
+            if len(found.row_ids):
+                yield _plain(found)
+    else:
+        everything = len(rows) == store.row_count
+        for found in store.scan(columns, context):
+            context.check()
+            kept = _plain(found) if everything else keep(found, rows.contains_each(found.row_ids))
+            if len(kept.row_ids):
+                yield kept
+
+
+def deciding_rows(
+    side: JoinInput, keys: tuple[str, ...], columns: Sequence[str], context: QueryContext, spent: Spent
+) -> Iterator[RowBatch]:
+    """Yield `columns` of the side's rows, filtered by its predicate; reads those, the keys and the predicate's."""
+    wanted = tuple(dict.fromkeys((*side.deciding_columns(keys), *columns)))
+    for found in read_rows(side.store, side.candidates, wanted, context, spent):
+        kept = found
+        if side.predicate is not None:
+            from esker.expression import evaluate
+
+            mask = evaluate(side.predicate, found.batch).fill_null(False).to_numpy(zero_copy_only=False)
+            kept = keep(found, mask)
+        if len(kept.row_ids):
+            yield RowBatch(kept.row_ids, kept.batch.select(list(columns)))
+
+
+def key_arrays(batch: pa.RecordBatch, names: Sequence[str], types: Sequence[pa.DataType]) -> list[pa.Array]:
+    """The key columns of `batch`, in the types both sides are compared in."""
+    return [cast_key(batch.column(name), type_, name) for name, type_ in zip(names, types, strict=True)]
+
+
+def keep(found: RowBatch, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> RowBatch:
+    """The rows of `found` for which `mask` is true."""
+    if mask.all():
+        return _plain(found)
+    return _plain(RowBatch(found.row_ids[mask], found.batch.filter(pa.array(mask))))
+
+
+def _plain(found: RowBatch) -> RowBatch:
+    """Views and dictionaries become plain: most of pyarrow's kernels refuse the first, and outputs mix the second."""
+    batch = found.batch
+    if all(plain_type(column.type) == column.type for column in batch.columns):
+        return found
+    columns = [column.cast(plain_type(column.type)) for column in batch.columns]
+    return RowBatch(found.row_ids, pa.RecordBatch.from_arrays(columns, names=batch.schema.names))

@@ -1,0 +1,67 @@
+"""What a join costs besides its reads: rough rates of two cores, measured once, good to a factor of two."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from esker.core.batch import plain_type
+from esker.core.cost import Cost
+from esker.core.row_set import RowSet
+from esker.join.input import JoinInput
+from esker.join.problem import Side
+from esker.join.reading import choose_read
+
+# Matching a row of either side: encoding, sorting, searching.
+MATCH_SECONDS_PER_ROW = 200e-9
+# Copying rows into place, dividing them into pages, writing and reading spill.
+GATHER_BYTES_PER_SECOND = 1.5e9
+DIVIDE_BYTES_PER_SECOND = 1.0e9
+SPILL_BYTES_PER_SECOND = 4e8
+# A string's length where nothing is known but its type.
+_VARIABLE_BYTES = 24
+
+
+def read_cost(side: Side) -> Cost:
+    """The reads of an algorithm that decides and fetches in one go."""
+    return choose_read(side.input.store, side.input.candidates, side.all_columns).cost
+
+
+def held_bytes(input_: JoinInput, columns: Sequence[str]) -> int:
+    """How much memory `columns` of a side's rows may take: what is stored, or what their types take, if more."""
+    store = input_.store
+    by_type = row_bytes(store.schema, columns) * input_.candidate_count
+    stored = store.scan_cost(columns).bytes if columns else 0
+    return max(by_type, stored * input_.candidate_count // max(store.row_count, 1))
+
+
+def row_bytes(schema: pa.Schema, columns: Sequence[str]) -> int:
+    """Bytes of a row by the types of its columns; values of variable length are guessed."""
+    return sum(value_bytes(plain_type(schema.field(name).type)) for name in columns)
+
+
+def expected_rows(own: JoinInput, other: JoinInput) -> RowSet:
+    """The rows of `own` a key join may find, before it is made.
+
+    Assumes that the smaller side's rows match once each, and that they lie evenly among the larger side's.
+    """
+    candidates = own.candidates
+    count = min(len(candidates), other.candidate_count)
+    if count == len(candidates):
+        return candidates
+    step = max(len(candidates) // max(count, 1), 1)
+    if not count or step == 1:
+        return candidates if count else RowSet.empty()
+    if own.rows is None:
+        return RowSet.of(np.arange(0, len(candidates), step, dtype=np.uint64))
+    return RowSet.of(candidates.to_numpy()[::step])
+
+
+def value_bytes(type_: pa.DataType) -> int:
+    """Bytes of a value of a type; guessed where they vary."""
+    try:
+        return max(int(type_.bit_width) // 8, 1)
+    except ValueError:
+        return _VARIABLE_BYTES
