@@ -28,9 +28,9 @@ class SpillFolder:
     >>> with SpillFolder(limit="1MiB") as folder:
     ...     path, fd = folder.new_file("pages")
     ...     os.close(fd)
-    ...     folder.path.exists()
+    ...     path.exists()
     True
-    >>> folder.path.exists()
+    >>> path.exists()
     False
 
     The lock tells a sweeping process that the folder is in use; a crash frees it, and the next query that makes a
