@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -46,7 +47,7 @@ class FrozenCatalog:
         self._contents = contents
         self._file = file
         self._tier = tier
-        self._on_close = ExitStack()
+        self._on_close: Callable[[], object] = file.close
 
     @classmethod
     def open(cls, path: Path | str, *, tier: Tier | None = None) -> FrozenCatalog:
@@ -65,12 +66,13 @@ class FrozenCatalog:
                 stack.callback(os.close, lock_fd)
             file = stack.enter_context(CatalogFile.open(folder, local=local))
             catalog = cls(folder, file, tier)
-            catalog._on_close = stack.pop_all()
+            # Whoever forgets to close must not keep the lock for as long as the process lives.
+            catalog._on_close = weakref.finalize(catalog, stack.pop_all().close)
             return catalog
 
     def close(self) -> None:
         """Close the catalogue and let its files be collected; calling it again does nothing."""
-        self._on_close.close()
+        self._on_close()
 
     def __enter__(self) -> FrozenCatalog:
         return self

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from esker.errors import OptionError, UnsupportedTypeError
 
@@ -50,6 +51,9 @@ def divide(batches: Iterator[pa.RecordBatch], split_by: str | None) -> Iterator[
 def _changes(column: pa.Array, last: pa.Array | None) -> list[int]:
     """Row numbers whose value differs from the row before; the first row's is `last`, or none."""
     joined = column if last is None else pa.concat_arrays([last, column])
+    if pa.types.is_floating(joined.type):
+        # Minus zero equals zero, but has other bits; adding zero makes them alike.
+        joined = pc.add(joined.cast(pa.float64()), 0.0)
     codes = joined.dictionary_encode(null_encoding="encode").indices.to_numpy(zero_copy_only=False)
     changes = np.flatnonzero(np.diff(codes)) + (1 if last is None else 0)
     return [0, *changes.tolist()] if last is None else changes.tolist()

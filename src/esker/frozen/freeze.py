@@ -245,6 +245,6 @@ def _check_layout(options: FreezeOptions, schema: pa.Schema) -> None:
 
 def _checked_prefix(prefix: str) -> str:
     parts = prefix.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\\" in prefix or "\0" in prefix or "{" in prefix:
+    if any(part in ("", ".", "..") for part in parts) or "\\" in prefix or "\0" in prefix:
         raise OptionError(f"payload_prefix={prefix!r}: must be a relative name, such as 'sales' or 'shop/sales'")
     return prefix

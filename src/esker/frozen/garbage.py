@@ -12,7 +12,7 @@ from esker.frozen.catalog import open_payload_tier
 from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.location import require_data_set, require_local, resolve_tier_uri, store_tier_uri
 from esker.frozen.lock import without_readers, writer_lock
-from esker.frozen.records import INDEX_FOLDER, KEYS_FOLDER, Contents, Writing
+from esker.frozen.records import INDEX_FOLDER, KEYS_FOLDER, Contents, Writing, object_key
 from esker.storage import Tier
 
 _OUR_SUFFIXES = (".parquet", ".seg")
@@ -68,7 +68,9 @@ def _collect_objects(writing: Writing, contents: Contents | None, tier: Tier) ->
     kept = {frozen.extent.key for frozen in contents.extents} if contents is not None else set()
     found = [stored.key for stored in tier.list(writing.payload_prefix + "/")]
     garbage = sorted(key for key in found if object_token(key) == writing.token and key not in kept)
-    for key in garbage:
+    # The object that was being written when all stopped has the next number; the tier may hold part of it unlisted.
+    first_number = len(contents.extents) if contents is not None else 0
+    for key in (*garbage, object_key(writing.payload_prefix, first_number + len(garbage), writing.token)):
         tier.delete(key)
     return garbage
 

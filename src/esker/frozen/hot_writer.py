@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
@@ -27,7 +28,7 @@ class HotWriter:
         self,
         schema: pa.Schema,
         folder: Path,
-        name_pattern: str,
+        name_part: Callable[[int], str],
         *,
         first_row: int,
         first_number: int,
@@ -36,7 +37,7 @@ class HotWriter:
     ) -> None:
         self._schema = schema
         self._folder = folder
-        self._name_pattern = name_pattern
+        self._name_part = name_part
         self._first_number = first_number
         self._file_system = file_system
         self._buffer = GroupBuffer(_GROUP_ROWS, group_bytes)
@@ -74,7 +75,7 @@ class HotWriter:
 
     def _write_group(self) -> None:
         if self._out is None:
-            name = self._name_pattern.format(self._first_number + len(self.parts))
+            name = self._name_part(self._first_number + len(self.parts))
             self._aside = self._file_system.write_aside(self._folder / name)
             self._out = ParquetOut(
                 self._aside.__enter__(),
@@ -93,7 +94,7 @@ class HotWriter:
         self._aside.__exit__(None, None, None)
         self.parts.append(
             HotPart(
-                self._name_pattern.format(self._first_number + len(self.parts)),
+                self._name_part(self._first_number + len(self.parts)),
                 self.row_stop,
                 self._out.row_count,
                 self._out.size_bytes,

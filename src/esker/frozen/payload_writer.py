@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +45,7 @@ class PayloadWriter:
         statistics: Collection[str],
         shape: ExtentShape,
         tier: Tier,
-        key_pattern: str,
+        name_key: Callable[[int], str],
         *,
         first_row: int,
         first_number: int,
@@ -56,7 +56,7 @@ class PayloadWriter:
         self._statistics = statistics
         self._shape = shape
         self._tier = tier
-        self._key_pattern = key_pattern
+        self._name_key = name_key
         self._context = context
         self._file_system = file_system
         self._buffer = GroupBuffer(shape.row_group_rows, shape.row_group_bytes)
@@ -90,7 +90,7 @@ class PayloadWriter:
         with self._spill_errors():
             footer, checksum = self._out.close()
             self._out.file.close()
-        key = self._key_pattern.format(self._first_number + len(self.extents))
+        key = self._name_key(self._first_number + len(self.extents))
         extent = Extent(key, self.row_stop, self._out.row_count, self._out.size_bytes, checksum)
         self._store(extent, self._path)
         self.footers[key] = footer

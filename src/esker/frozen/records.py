@@ -99,6 +99,20 @@ class Writing:
     started_seconds: float
 
 
+def object_key(prefix: str, number: int, token: str) -> str:
+    """Name a payload object: which of the data set's it is, and which write made it.
+
+    >>> object_key("sales", 3, "9f86d081")
+    'sales/part-00003.9f86d081.parquet'
+    """
+    return f"{prefix}/{part_name(number, token)}"
+
+
+def part_name(number: int, token: str) -> str:
+    """Name a key file the same way."""
+    return f"part-{number:05d}.{token}.parquet"
+
+
 class SegmentLike(Protocol):
     """What an index builder returns for each segment it wrote."""
 

@@ -24,7 +24,16 @@ from esker.frozen.hot_writer import HotWriter
 from esker.frozen.location import store_tier_uri
 from esker.frozen.order import sort_batches
 from esker.frozen.payload_writer import ExtentShape, PayloadWriter
-from esker.frozen.records import INDEX_FOLDER, KEYS_FOLDER, Contents, IndexBuilder, IndexSegment, Writing
+from esker.frozen.records import (
+    INDEX_FOLDER,
+    KEYS_FOLDER,
+    Contents,
+    IndexBuilder,
+    IndexSegment,
+    Writing,
+    object_key,
+    part_name,
+)
 from esker.frozen.schema import fit
 from esker.frozen.target import make_folders
 from esker.storage import Tier
@@ -135,7 +144,7 @@ class Write:
             described.hot_columns,
             shape,
             self._place.tier,
-            f"{described.payload_prefix}/part-{{:05d}}.{self._token}.parquet",
+            lambda number: object_key(described.payload_prefix, number, self._token),
             first_row=described.row_count,
             first_number=len(self.after.extents),
             context=self._place.context,
@@ -144,7 +153,7 @@ class Write:
         hot = HotWriter(
             hot_schema,
             self._place.folder / KEYS_FOLDER,
-            f"part-{{:05d}}.{self._token}.parquet",
+            lambda number: part_name(number, self._token),
             first_row=described.row_count,
             first_number=len(self.after.parts),
             group_bytes=shape.row_group_bytes,

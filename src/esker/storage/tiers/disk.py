@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -100,6 +101,9 @@ class DiskTier(Tier):
         path = path_of(self.folder, check_key(key))
         try:
             self._file_system.delete(path)
+            # What a killed writer left of this object has no key of its own.
+            for aside in path.parent.glob(f".{glob.escape(path.name)}{ASIDE_MARK}*"):
+                self._file_system.delete(aside)
             if path.parent.is_dir():
                 self._file_system.sync_folder(path.parent)
         except OSError as error:
