@@ -23,7 +23,7 @@ PREDICATES = [
     "f64 >= 0.0 AND f32 <= 0.0",
     "f64 = 'NaN'",
     "money BETWEEN -0.50 AND 0.25",
-    "at >= TIMESTAMPTZ '2013-01-01 12:00:00+00' AND day < DATE '2013-01-02'",
+    "moment >= TIMESTAMPTZ '2013-01-01 12:00:00+00' AND day < DATE '2013-01-02'",
     "s LIKE 'a string%' OR s LIKE '%LG_'",
     "flag AND i8 + 1 < u8",
     "u64 > 1099511627776",
@@ -36,7 +36,7 @@ def duck(sql: str) -> pa.Table:
     connection.execute("SET TimeZone = 'UTC'")
     connection.register("t", TABLE)
     connection.register("r", OTHER)
-    return connection.execute(sql).to_arrow_table()
+    return connection.sql(sql).to_arrow_table()
 
 
 @pytest.mark.parametrize("predicate", PREDICATES)
@@ -65,14 +65,14 @@ def test_join_gives_the_rows_of_duckdb(how: str, algorithm: str, on: list[str]) 
     assert rows_of(joined.to_arrow()) == rows_of(expected)
 
 
-@pytest.mark.parametrize("by", [["k"], ["s"], ["f64"], ["money", "at"], ["flag", "day", "bytes"]])
+@pytest.mark.parametrize("by", [["k"], ["s"], ["f64"], ["money", "moment"], ["flag", "day", "bytes"]])
 def test_shuffle_gives_every_row_once_and_equal_keys_together(by: list[str]) -> None:
     shuffled = esker.from_arrow(TABLE).shuffle(by, 16).to_arrow()
     assert rows_of(shuffled) == rows_of(TABLE)
     assert shuffled.schema.equals(TABLE.schema)
 
 
-@pytest.mark.parametrize("by", [["k"], ["s"], ["f64"], ["k", "s"], ["money"], ["at"]])
+@pytest.mark.parametrize("by", [["k"], ["s"], ["f64"], ["k", "s"], ["money"], ["moment"]])
 def test_groups_are_those_of_duckdb(by: list[str]) -> None:
     def count(group: pa.Table) -> dict[str, object]:
         return {"first": group["id"][0].as_py(), "rows": group.num_rows, "sum": sum(group["id"].to_pylist())}
@@ -108,12 +108,11 @@ def test_an_empty_input_passes_every_verb() -> None:
 
 
 def test_results_do_not_depend_on_the_number_of_threads() -> None:
-    def result(threads: int) -> pa.Table:
+    def result(threads: int) -> list[str]:
         joined = esker.from_arrow(TABLE).join(esker.from_arrow(OTHER), on="k").shuffle("s", 8)
-        return joined.with_options(threads=threads).to_arrow()
+        return [repr(row) for row in joined.with_options(threads=threads).to_arrow().to_pylist()]
 
-    assert result(1).equals(result(4))
-    assert result(4).equals(result(4))
+    assert result(1) == result(4) == result(4)
 
 
 def test_other_libraries_read_a_dataset_as_it_is() -> None:
@@ -123,4 +122,4 @@ def test_other_libraries_read_a_dataset_as_it_is() -> None:
     expected = dataset.to_arrow()
     assert pa.table(dataset).equals(expected)
     assert polars.DataFrame(dataset).height == expected.num_rows
-    assert duckdb.sql("SELECT count(*) FROM dataset").fetchone() == (expected.num_rows,)
+    assert duckdb.sql("SELECT count(*) FROM dataset").fetchall() == [(expected.num_rows,)]

@@ -39,7 +39,7 @@ def wide_table(row_count: int, seed: int, prefix: str = "") -> pa.Table:
         "f64": column(pick([0.0, -0.0, -2.25, math.nan, -math.inf, 1e300]), pa.float64()),
         "money": column([decimal.Decimal(value).scaleb(-2) for value in integers], pa.decimal128(12, 2)),
         "day": column([moment.date() for moment in moments], pa.date32()),
-        "at": column(moments, pa.timestamp("us", "UTC")),
+        "moment": column(moments, pa.timestamp("us", "UTC")),
         "local": column([moment.replace(tzinfo=None) for moment in moments], pa.timestamp("ms")),
         "clock": column([moment.time() for moment in moments], pa.time64("us")),
         "bytes": column([str(value).encode() * (1 + abs(value) % 5) for value in integers], pa.binary()),

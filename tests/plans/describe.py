@@ -1,0 +1,33 @@
+"""A plan as text, one line a node, inputs indented: what the files beside this one hold."""
+
+from __future__ import annotations
+
+from esker.expression import to_sql
+from esker.plan.nodes import Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+
+
+def describe(node: Node, indent: str = "") -> str:
+    """One line for each node, with its columns."""
+    line = f"{indent}{_words(node)} -> {', '.join(node.schema.names)}"
+    return "\n".join([line, *(describe(below, indent + "  ") for below in node.inputs)])
+
+
+def _words(node: Node) -> str:
+    match node:
+        case Scan(source=source, predicate=predicate):
+            return f"scan {source.name}" + (f" where {to_sql(predicate)}" if predicate is not None else "")
+        case Filter(predicate=predicate):
+            return f"filter {to_sql(predicate)}"
+        case Project():
+            return "select"
+        case Shuffle(by=by, partition_count=count):
+            return f"shuffle by {', '.join(by)} into {count}"
+        case MapGroups(by=by):
+            return f"map_groups by {', '.join(by)}"
+        case MapBatches():
+            return "map_batches"
+        case Head(rows=rows):
+            return f"head {rows}"
+        case Join(how=how, on=on):
+            return f"{how} join on {', '.join('='.join(pair) for pair in on)}"
+    raise AssertionError(type(node))
