@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from esker.expression.binder import bind
+from esker.expression.evaluator import evaluate, filter_batch
 from esker.expression.nodes import (
     And,
     Arithmetic,
@@ -21,6 +23,9 @@ from esker.expression.nodes import (
     Or,
     Position,
 )
+from esker.expression.parser import parse
+from esker.expression.simplifier import simplify
+from esker.expression.sql import to_sql
 from esker.expression.walk import children, columns, conjunction, conjuncts, walk
 
 __all__ = [
@@ -41,9 +46,15 @@ __all__ = [
     "Not",
     "Or",
     "Position",
+    "bind",
     "children",
     "columns",
     "conjunction",
     "conjuncts",
+    "evaluate",
+    "filter_batch",
+    "parse",
+    "simplify",
+    "to_sql",
     "walk",
 ]

@@ -116,7 +116,7 @@ class InList(Expression):
 
 @dataclass(frozen=True)
 class Arithmetic(Expression):
-    """`left op right` on numbers; `/` gives a double, and x / 0 and x % 0 are null, as in DuckDB."""
+    """`left op right` on numbers. As in DuckDB, `/` gives a double, infinite for x / 0, and whole x % 0 raises."""
 
     op: ArithmeticOp
     left: Expression
@@ -132,7 +132,7 @@ class Negate(Expression):
 
 @dataclass(frozen=True)
 class Like(Expression):
-    """`part` matches `pattern` whole; `%` is any run of characters, `_` any one."""
+    r"""`part` matches `pattern` whole; `%` is any run of characters, `_` any one, and `\` takes the next as it is."""
 
     part: Expression
     pattern: str

@@ -1,0 +1,91 @@
+"""Simplify a bound tree without changing what it says, nulls and NaN included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from esker.errors import PredicateError
+from esker.expression.evaluator import apply
+from esker.expression.nodes import (
+    And,
+    Column,
+    Compare,
+    CompareOp,
+    Expression,
+    InList,
+    Literal,
+    Not,
+    Or,
+)
+from esker.expression.walk import children, map_children
+
+_OPPOSITE: dict[CompareOp, CompareOp] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+_TRUE, _FALSE = Literal(pa.scalar(True)), Literal(pa.scalar(False))
+
+
+def simplify(expression: Expression) -> Expression:
+    """Fold constants, push NOT to the leaves, flatten AND and OR, drop what is said twice.
+
+    >>> from esker.expression import parse, to_sql
+    >>> to_sql(simplify(parse("NOT (a > 1 AND (b OR FALSE)) OR 2 < 1")))
+    '"a" <= 1 OR NOT ("b")'
+
+    NOT may be pushed into comparisons because these are a total order, NaN included. What would raise (an overflow)
+    is left as it is.
+    """
+    if isinstance(expression, Not):
+        return _negate(simplify(expression.part), expression)
+    node = map_children(expression, simplify)
+    if isinstance(node, And):
+        return _join(node, node.parts, neutral=_TRUE, final=_FALSE)
+    if isinstance(node, Or):
+        return _join(node, node.parts, neutral=_FALSE, final=_TRUE)
+    if isinstance(node, Compare) and any(_is_null(side) for side in (node.left, node.right)):
+        return Literal(pa.scalar(None, pa.bool_()), position=node.position)
+    return _fold(node)
+
+
+def _negate(part: Expression, source: Expression) -> Expression:
+    if isinstance(part, Not):
+        return part.part
+    if isinstance(part, Compare):
+        return replace(part, op=_OPPOSITE[part.op])
+    if isinstance(part, And | Or):
+        parts = tuple(_negate(one, one) for one in part.parts)
+        other = Or(parts, position=part.position) if isinstance(part, And) else And(parts, position=part.position)
+        return simplify(other)
+    return _fold(Not(part, position=source.position))
+
+
+def _join(node: And | Or, parts: Sequence[Expression], *, neutral: Literal, final: Literal) -> Expression:
+    kept: dict[Expression, None] = {}
+    for part in parts:
+        for found in part.parts if type(part) is type(node) and isinstance(part, And | Or) else (part,):
+            if found == final:
+                return final
+            if found != neutral:
+                kept[found] = None
+    if not kept:
+        return neutral
+    found_parts = tuple(kept)
+    return found_parts[0] if len(found_parts) == 1 else replace(node, parts=found_parts)
+
+
+def _fold(node: Expression) -> Expression:
+    """A node whose children are all constants is one."""
+    if isinstance(node, Column | Literal) or not all(isinstance(part, Literal) for part in children(node)):
+        return node
+    constants = [part.value for part in children(node) if isinstance(part, Literal)]
+    try:
+        found = apply(node, constants[:1] if isinstance(node, InList) else constants)
+    except PredicateError:
+        return node
+    scalar = found if isinstance(found, pa.Scalar) else found[0]
+    return Literal(scalar, position=node.position)
+
+
+def _is_null(node: Expression) -> bool:
+    return isinstance(node, Literal) and not node.value.is_valid
