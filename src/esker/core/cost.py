@@ -39,6 +39,22 @@ class Cost:
             devices,
         )
 
+    def since(self, before: Cost) -> Cost:
+        """What was added between two looks at a running count.
+
+        >>> Cost(bytes=15, requests=2).since(Cost(bytes=10, requests=1)).bytes
+        5
+        """
+        devices = {name: seconds - before.devices.get(name, 0.0) for name, seconds in self.devices.items()}
+        return Cost(
+            self.bytes - before.bytes,
+            self.requests - before.requests,
+            self.mounts - before.mounts,
+            self.seconds - before.seconds,
+            self.money - before.money,
+            {name: seconds for name, seconds in devices.items() if seconds},
+        )
+
     def __str__(self) -> str:
         parts = [format_bytes(self.bytes), f"{self.requests:,} requests"]
         if self.mounts:

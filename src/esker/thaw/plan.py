@@ -1,0 +1,172 @@
+"""Planning a thaw: which row groups, in which requests, at what price, and whether a scan would be cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from esker.core.batch import require_columns
+from esker.core.cost import NO_COST, Cost
+from esker.core.extent import ByteRange, Extent
+from esker.core.row_set import RowSet
+from esker.errors import CostLimitError, OptionError
+from esker.storage import ReadRequest, Tier
+from esker.thaw.layout import ExtentLike, Layout
+from esker.thaw.window import GroupRead, Window, windows
+
+# Raw bytes held before they are decoded; more lets a tier order more at once, and drives work side by side.
+READ_AHEAD_BYTES = 64 << 20
+
+Choice = Literal["fetch", "scan"]
+
+
+@dataclass(frozen=True)
+class ThawPlan:
+    """What will be read for some rows, and what it costs; nothing has been read yet.
+
+    `fetch` reads the row groups that hold wanted rows, `scan` all row groups of all extents, both only the columns
+    wanted; `full` is every byte of every extent. `windows` are the reads of the choice, in row-id order.
+    """
+
+    rows: RowSet
+    schema: pa.Schema
+    tier: Tier
+    windows: Sequence[Window]
+    fetch: Cost
+    scan: Cost
+    full: Cost
+    choice: Choice
+    reason: str
+    extent_count: int
+    group_count: int
+    touched: Mapping[str, Sequence[int]]
+
+    @property
+    def cost(self) -> Cost:
+        """The cost of what was chosen."""
+        return self.fetch if self.choice == "fetch" else self.scan
+
+    @property
+    def columns(self) -> Sequence[str]:
+        """The columns of the result, in order."""
+        return list(self.schema.names)
+
+    @property
+    def requests(self) -> Sequence[ReadRequest]:
+        """All requests, in the order they are made."""
+        return [request for window in self.windows for request in self.tier.order(window.requests)]
+
+    def check_limits(self, max_cost: Mapping[str, float], what: str = "the thaw") -> None:
+        """Raise CostLimitError when the plan is dearer than a limit: {"seconds": 60, "money": 1.5} and so on."""
+        check_limits(self.cost, max_cost, what)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dictionary for `--json`, `--dry-run` and the event log."""
+        return {
+            "choice": self.choice,
+            "reason": self.reason,
+            "tier": self.tier.uri,
+            "rows": len(self.rows),
+            "columns": list(self.columns),
+            "extents": self.extent_count,
+            "row_groups": self.group_count,
+            "windows": len(self.windows),
+            "touched": {key: list(groups) for key, groups in self.touched.items()},
+            "cost": self.cost.to_json(),
+            "fetch": self.fetch.to_json(),
+            "scan": self.scan.to_json(),
+            "full": self.full.to_json(),
+        }
+
+
+def plan_thaw(
+    extents: Sequence[ExtentLike],
+    tier: Tier,
+    rows: RowSet,
+    columns: Sequence[str],
+    *,
+    schema: pa.Schema,
+    read_ahead_bytes: int = READ_AHEAD_BYTES,
+) -> ThawPlan:
+    """Plan the reading of `columns` of `rows`; needs footers only, and moves nothing.
+
+    `schema` is that of the whole data set. Reads at most `read_ahead_bytes` before decoding, or one row group.
+    Bytes and requests are what the tier will count; seconds come from its device.
+    """
+    require_columns(columns, schema, "the payload")
+    layouts = [source if isinstance(source, Layout) else Layout(source) for source in extents]
+    wanted = _by_extent(layouts, rows)
+    everything = {number: range(layout.group_count) for number, layout in enumerate(layouts)}
+
+    def cut(touched: Mapping[int, Sequence[int]]) -> Sequence[Window]:
+        reads = (GroupRead(layouts[number], group) for number, groups in touched.items() for group in groups)
+        return [*windows(reads, columns, tier.device.gap_bytes, read_ahead_bytes)]
+
+    fetch_windows = cut(wanted)
+    scan_windows = cut(everything)
+    fetch = _price(tier, fetch_windows)
+    scan = fetch if len(fetch_windows) == len(scan_windows) and wanted == everything else _price(tier, scan_windows)
+    group_count = sum(map(len, everything.values()))
+    touched_count = sum(map(len, wanted.values()))
+    choice, reason = _choose(fetch, scan, touched_count, group_count, len(rows))
+    chosen = wanted if choice == "fetch" else everything
+    return ThawPlan(
+        rows=rows,
+        schema=pa.schema([schema.field(name) for name in columns]),
+        tier=tier,
+        windows=fetch_windows if choice == "fetch" else scan_windows,
+        fetch=fetch,
+        scan=scan,
+        full=tier.estimate([_whole(layout.extent) for layout in layouts]),
+        choice=choice,
+        reason=reason,
+        extent_count=len(layouts),
+        group_count=group_count,
+        touched={layouts[number].extent.key: [*groups] for number, groups in chosen.items()},
+    )
+
+
+def check_limits(cost: Cost, max_cost: Mapping[str, float], what: str) -> None:
+    """Raise CostLimitError when a cost is above one of the limits; nothing has been read by then."""
+    known = [field.name for field in fields(Cost) if field.name != "devices"]
+    for name, limit in max_cost.items():
+        if name not in known:
+            raise OptionError(f"max_cost has no {name!r}; there is: {', '.join(known)}")
+        if getattr(cost, name) > limit:
+            raise CostLimitError(
+                f"{what} would cost {getattr(cost, name):,.10g} {name}, more than max_cost allows ({limit:,.10g});"
+                " nothing was read: raise max_cost or narrow the query"
+            )
+
+
+def _by_extent(layouts: Sequence[Layout], rows: RowSet) -> Mapping[int, Sequence[int]]:
+    """Give the row groups to fetch of each extent that has any."""
+    touched: dict[int, Sequence[int]] = {}
+    for number, layout in enumerate(layouts):
+        groups = layout.groups(rows)
+        if groups:
+            full = len(groups) == layout.group_count
+            touched[number] = range(layout.group_count) if full else groups
+    return touched
+
+
+def _price(tier: Tier, chosen: Iterable[Window]) -> Cost:
+    priced = tier.estimate_each([window.requests for window in chosen])
+    return priced if priced.requests else NO_COST
+
+
+def _choose(fetch: Cost, scan: Cost, touched: int, group_count: int, row_count: int) -> tuple[Choice, str]:
+    if not touched:
+        return "fetch", "no rows are wanted: nothing is read"
+    if touched == group_count:
+        return "scan", f"each of the {group_count:,} row groups holds wanted rows: a scan reads nothing in vain"
+    if (fetch.seconds, fetch.bytes) < (scan.seconds, scan.bytes):
+        return "fetch", f"{row_count:,} rows lie in {touched:,} of {group_count:,} row groups: {fetch}; a scan {scan}"
+    return "scan", f"a scan is cheaper: {scan}; fetching {touched:,} of {group_count:,} row groups: {fetch}"
+
+
+def _whole(extent: Extent) -> ReadRequest:
+    return ReadRequest(extent.key, ByteRange(0, extent.bytes))

@@ -1,0 +1,158 @@
+"""Running a thaw: windows of raw bytes from the tier, decoded by pyarrow, wanted rows handed out in row-id order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from esker.core.batch import cast_batch
+from esker.core.checksum import checksum_bytes
+from esker.core.context import QueryContext
+from esker.core.memory import Reservation
+from esker.core.row_set import RowSet
+from esker.core.row_store import RowBatch
+from esker.errors import EskerError, PayloadCorruptError
+from esker.storage import Tier
+from esker.thaw.layout import Layout
+from esker.thaw.parquet_ranges import Fetched, PrefetchedFile
+from esker.thaw.plan import ThawPlan
+from esker.thaw.window import GroupRead, Window
+
+Raw = Mapping[str, Sequence[Fetched]]
+
+
+def run(plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
+    """Read what the plan says and yield the wanted rows in row-id order, at most `context.batch_rows` at a time.
+
+    Holds the raw bytes of one window and one decoded row group, and says so to the budget under "thaw"; a window
+    that would take more than half of what is free is read in halves. Whole extents are checked against their
+    checksum, parts of them against those of their pages.
+    """
+    plan.check_limits(context.max_cost)
+    before, event_count = plan.tier.counted, len(plan.tier.timeline)
+    context.log.emit("thaw_planned", **plan.to_json())
+    done_bytes = row_count = 0
+    # Newest first: halves of a window come before the windows after it.
+    waiting = [*reversed(plan.windows)]
+    with context.budget.reserve("thaw") as reservation:
+        while waiting:
+            context.check()
+            window = waiting.pop()
+            if not _fits(window, reservation, context):
+                first, second = window.halves()
+                waiting += [second, first]
+                continue
+            raw = _read(window, plan.tier, context)
+            for rows in _decode(window, raw, plan, context):
+                row_count += len(rows.row_ids)
+                yield rows
+            done_bytes += window.raw_bytes
+            context.progress.advance("thaw", done_bytes, plan.cost.bytes, "bytes")
+    for event in plan.tier.timeline[event_count:]:
+        context.log.emit("device_event", **event.to_json())
+    context.log.emit(
+        "thaw_done",
+        rows=row_count,
+        estimated=plan.cost.to_json(),
+        counted=plan.tier.counted.since(before).to_json(),
+    )
+
+
+def _fits(window: Window, reservation: Reservation, context: QueryContext) -> bool:
+    """Reserve the window's memory; False when it should be halved first. A single row group has to fit."""
+    reservation.resize(0)
+    if len(window.groups) > 1:
+        return window.memory_bytes <= context.budget.free_bytes // 2 and reservation.try_resize(window.memory_bytes)
+    reservation.resize(window.memory_bytes)
+    return True
+
+
+def _read(window: Window, tier: Tier, context: QueryContext) -> Raw:
+    """Fetch the window's ranges in the tier's order; check objects that were read whole."""
+    whole = {layout.extent.key: layout.extent for layout, _ in window.by_extent()}
+    raw: dict[str, list[Fetched]] = {key: [] for key in whole}
+    for request, data in tier.fetch(window.requests):
+        context.check()
+        key, asked = request
+        if len(data) != asked.length:
+            raise PayloadCorruptError(f"{tier.uri} gave {len(data):,} bytes of {key!r} for {asked.length:,}")
+        if asked.length == whole[key].bytes:
+            _check_whole(key, data, whole[key].checksum, tier)
+        raw[key].append(Fetched(asked.start, data))
+        if len(raw[key]) == len(window.ranges[key]):
+            read_bytes = sum(len(part.data) for part in raw[key])
+            context.log.emit("extent_read", key=key, bytes=read_bytes, requests=len(raw[key]))
+    return raw
+
+
+def _check_whole(key: str, data: bytes | memoryview, recorded: str, tier: Tier) -> None:
+    if recorded.startswith("crc32:") and checksum_bytes(data) != recorded:
+        raise PayloadCorruptError(
+            f"the extent {key!r} on {tier.uri} is damaged: its checksum is {checksum_bytes(data)},"
+            f" the catalogue says {recorded}; restore it from a copy"
+        )
+
+
+def _decode(window: Window, raw: Raw, plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
+    for layout, reads in window.by_extent():
+        wanted = plan.rows.slice(layout.extent.first_row, layout.extent.row_stop)
+        key = layout.extent.key
+        with _damage_named(layout, plan.tier):
+            source = pa.PythonFile(PrefetchedFile(key, layout.extent.bytes, raw[key]), mode="r")
+            file = pq.ParquetFile(source, metadata=layout.footer, page_checksum_verification=True)
+        for read in reads:
+            yield from _decode_group(file, read, wanted, plan, context)
+
+
+def _decode_group(
+    file: pq.ParquetFile, read: GroupRead, wanted: RowSet, plan: ThawPlan, context: QueryContext
+) -> Iterator[RowBatch]:
+    layout = read.layout
+    first, stop = (int(row) for row in layout.group_starts[read.group : read.group + 2])
+    if not wanted.slice(first, stop):
+        return
+    names = plan.schema.names
+    with _damage_named(layout, plan.tier):
+        batches = file.iter_batches(
+            context.batch_rows, row_groups=[read.group], columns=names, use_threads=context.threads > 1
+        )
+    while True:
+        context.check()
+        with _damage_named(layout, plan.tier):
+            batch = next(batches, None)
+        if batch is None:
+            break
+        past = first + batch.num_rows
+        row_ids = wanted.slice(first, past).to_numpy()
+        if len(row_ids):
+            yield RowBatch(row_ids, _take(cast_batch(batch.select(names), plan.schema), row_ids, first))
+        first = past
+    if first != stop:
+        raise PayloadCorruptError(
+            f"row group {read.group} of {layout.extent.key!r} on {plan.tier.uri} ends {stop - first:,} rows early"
+        )
+
+
+def _take(batch: pa.RecordBatch, row_ids: np.ndarray[tuple[int], np.dtype[np.uint64]], first: int) -> pa.RecordBatch:
+    """Copy the wanted rows, so that few of them do not keep a whole batch alive."""
+    if len(row_ids) == batch.num_rows:
+        return batch
+    return batch.take(pa.array((row_ids - np.uint64(first)).astype(np.int64)))
+
+
+@contextmanager
+def _damage_named(layout: Layout, tier: Tier) -> Iterator[None]:
+    """Turn what pyarrow says of damaged bytes into our error, naming the extent."""
+    try:
+        yield
+    except EskerError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise PayloadCorruptError(
+            f"the extent {layout.extent.key!r} on {tier.uri} is damaged: {first_line}; restore it from a copy"
+        ) from error

@@ -1,0 +1,98 @@
+"""Windows: how much is read before it is decoded. Row-id order between them, the tier's order within."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from esker.core.extent import ByteRange
+from esker.storage import ReadRequest
+from esker.thaw.layout import Layout
+from esker.thaw.parquet_ranges import merge_ranges
+
+
+@dataclass(frozen=True)
+class GroupRead:
+    """A row group of an extent that is to be read."""
+
+    layout: Layout
+    group: int
+
+
+@dataclass(frozen=True)
+class Window:
+    """Row groups, ascending, that are asked of the tier at once; their raw bytes are held together."""
+
+    groups: Sequence[GroupRead]
+    columns: Sequence[str]
+    gap_bytes: int
+
+    @cached_property
+    def ranges(self) -> Mapping[str, Sequence[ByteRange]]:
+        """What is read of each object. A whole object in one range can be checked against its own checksum."""
+        found: dict[str, Sequence[ByteRange]] = {}
+        for layout, reads in self.by_extent():
+            numbers = [read.group for read in reads]
+            leaf_count = len({leaf for column in self.columns for leaf in layout.leaves(column)})
+            if len(numbers) == layout.group_count and leaf_count == layout.footer.num_columns:
+                found[layout.extent.key] = [ByteRange(0, layout.extent.bytes)]
+            else:
+                chunks = [chunk.range for number in numbers for chunk in layout.chunks(number, self.columns)]
+                found[layout.extent.key] = merge_ranges(chunks, self.gap_bytes)
+        return found
+
+    @property
+    def requests(self) -> Sequence[ReadRequest]:
+        """What is asked of the tier."""
+        return [ReadRequest(key, part) for key, parts in self.ranges.items() for part in parts]
+
+    @cached_property
+    def raw_bytes(self) -> int:
+        """Bytes held between reading and decoding."""
+        return sum(part.length for parts in self.ranges.values() for part in parts)
+
+    @cached_property
+    def decoded_bytes(self) -> int:
+        """Bytes of the largest row group when it is decoded."""
+        return max((decoded_bytes(read, self.columns) for read in self.groups), default=0)
+
+    @property
+    def memory_bytes(self) -> int:
+        """What running this window takes of the budget."""
+        return self.raw_bytes + self.decoded_bytes
+
+    def by_extent(self) -> Iterator[tuple[Layout, Sequence[GroupRead]]]:
+        """Give the row groups, extent by extent."""
+        for _, reads in groupby(self.groups, key=lambda read: id(read.layout)):
+            together = [*reads]
+            yield together[0].layout, together
+
+    def halves(self) -> tuple[Window, Window]:
+        """Give two windows that do the same with less memory at a time."""
+        middle = len(self.groups) // 2
+        return (
+            Window(self.groups[:middle], self.columns, self.gap_bytes),
+            Window(self.groups[middle:], self.columns, self.gap_bytes),
+        )
+
+
+def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, raw_bytes: int) -> Iterator[Window]:
+    """Cut row groups, ascending, into windows of at most `raw_bytes` (or one row group)."""
+    held: list[GroupRead] = []
+    held_bytes = 0
+    for read in reads:
+        read_bytes = sum(chunk.range.length for chunk in read.layout.chunks(read.group, columns))
+        if held and held_bytes + read_bytes > raw_bytes:
+            yield Window(held, columns, gap_bytes)
+            held, held_bytes = [], 0
+        held.append(read)
+        held_bytes += read_bytes
+    if held:
+        yield Window(held, columns, gap_bytes)
+
+
+def decoded_bytes(read: GroupRead, columns: Sequence[str]) -> int:
+    """Say how big a row group's columns are when decoded."""
+    return sum(chunk.decoded_bytes for chunk in read.layout.chunks(read.group, columns))
