@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -18,11 +18,11 @@ from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.errors import OptionError
 from esker.expression import bind, parse
-from esker.join import join_schema
+from esker.join import JOIN_KINDS, join_schema
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Filter, Head, Join, MapBatches, Node, Project, Shuffle
 
-JOIN_KINDS = ("inner", "left", "right", "full", "semi", "anti")
+T = TypeVar("T")
 PARTITIONS_MAX = 65_536
 
 
@@ -197,7 +197,7 @@ class Dataset:
 
     def count(self, **options: Any) -> int:
         """Run the plan and count the rows; reads as few columns as it can."""
-        counted = self if self._needs_columns() else self.select(self.columns[:1])
+        counted = self.select(self.columns[:1]) if self.columns else self
         return sum(batch.num_rows for batch in counted.execute(**options))
 
     def write_parquet(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
@@ -229,10 +229,7 @@ class Dataset:
     def _with(self, node: Node) -> Dataset:
         return Dataset(node, self._options)
 
-    def _needs_columns(self) -> bool:
-        return not self.columns
-
-    def _run(self, action: Callable[[Compiled, QueryContext], Any], options: Mapping[str, Any]) -> Any:
+    def _run(self, action: Callable[[Compiled, QueryContext], T], options: Mapping[str, Any]) -> T:
         with self._options.updated(options).context() as context:
             return action(compile_plan(self._node, context), context)
 

@@ -18,6 +18,7 @@ from esker.core.explanation import Explanation
 from esker.engine.stream import run
 from esker.errors import OptionError, OutputExistsError
 from esker.frozen import FreezeReport
+from esker.frozen.write import ROW_GROUP_ROWS
 from esker.index import Bins, ColumnSpec, build_index
 from esker.plan.compile import compile_plan
 from esker.storage import Tier, open_tier
@@ -63,7 +64,6 @@ def freeze(
     if (path / "catalog.db").exists():
         raise OutputExistsError(f"{path} is a frozen data set already; choose another name or remove it")
     names = _as_list(order_by)
-    layout = {"row_group_rows": row_group_rows, "page_bytes": page_bytes}
     with dataset._options.context() as context:
         compiled = compile_plan(dataset._node, context)
         return frozen.freeze(
@@ -75,9 +75,10 @@ def freeze(
             order_by=names,
             split_by=split_by,
             extent_rows=extent_rows,
+            row_group_rows=row_group_rows or ROW_GROUP_ROWS,
+            page_bytes=page_bytes,
             context=context,
             index_builder=_builder(specs, context) if specs else None,
-            **{name: value for name, value in layout.items() if value is not None},
         )
 
 
@@ -137,9 +138,7 @@ def _checked(
 
 def _builder(specs: Mapping[str, ColumnSpec], context: QueryContext) -> frozen.IndexBuilder:
     def build(batches: Iterator[pa.RecordBatch], row_count: int, folder: Path) -> Sequence[Any]:
-        return build_index(
-            batches, row_count, specs, folder, budget=context.budget, cancellation=context.cancellation
-        )
+        return build_index(batches, row_count, specs, folder, budget=context.budget, cancellation=context.cancellation)
 
     return build
 

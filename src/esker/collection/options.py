@@ -45,7 +45,7 @@ class Options:
             MemoryBudget(self.memory)
         if self.spill_limit is not None:
             parse_bytes(self.spill_limit, "spill_limit")
-        if self.threads is not None and (not isinstance(self.threads, int) or self.threads < 1):
+        if self.threads is not None and self.threads < 1:
             raise OptionError(f"threads={self.threads!r}: give a number of at least 1")
         self.cost_limits()
         unknown = set(self.max_cost or {}) - set(COST_LIMITS)

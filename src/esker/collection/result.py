@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from typing import Any
 
 import pyarrow as pa
 
 from esker.core.batch import cast_batch
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
-from esker.engine.stream import PartitionedStream, run
+from esker.engine.stream import run
 from esker.plan.compile import Compiled
 
 
@@ -44,7 +43,7 @@ class Result:
         self._batches.close()
         self._context.close()
 
-    def _run(self, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Any:
+    def _run(self, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Generator[pa.RecordBatch]:
         with self._context as context:
             rows = 0
             for batch in batches():
@@ -55,12 +54,3 @@ class Result:
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
-
-
-class PartitionResult:
-    """A run whose partitions are read one by one, in order: `partition(i)` gives the batches of one."""
-
-    def __init__(self, compiled: Compiled, context: QueryContext) -> None:
-        self.explanation = compiled.explanation
-        self.stream: PartitionedStream = compiled.stream
-        self.context = context

@@ -67,4 +67,3 @@ def require_parent(path: Path) -> None:
     """Raise InputFileError before any work when the output has no folder to go to."""
     if not path.parent.is_dir():
         raise InputFileError(f"cannot write {path}: the folder {path.parent} does not exist")
-

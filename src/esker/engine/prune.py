@@ -35,11 +35,8 @@ def may_match(predicate: Expression | None, statistics: Statistics) -> bool:
 
 def _excluded(part: Expression, statistics: Statistics) -> bool:
     if isinstance(part, InList) and isinstance(part.part, Column):
-        values = [value.value for value in part.values if isinstance(value, Literal)]
-        column = part.part
-        return len(values) == len(part.values) and all(
-            _comparison_excluded("=", column.name, value, statistics) for value in values
-        )
+        name = part.part.name
+        return all(_comparison_excluded("=", name, value.value, statistics) for value in part.values)
     if not isinstance(part, Compare) or part.op not in _EXCLUDES:
         return False
     if isinstance(part.left, Column) and isinstance(part.right, Literal):

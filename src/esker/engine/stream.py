@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -74,7 +75,7 @@ def _run_threads(stream: PartitionedStream, context: QueryContext, operator: str
         executor = EXECUTORS["threads"](workers)
         try:
             for index in range(stream.partition_count):
-                executor.submit(lambda index=index: work(index))
+                executor.submit(partial(work, index))
             yield from exchange
         finally:
             # Wakes producers that wait for room when the consumer leaves early (head, an error, Ctrl-C).
