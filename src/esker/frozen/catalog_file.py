@@ -133,7 +133,9 @@ class CatalogFile:
 
     def close(self) -> None:
         """Close the connection; calling it again does nothing."""
-        with self._lock:
+        # The last to close folds the log into the database. What is in the log is committed all the same, and whoever
+        # opens next folds it in: a disk that is full now takes nothing back.
+        with self._lock, suppress(apsw.Error):
             self._connection.close()
 
     def __enter__(self) -> CatalogFile:
