@@ -80,7 +80,7 @@ class TapeTier(Tier):
             arms=count_option(words, "arms", device.arms),
             slots=count_option(words, "slots", device.slots),
         )
-        text = "".join(f"&{option}={words[option]}" for option in _OPTIONS if option in words)
+        text = "".join(f"&{option}={options[option]}" for option in _OPTIONS[1:] if option in options)
         return cls(folder, device, uri=f"tape:{folder}?device={name}{text}")
 
     @property
@@ -232,8 +232,9 @@ class TapeTier(Tier):
         self.count(outcome.cost())
 
     def _find(self, key: str) -> TapeObject:
+        check_key(key)
         catalog = self._catalog()
-        found = catalog.find(check_key(key)) if catalog is not None else None
+        found = catalog.find(key) if catalog is not None else None
         if found is None:
             raise TierError(f"{self.uri} has no object {key!r}")
         return found
