@@ -34,7 +34,7 @@ export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
 .PHONY: help setup demo test test-all check bench sanitize wheel clean \
-	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread
+	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,8 +68,8 @@ demo: setup  ## run the main job on real data; ends with a picture
 test: setup  ## the fast tests
 	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory"
 
-test-all: setup sanitize  ## every test: slow ones, memory, long fuzzing, the C++ tests under sanitizers
-	@$(PY) -m pytest -n $(JOBS) -m "not memory"
+test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
+	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
 	@$(PY) -m pytest -m memory
 
 # ---- check ----
@@ -95,7 +95,7 @@ check-cpp: setup
 check-stub: setup
 	@$(PY) scripts/make_stub.py --check
 
-# ---- C++ alone, under sanitizers ----
+# ---- under sanitizers: C++ alone, and what Python calls ----
 
 sanitize: sanitize-address sanitize-thread  ## the C++ tests under address, undefined-behaviour and thread sanitizers
 
@@ -104,6 +104,9 @@ sanitize-address: setup
 
 sanitize-thread: setup
 	@$(QUIETLY) "C++ tests under the thread sanitizer" scripts/sanitize.sh thread $(JOBS)
+
+sanitize-python: setup
+	@scripts/sanitize_python.sh
 
 # ---- measure, package, clean ----
 

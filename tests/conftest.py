@@ -11,5 +11,5 @@ _QUIET = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile("fast", max_examples=50, **_QUIET)
 settings.register_profile("ci", max_examples=50, derandomize=True, **_QUIET)
-settings.register_profile("long", max_examples=1000, **_QUIET)
+settings.register_profile("long", max_examples=500, **_QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
