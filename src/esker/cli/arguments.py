@@ -1,0 +1,80 @@
+"""Arguments that several commands share, and how their words are read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esker.cli.options import name_and_value, split_words
+from esker.errors import OptionError
+
+if TYPE_CHECKING:
+    from esker.index import Bins
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Parquet, CSV or Arrow files, or a frozen folder.")]
+Output = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE", help="Write rows to .parquet, .csv or .arrow; - is stdout."),
+]
+Format = Annotated[
+    str, typer.Option(metavar="FORMAT", help="On stdout: csv, jsonl or arrow; auto is a table, or CSV in a pipe.")
+]
+On = Annotated[
+    list[str] | None, typer.Option(metavar="KEY", help="Key column, or left=right where names differ. Repeatable.")
+]
+How = Annotated[str, typer.Option(metavar="KIND", help="inner, left, right, full, semi or anti.")]
+Algorithm = Annotated[str, typer.Option(metavar="NAME", help="auto chooses by cost; asj, hash, ... force one.")]
+
+
+def names_of(words: list[str] | None) -> list[str]:
+    """Column names, from repeated options and commas.
+
+    >>> names_of(["origin,dest", "month"])
+    ['origin', 'dest', 'month']
+    """
+    return [name for word in words or [] for name in split_words(word)]
+
+
+def key_pairs(words: list[str] | None) -> tuple[list[str], list[str]]:
+    """The key columns of the left and of the right side.
+
+    >>> key_pairs(["origin", "dest=faa"])
+    (['origin', 'dest'], ['origin', 'faa'])
+    """
+    pairs = [name_and_value(name, "on") if "=" in name else (name, name) for name in names_of(words)]
+    if not pairs:
+        raise OptionError("name the key columns: --on origin, or --on left=right")
+    return [left for left, _ in pairs], [right for _, right in pairs]
+
+
+def index_of(words: list[str] | None) -> dict[str, str | Bins]:
+    """Which columns get a bitmap index, and of which kind: `month`, `dep_delay:bins=0,15,60`.
+
+    >>> index_of(["month,carrier"])
+    {'month': 'equality', 'carrier': 'equality'}
+    """
+    found: dict[str, str | Bins] = {}
+    for word in words or []:
+        column, colon, kind = word.partition(":")
+        if not colon:
+            found |= dict.fromkeys(split_words(word), "equality")
+        else:
+            found[column.strip()] = _index_kind(column.strip(), kind.strip())
+    return found
+
+
+def _index_kind(column: str, kind: str) -> str | Bins:
+    name, _, edges = kind.partition("=")
+    if name != "bins":
+        return kind
+    from esker.index import Bins
+
+    try:
+        return Bins([_number(edge) for edge in split_words(edges)])
+    except ValueError as error:
+        raise OptionError(f"--index {column}:{kind}: {error}; write {column}:bins=0,15,60") from error
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -1,0 +1,73 @@
+"""The command `esker`: commands, and how each of them ends.
+
+Command modules are light: what they need of Arrow and the engine is imported when they run, so that `esker --help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import esker
+from esker.cli.demo import demo
+from esker.cli.explain import explain
+from esker.cli.find import find
+from esker.cli.freeze import freeze
+from esker.cli.interrupts import Interrupts
+from esker.cli.join import join
+from esker.cli.outcome import DONE, report_error
+from esker.cli.shuffle import shuffle
+
+app = typer.Typer(
+    name="esker",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 the data or a resource failed, 2 a wrong call, 130 Ctrl-C, 143 SIGTERM.",
+)
+for command in (freeze, find, join, shuffle, explain, demo):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"esker {esker.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def esker_(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Find, join and regroup data bigger than memory and colder than disk: keys first, payload last."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (see esker.cli.outcome)."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with Interrupts() as interrupts:
+        code = _run(words, interrupts)
+    # A signal that came too late to stop the work still tells the shell that it came.
+    return code if interrupts.exit_code is None else interrupts.exit_code
+
+
+def _run(words: list[str], interrupts: Interrupts) -> int:
+    try:
+        code = app(args=words, standalone_mode=False, prog_name="esker", obj=interrupts)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except BaseException as error:
+        if isinstance(error, SystemExit):
+            raise
+        return report_error(error, debug="--debug" in words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

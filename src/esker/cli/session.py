@@ -1,0 +1,80 @@
+"""One command's run: the options of its query, and who is told what on which stream."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from esker.cli.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from esker.collection.dataset import Dataset
+    from esker.core.explanation import Explanation
+
+
+@dataclass(frozen=True)
+class Session:
+    """Results go to stdout, all else to stderr; `query` are options of `Dataset.with_options`."""
+
+    query: Mapping[str, Any] = field(default_factory=dict)
+    json: bool = False
+    quiet: bool = False
+    dry_run: bool = False
+    interrupts: Interrupts = field(default_factory=Interrupts)
+
+    def open(self, source: str) -> Dataset:
+        """Read the user's file, folder or glob, with the options of this run."""
+        import esker
+
+        return esker.read(source).with_options(**self.options())
+
+    def options(self) -> dict[str, Any]:
+        """The options of a query of this run; ask again for each query that runs beside another."""
+        return {**self.query, "cancellation": self.interrupts.cancellation}
+
+    @contextmanager
+    def progress(self) -> Iterator[dict[str, Any]]:
+        """Options with bars on stderr when someone looks there, gone when the block ends."""
+        if self.quiet or not sys.stderr.isatty():
+            yield self.options()
+            return
+        from esker.cli.progress import Bars
+
+        bars = Bars()
+        try:
+            yield {**self.options(), "progress": bars}
+        finally:
+            bars.close()
+
+    def note(self, text: str) -> None:
+        """Tell the user something beside the result."""
+        if not self.quiet:
+            print(text, file=sys.stderr)
+
+    def document(self, content: Mapping[str, Any]) -> None:
+        """Print the one JSON document of `--json`."""
+        print(json.dumps(content, indent=2, default=str))
+
+    def show_plan(self, explanation: Explanation, **more: Any) -> None:
+        """Print a plan, for people or as JSON."""
+        if self.json:
+            self.document({"dry_run": self.dry_run, "plan": explanation.to_json(), **more})
+        else:
+            print(explanation)
+
+    def ended(self, explanation: Explanation, rows: int, verb: str = "found") -> None:
+        """Note what a query gave and what it cost, on stderr."""
+        from esker.cli.summary import summary_line
+
+        self.note(f"{verb} {rows:,} rows{summary_line(explanation)}")
+
+    def check(self) -> None:
+        """Raise CancelledError after a signal; for work between two queries."""
+        self.interrupts.cancellation.check()
+
+
+Command = Callable[..., None]
