@@ -72,6 +72,11 @@ class Bitmap:
         return self._vector.row_count
 
     @property
+    def data(self) -> memoryview:
+        """The encoded bytes, without a copy."""
+        return self._vector.data()
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the encoded rows."""
         return self._vector.data().nbytes

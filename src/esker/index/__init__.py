@@ -1,1 +1,18 @@
+"""The bitmap index over a frozen data set's hot columns: built once, answers predicates with row sets."""
 
+from esker.index.answer import IndexAnswer
+from esker.index.build import build_index
+from esker.index.column_spec import Bins, ColumnSpec, Equality, spec_from_json
+from esker.index.index import Index
+from esker.index.segment import SegmentInfo
+
+__all__ = [
+    "Bins",
+    "ColumnSpec",
+    "Equality",
+    "Index",
+    "IndexAnswer",
+    "SegmentInfo",
+    "build_index",
+    "spec_from_json",
+]

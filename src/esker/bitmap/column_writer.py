@@ -1,0 +1,109 @@
+"""One bitmap per slot of a column, all filled in one pass over the rows, in bounded memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from esker.bitmap.bitmap import Bitmap
+from esker.bitmap.encodings.wah32 import Wah32Encoding, Wah32Vector
+from esker.core.spill import SpillFolder
+from esker.errors import SpillError
+from esker.kernel import _kernel
+
+Words = npt.NDArray[np.uint32]
+Offsets = npt.NDArray[np.uint64]
+
+
+class _Piece(NamedTuple):
+    """Words of every slot that were there at one time, slot after slot."""
+
+    words: Words
+    offsets: Offsets
+
+    def of(self, slot: int) -> Words:
+        if slot + 1 >= len(self.offsets):
+            return self.words[:0]
+        return self.words[int(self.offsets[slot]) : int(self.offsets[slot + 1])]
+
+
+class ColumnWriter:
+    """Puts each row into one slot and gives a bitmap for each slot at the end.
+
+    >>> writer = ColumnWriter(SpillFolder())
+    >>> writer.add(np.array([0, 2, 0], np.int32), slot_count=3)
+    >>> [bitmap.to_numpy().tolist() for bitmap in writer.finish(range(3))]
+    [[0, 2], [], [1]]
+
+    Memory follows the compressed words. `spill` moves those that no later row can change to a private file, so a
+    column of any length can be built in the bytes of one open word per slot. One thread.
+    """
+
+    def __init__(self, spill: SpillFolder) -> None:
+        self._spill_folder = spill
+        self._writer = _kernel.Wah32ColumnWriter()
+        self._spilled: list[tuple[Path, Offsets]] = []
+        self._spilled_bytes = 0
+        self.row_count = 0
+
+    def add(self, slots: npt.NDArray[np.int32], slot_count: int) -> None:
+        """Put the next rows into `slots`, each below `slot_count`."""
+        self._writer.add(slots, self.row_count, slot_count)
+        self.row_count += len(slots)
+
+    @property
+    def slot_count(self) -> int:
+        """Slots there are so far."""
+        count: int = self._writer.slot_count
+        return count
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of memory held now."""
+        held: int = self._writer.held_bytes
+        return held + sum(offsets.nbytes for _, offsets in self._spilled)
+
+    def spill(self) -> None:
+        """Move the words that cannot change any more to a spill file."""
+        words, offsets = self._writer.drain()
+        if not len(words):
+            return
+        if self._spilled_bytes + words.nbytes > self._spill_folder.limit_bytes:
+            raise SpillError(
+                f"building bitmaps needs more than the {self._spill_folder.limit_bytes:,} bytes that may be spilled to"
+                f" {self._spill_folder.root}; free space there or raise the spill limit"
+            )
+        path, fd = self._spill_folder.new_file("bitmaps")
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(words)
+        except OSError as error:
+            raise self._spill_folder.failure(error, words.nbytes) from error
+        self._spilled.append((path, offsets))
+        self._spilled_bytes += words.nbytes
+
+    def finish(self, order: Iterable[int]) -> Iterator[Bitmap]:
+        """End all bitmaps and yield those of the slots in `order`; spill files go at the end."""
+        pieces = [_Piece(np.memmap(path, np.uint32, "r"), offsets) for path, offsets in self._spilled]
+        pieces.append(_Piece(*self._writer.finish(self.row_count)))
+        absent = _kernel.Wah32.from_runs(np.zeros(0, np.uint64), np.zeros(0, np.uint64), self.row_count)
+        encoding = Wah32Encoding()
+        slot_count = len(pieces[-1].offsets) - 1
+        for slot in order:
+            vector = absent
+            if slot < slot_count:
+                words = np.concatenate([piece.of(slot) for piece in pieces])
+                vector = _kernel.Wah32.from_words(words, self.row_count)
+            yield Bitmap(encoding, Wah32Vector(vector))
+        self.close()
+
+    def close(self) -> None:
+        """Remove the spill files; calling it again does nothing."""
+        for path, _ in self._spilled:
+            path.unlink(missing_ok=True)
+        self._spilled.clear()

@@ -1,0 +1,94 @@
+"""The bitmap index of a frozen data set: opened lazily, asked with predicate trees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+from esker.errors import BitmapCorruptError
+from esker.expression import Expression
+from esker.index.answer import Evaluation, IndexAnswer
+from esker.index.segment import ReadCount, Segment, SegmentLike
+
+
+class Index:
+    """Segments of one data set, one for each indexed column; threads may share it.
+
+    Opening reads the directories; a question reads the vectors it names, which `statistics` counts.
+    """
+
+    def __init__(self, segments: Iterable[Segment], row_count: int) -> None:
+        self._segments = {segment.info.column: segment for segment in segments}
+        self.row_count = row_count
+        self._total = ReadCount()
+
+    @classmethod
+    def open(cls, folder: Path, segments: Iterable[SegmentLike], row_count: int | None = None) -> Index:
+        """Open the segments a catalogue records; raises BitmapCorruptError for one that does not fit.
+
+        `row_count` is what the catalogue says; without it, what the segments agree on.
+        """
+        opened: dict[str, Segment] = {}
+        try:
+            for info in segments:
+                segment = Segment(folder, info)
+                if info.column in opened:
+                    segment.close()
+                    raise BitmapCorruptError(f"{segment.place}: the column has another segment, too")
+                opened[info.column] = segment
+                row_count = segment.row_count if row_count is None else row_count
+                if segment.row_count != row_count:
+                    raise BitmapCorruptError(f"{segment.place}: has {segment.row_count} rows, the data {row_count}")
+        except BaseException:
+            for segment in opened.values():
+                segment.close()
+            raise
+        return cls(opened.values(), row_count or 0)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Columns that have a segment."""
+        return frozenset(self._segments)
+
+    def evaluate(self, predicate: Expression) -> IndexAnswer:
+        """Find the rows for which a bound predicate is true, or a superset and what is left to check.
+
+        No row for which the predicate is true is ever missing. Columns without a segment are left to the check.
+        """
+        evaluation = Evaluation(self._segments, self.row_count)
+        answer = evaluation.answer(predicate)
+        self._total.add(answer.vectors_read, answer.bytes_read)
+        return answer
+
+    def statistics(self) -> dict[str, int]:
+        """Count what there is, and what was read since the index was opened."""
+        segments = self._segments.values()
+        return {
+            "segments": len(segments),
+            "vectors": sum(segment.slot_count for segment in segments),
+            "bytes": sum(segment.info.bytes for segment in segments),
+            "vectors_read": self._total.vectors,
+            "bytes_read": self._total.bytes,
+        }
+
+    def validate(self) -> None:
+        """Read and check every byte of every segment."""
+        for segment in self._segments.values():
+            segment.validate()
+
+    def close(self) -> None:
+        """Close the files; calling it again does nothing."""
+        for segment in self._segments.values():
+            segment.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Index({', '.join(sorted(self._segments))}; {self.row_count:,} rows)"

@@ -1,0 +1,144 @@
+"""Which slot (vector) of a column each value goes to. Each row goes to exactly one: slots cut the rows into parts."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esker.errors import OptionError, UnsupportedTypeError
+
+Slots = npt.NDArray[np.int32]
+
+NULL_SLOT = 0
+NAN_SLOT = 1
+FIRST_SLOT = 2  # of values or bins
+
+
+class SlotMap(Protocol):
+    """Says the slot of each value, and at the end what the slots mean."""
+
+    @property
+    def slot_count(self) -> int: ...
+
+    @property
+    def nbytes(self) -> int: ...
+
+    def assign(self, values: pa.Array) -> Slots:
+        """Give the slot of each value; may make new slots."""
+        ...
+
+    def labels(self) -> pa.Array:
+        """Give the value, or the lower edge, of each slot; null for the slots that have none."""
+        ...
+
+    def order(self) -> list[int]:
+        """Give the slots in the order they are stored: by value."""
+        ...
+
+
+class ValueSlots:
+    """A slot for each distinct value, made when first seen."""
+
+    def __init__(self, column: str, column_type: pa.DataType, values_max: int) -> None:
+        self._column = column
+        self._values_max = values_max
+        self._values = pa.array([], column_type)
+
+    @property
+    def slot_count(self) -> int:
+        return FIRST_SLOT + len(self._values)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._values.nbytes)
+
+    def assign(self, values: pa.Array) -> Slots:
+        missing = _missing(values)
+        found = pc.index_in(values, value_set=self._values)
+        new = pc.and_(pc.is_null(found), pc.equal(pa.array(missing), FIRST_SLOT))
+        if pc.any(new).as_py():
+            self._learn(values.filter(new).unique())
+            found = pc.index_in(values, value_set=self._values)
+        slots = found.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32) + FIRST_SLOT
+        return np.where(missing < FIRST_SLOT, missing, slots).astype(np.int32)
+
+    def _learn(self, new: pa.Array) -> None:
+        if len(self._values) + len(new) > self._values_max:
+            raise OptionError(
+                f"column {self._column!r} has more than {self._values_max:,} distinct values; index it in bins"
+                " (Bins.quantile(100)) or raise values_max"
+            )
+        self._values = pa.concat_arrays([self._values, new])
+
+    def labels(self) -> pa.Array:
+        ordered = self._values.take(pc.array_sort_indices(self._values))
+        return pa.concat_arrays([pa.nulls(FIRST_SLOT, self._values.type), ordered])
+
+    def order(self) -> list[int]:
+        ordered: list[int] = (pc.array_sort_indices(self._values).to_numpy() + FIRST_SLOT).tolist()
+        return [NULL_SLOT, NAN_SLOT, *ordered]
+
+
+class BinSlots:
+    """A slot for each bin: below the first edge, [edge, next edge), from the last edge on."""
+
+    def __init__(self, edges: pa.Array) -> None:
+        self._edges = edges
+        self.slot_count = FIRST_SLOT + len(edges) + 1
+        self.nbytes = int(edges.nbytes)
+
+    def assign(self, values: pa.Array) -> Slots:
+        missing = _missing(values)
+        slots = np.full(len(values), FIRST_SLOT, np.int32)
+        for edge in self._edges:
+            slots += pc.greater_equal(values, edge).fill_null(False).to_numpy(zero_copy_only=False)
+        return np.where(missing < FIRST_SLOT, missing, slots).astype(np.int32)
+
+    def labels(self) -> pa.Array:
+        return pa.concat_arrays([pa.nulls(FIRST_SLOT + 1, self._edges.type), self._edges])
+
+    def order(self) -> list[int]:
+        return list(range(self.slot_count))
+
+
+def _missing(values: pa.Array) -> Slots:
+    """Mark nulls and NaN with their slots, all else with the first slot of values."""
+    missing = np.full(len(values), FIRST_SLOT, np.int32)
+    if pa.types.is_floating(values.type):
+        missing[pc.is_nan(values).fill_null(False).to_numpy(zero_copy_only=False)] = NAN_SLOT
+    if values.null_count:
+        missing[pc.is_null(values).to_numpy(zero_copy_only=False)] = NULL_SLOT
+    return missing
+
+
+def indexed_type(column: str, column_type: pa.DataType) -> pa.DataType:
+    """Give the type a column's values are stored as in the index, or say that it cannot be indexed."""
+    if pa.types.is_dictionary(column_type):
+        return indexed_type(column, column_type.value_type)
+    if column_type == pa.string_view():
+        return pa.string()
+    if column_type == pa.binary_view():
+        return pa.binary()
+    types = pa.types
+    plain = (types.is_integer, types.is_boolean, types.is_decimal, types.is_date, types.is_timestamp, types.is_time)
+    texts = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    if column_type in (pa.float32(), pa.float64()) or any(test(column_type) for test in (*plain, *texts)):
+        return column_type
+    raise UnsupportedTypeError(
+        f"column {column!r} has type {column_type}, which has no bitmap index; cast it or leave it"
+    )
+
+
+def plain_values(values: pa.Array | pa.ChunkedArray, value_type: pa.DataType) -> pa.Array:
+    """Decode dictionaries and views, and make zero one value (0.0 and -0.0 are equal in SQL)."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if values.type != value_type:
+        values = values.cast(value_type)
+    if pa.types.is_floating(value_type):
+        values = pc.add(values, pa.scalar(0.0, value_type))
+    return values
