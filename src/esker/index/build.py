@@ -12,7 +12,7 @@ from esker.bitmap.column_writer import ColumnWriter
 from esker.core.context import QueryContext
 from esker.core.file_system import LOCAL, FileSystem
 from esker.core.memory import Reservation
-from esker.errors import InputError, UnknownColumnError
+from esker.errors import EskerError, InputError, OutputFileError, UnknownColumnError
 from esker.index.column_spec import Bins, ColumnSpec, Equality, typed_edges
 from esker.index.quantiles import QuantileSample
 from esker.index.segment import SegmentInfo
@@ -56,9 +56,16 @@ class ColumnBuilder:
         row_count = self.writer.row_count
         vectors = self.writer.finish(self.slots.order())
         labels = self.slots.labels()
-        size_bytes, checksum = write_segment(
-            folder / file, self.column, self.spec.kind, labels, vectors, row_count, file_system
-        )
+        try:
+            size_bytes, checksum = write_segment(
+                folder / file, self.column, self.spec.kind, labels, vectors, row_count, file_system
+            )
+        except OSError as error:
+            if isinstance(error, EskerError):
+                raise
+            raise OutputFileError(
+                f"cannot write the index of column {self.column!r} to {folder}: {error.strerror or error}"
+            ) from error
         spec = {**self.spec.to_json(), "type": str(self.column_type), "vectors": len(labels)}
         return SegmentInfo(file, self.column, self.spec.kind, size_bytes, checksum, spec)
 

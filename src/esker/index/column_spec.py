@@ -96,14 +96,20 @@ def spec_from_json(spec: Mapping[str, Any]) -> ColumnSpec:
 def typed_edges(edges: Sequence[Any], column: str, column_type: pa.DataType) -> pa.Array:
     """Turn edges into an array of the column's type, strictly ascending, or say what is wrong with them."""
     try:
-        typed = pa.array(list(edges), type=column_type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, ValueError, TypeError):
-        try:
-            typed = pa.array(list(edges)).cast(column_type)
-        except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
-            raise OptionError(f"edges {list(edges)} do not fit column {column!r} ({column_type}): {error}") from error
+        typed = _cast_edges(list(edges), column_type)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        raise OptionError(f"edges {list(edges)} do not fit column {column!r} ({column_type}): {error}") from error
     if typed.null_count or (pa.types.is_floating(column_type) and pc.any(pc.is_nan(typed)).as_py()):
         raise OptionError(f"edges of column {column!r} cannot be null or NaN: {list(edges)}")
     if not pc.all(pc.less(typed[:-1], typed[1:])).as_py() and len(typed) > 1:
         raise OptionError(f"edges of column {column!r} must ascend: {list(edges)}")
     return typed
+
+
+def _cast_edges(edges: list[Any], column_type: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(edges).cast(column_type)
+    except pa.ArrowException:
+        if pa.types.is_integer(column_type):
+            raise  # made as integers at once, 1.5 would silently become 1
+        return pa.array(edges, type=column_type)

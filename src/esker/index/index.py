@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from esker.errors import BitmapCorruptError
+from esker.errors import BitmapCorruptError, UnknownColumnError
 from esker.expression import Expression
 from esker.index.answer import Evaluation, IndexAnswer
 from esker.index.segment import ReadCount, Segment, SegmentLike
@@ -50,6 +50,12 @@ class Index:
     def columns(self) -> frozenset[str]:
         """Columns that have a segment."""
         return frozenset(self._segments)
+
+    def segment(self, column: str) -> Segment:
+        """Give a column's segment, to look at its vectors one by one."""
+        if column not in self._segments:
+            raise UnknownColumnError.of(column, self._segments, "the index")
+        return self._segments[column]
 
     def evaluate(self, predicate: Expression) -> IndexAnswer:
         """Find the rows for which a bound predicate is true, or a superset and what is left to check.

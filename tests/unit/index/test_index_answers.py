@@ -136,7 +136,7 @@ def checked(rows: RowSet, residual: Expression | None, table: pa.Table) -> list[
     return found[evaluate(residual, batch).fill_null(False).to_numpy(zero_copy_only=False)].tolist()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=120)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     values=rows_of_values(1),
     specs=st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in SPECS.items()}),
@@ -160,7 +160,6 @@ def test_index_then_check_gives_the_rows_of_duckdb(connection, values, specs, pr
                 assert checked(answer.rows, answer.residual, table) == expected, text
 
 
-@settings(deadline=None, max_examples=60)
 @given(values=rows_of_values(1), predicate=PREDICATES)
 def test_equality_on_every_column_leaves_nothing_to_check(values, predicate):
     assume(not any(columns(node) == {"x", "w"} for node in walk(predicate[0]) if isinstance(node, Compare)))
