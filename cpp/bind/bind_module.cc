@@ -2,6 +2,9 @@
 #include "esker/version.h"
 
 NB_MODULE(_kernel, module) {
+  // What a traceback or an interrupted thread still holds at exit is no leak worth a warning on the user's
+  // terminal.
+  nanobind::set_leak_warnings(false);
   module.doc() = "Pages, shuffle, key hashes and bitmaps; reached only through esker.kernel.";
   module.def("format_version", &esker::kernel_format_version);
   esker::bind::bind_errors(module);
