@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -23,7 +22,6 @@ from esker.expression.nodes import (
 from esker.expression.walk import children, map_children
 
 _OPPOSITE: dict[CompareOp, CompareOp] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
-_TRUE, _FALSE = Literal(pa.scalar(True)), Literal(pa.scalar(False))
 
 
 def simplify(expression: Expression) -> Expression:
@@ -40,9 +38,9 @@ def simplify(expression: Expression) -> Expression:
         return _negate(simplify(expression.part), expression)
     node = map_children(expression, simplify)
     if isinstance(node, And):
-        return _join(node, node.parts, neutral=_TRUE, final=_FALSE)
+        return _join(node, neutral=True)
     if isinstance(node, Or):
-        return _join(node, node.parts, neutral=_FALSE, final=_TRUE)
+        return _join(node, neutral=False)
     if isinstance(node, Compare) and any(_is_null(side) for side in (node.left, node.right)):
         return Literal(pa.scalar(None, pa.bool_()), position=node.position)
     return _fold(node)
@@ -60,18 +58,19 @@ def _negate(part: Expression, source: Expression) -> Expression:
     return _fold(Not(part, position=source.position))
 
 
-def _join(node: And | Or, parts: Sequence[Expression], *, neutral: Literal, final: Literal) -> Expression:
+def _join(node: And | Or, *, neutral: bool) -> Expression:
     kept: dict[Expression, None] = {}
-    for part in parts:
+    for part in node.parts:
         for found in part.parts if type(part) is type(node) and isinstance(part, And | Or) else (part,):
-            if found == final:
-                return final
-            if found != neutral:
+            truth = found.value.as_py() if isinstance(found, Literal) else None
+            if truth is (not neutral):
+                return found
+            if truth is not neutral:
                 kept[found] = None
     if not kept:
-        return neutral
-    found_parts = tuple(kept)
-    return found_parts[0] if len(found_parts) == 1 else replace(node, parts=found_parts)
+        return Literal(pa.scalar(neutral), position=node.position)
+    parts = tuple(kept)
+    return parts[0] if len(parts) == 1 else replace(node, parts=parts)
 
 
 def _fold(node: Expression) -> Expression:

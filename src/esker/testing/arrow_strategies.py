@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import hypothesis.strategies as st
@@ -20,8 +21,7 @@ _DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_00
 
 def arrays(type_: pa.DataType, size: int, *, nulls: bool = True) -> SearchStrategy[pa.Array]:
     """Arrays of `size` values: null, extreme, equal and ordinary ones; some are slices of longer arrays."""
-    value = _values(type_)
-    cell = st.none() | value if nulls else value
+    cell = _cells(type_, nulls)
 
     def build(parts: tuple[list[Any], int]) -> pa.Array:
         cells, before = parts
@@ -88,6 +88,13 @@ def tables(
 def _schemas(types: Sequence[pa.DataType], columns_max: int) -> SearchStrategy[pa.Schema]:
     chosen = st.lists(st.sampled_from(list(types)), min_size=1, max_size=columns_max)
     return chosen.map(lambda found: pa.schema([(chr(97 + number), type_) for number, type_ in enumerate(found)]))
+
+
+@cache
+def _cells(type_: pa.DataType, nulls: bool) -> SearchStrategy[Any]:
+    # Kept: Hypothesis takes longer to look at a new strategy than to draw from a known one.
+    value = _values(type_)
+    return st.none() | value if nulls else value
 
 
 def _values(type_: pa.DataType) -> SearchStrategy[Any]:
