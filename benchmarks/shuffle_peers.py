@@ -228,7 +228,8 @@ def _text_sums(values: pa.Array) -> npt.NDArray[np.uint64]:
     words = np.lib.stride_tricks.sliding_window_view(letters, 8)
     first = words[begins].copy().view(np.uint64).ravel()
     last = words[begins + sizes - 8].copy().view(np.uint64).ravel()
-    return _mix(first) ^ last ^ sizes.astype(np.uint64)
+    sums: npt.NDArray[np.uint64] = _mix(first) ^ last ^ sizes.astype(np.uint64)
+    return sums
 
 
 def _mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
