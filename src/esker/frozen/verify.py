@@ -45,7 +45,9 @@ def verify_contents(contents: Contents, folder: Path, tier: Tier | None) -> Veri
         with _gathered(damages):
             assert frozen.footer.num_rows == frozen.extent.row_count
     if tier is not None:
-        for extent in _in_tier_order(contents, tier):
+        there, missing = _in_tier_order(contents, tier)
+        damages += [f"{extent.key!r} is not on {tier.uri}" for extent in missing]
+        for extent in there:
             with _gathered(damages):
                 bytes_read += extent.bytes
                 _verify_object(extent, tier)
@@ -62,10 +64,14 @@ def _local_files(contents: Contents, folder: Path) -> Iterator[tuple[Path, int, 
         yield folder / INDEX_FOLDER / segment.file, segment.bytes, segment.checksum
 
 
-def _in_tier_order(contents: Contents, tier: Tier) -> Iterator[Extent]:
+def _in_tier_order(contents: Contents, tier: Tier) -> tuple[list[Extent], list[Extent]]:
+    """The extents that the tier has, in the order in which reading them costs least, and those that it has not."""
     extents = {frozen.extent.key: frozen.extent for frozen in contents.extents}
-    whole = [ReadRequest(extent.key, ByteRange(0, extent.bytes)) for extent in extents.values()]
-    return (extents[request.key] for request in tier.order(whole))
+    stored = {found.key: found.bytes for found in tier.list(contents.description.payload_prefix + "/")}
+    # A shorter object is read to where it ends, which then is the damage that is told.
+    whole = [ReadRequest(key, ByteRange(0, min(extents[key].bytes, stored[key]))) for key in extents if key in stored]
+    there = [extents[request.key] for request in tier.order(whole)]
+    return there, [extents[key] for key in extents if key not in stored]
 
 
 def _verify_object(extent: Extent, tier: Tier) -> None:

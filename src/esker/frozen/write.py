@@ -181,7 +181,9 @@ class Write:
         schema = pa.schema([field for field in described.schema if field.name in described.hot_columns])
         rows = read_parts(self._place.folder, self.after.parts, schema, self._place.context)
         with self._output_errors():
-            built = builder((row.batch for row in rows), described.row_count, self._place.folder / INDEX_FOLDER)
+            # Without rows one empty batch goes, so that the builder knows the types.
+            batches = (row.batch for row in rows) if self.after.parts else iter([_no_rows(schema)])
+            built = builder(batches, described.row_count, self._place.folder / INDEX_FOLDER)
         segments = tuple(
             IndexSegment(made.file, made.column, made.kind, made.bytes, made.checksum, dict(made.spec))
             for made in built
@@ -220,6 +222,10 @@ class Write:
 
     def _output_errors(self) -> _OutputErrors:
         return _OutputErrors(self._place.folder)
+
+
+def _no_rows(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
 
 
 class _OutputErrors:
