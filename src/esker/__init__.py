@@ -69,7 +69,9 @@ def __getattr__(name: str) -> object:
     home = _LAZY.get(name)
     if home is None:
         raise AttributeError(f"module 'esker' has no attribute {name!r}")
-    found = importlib.import_module(f"esker.{name}") if home == "esker" else getattr(importlib.import_module(home), name)
+    found = (
+        importlib.import_module(f"esker.{name}") if home == "esker" else getattr(importlib.import_module(home), name)
+    )
     globals()[name] = found
     return found
 

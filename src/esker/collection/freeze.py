@@ -19,11 +19,11 @@ from esker.engine.stream import run
 from esker.errors import OptionError, OutputExistsError
 from esker.frozen import FreezeReport
 from esker.frozen.write import ROW_GROUP_ROWS
-from esker.index import Bins, ColumnSpec, build_index
+from esker.index import ColumnSpec, Equality, SegmentInfo, build_index
 from esker.plan.compile import compile_plan
 from esker.storage import Tier, open_tier
 
-IndexOption = Sequence[str] | Mapping[str, "str | Bins | ColumnSpec"]
+IndexOption = Sequence[str] | Mapping[str, str | ColumnSpec]
 
 
 def freeze(
@@ -110,17 +110,15 @@ def index_specs(index: IndexOption) -> dict[str, ColumnSpec]:
     if isinstance(index, str):
         index = [index]
     if not isinstance(index, Mapping):
-        return {name: ColumnSpec("equality") for name in index}
+        return {name: Equality() for name in index}
     return {name: _spec(name, wanted) for name, wanted in index.items()}
 
 
-def _spec(name: str, wanted: str | Bins | ColumnSpec) -> ColumnSpec:
+def _spec(name: str, wanted: str | ColumnSpec) -> ColumnSpec:
     if isinstance(wanted, ColumnSpec):
         return wanted
-    if isinstance(wanted, Bins):
-        return ColumnSpec("bins", wanted)
     if wanted == "equality":
-        return ColumnSpec("equality")
+        return Equality()
     raise OptionError(f"index of {name!r}: {wanted!r} is not a kind; give 'equality' or esker.Bins([...])")
 
 
@@ -137,8 +135,8 @@ def _checked(
 
 
 def _builder(specs: Mapping[str, ColumnSpec], context: QueryContext) -> frozen.IndexBuilder:
-    def build(batches: Iterator[pa.RecordBatch], row_count: int, folder: Path) -> Sequence[Any]:
-        return build_index(batches, row_count, specs, folder, budget=context.budget, cancellation=context.cancellation)
+    def build(batches: Iterator[pa.RecordBatch], row_count: int, folder: Path) -> Sequence[SegmentInfo]:
+        return build_index(batches, row_count, specs, folder, context=context)
 
     return build
 

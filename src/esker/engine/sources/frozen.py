@@ -29,7 +29,7 @@ class FrozenSource(Source):
     def __init__(self, path: Path) -> None:
         self._catalog = FrozenCatalog.open(path)
         self._store = StoredRows(self._catalog)
-        self._index = Index.open(self._catalog.index_folder, self._catalog.segments) if self._catalog.segments else None
+        self._index = self._open_index()
         self.name = str(path)
         self.schema: pa.Schema = self._catalog.schema
 
@@ -47,6 +47,10 @@ class FrozenSource(Source):
         explanation = self._explained("scan frozen" if predicate is None else "find", columns, predicate, found)
         rows = found.rows if predicate is not None else None
         return JoinInput(self._store, rows, tuple(columns), found.residual), explanation
+
+    def _open_index(self) -> Index | None:
+        catalog = self._catalog
+        return Index.open(catalog.index_folder, catalog.segments, catalog.row_count) if catalog.segments else None
 
     def _read_hot(
         self,

@@ -48,4 +48,3 @@ def _push_into_join(node: Join, parts: list[Expression]) -> Node:
 
 def _filtered(node: Node, parts: list[Expression]) -> Node:
     return Filter(node.schema, node, conjunction(parts)) if parts else node
-
