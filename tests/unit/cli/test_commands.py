@@ -1,0 +1,181 @@
+"""Each command does on the user's own files what its function does."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
+import pytest
+from tests.unit.cli.command import Run
+
+import esker
+
+LATE = "origin = 'JFK' AND delay > 120"
+
+
+@pytest.fixture
+def frozen(run: Run, flights: Path, tmp_path: Path) -> Path:
+    """Flights frozen by the command."""
+    target = tmp_path / "flights.esker"
+    ended = run(
+        "freeze", flights, target, "--key", "origin", "--index", "month", "--index", "delay:bins=0,60,120",
+        "--order-by", "month", "--split-by", "month",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert "1,000 rows in 12 extents" in ended.out
+    return target
+
+
+def test_freeze_then_find_gives_the_rows_of_the_source(run: Run, flights: Path, frozen: Path) -> None:
+    ended = run("find", frozen, LATE, "--columns", "id,note")
+    expected = esker.read_parquet(flights).filter(LATE).select(["id", "note"]).to_arrow()
+    assert ended.code == 0, ended.err
+    assert pacsv.read_csv(io.BytesIO(ended.out.encode())).to_pylist() == expected.to_pylist()
+    assert f"found {expected.num_rows:,} rows" in ended.err
+
+
+@pytest.mark.parametrize("extension", [".parquet", ".csv", ".arrow"])
+def test_find_writes_the_file_its_extension_names(run: Run, flights: Path, tmp_path: Path, extension: str) -> None:
+    target = tmp_path / f"late{extension}"
+    ended = run("find", flights, LATE, "--output", target)
+    assert (ended.code, ended.out) == (0, "")
+    assert esker.read(target).count() == esker.read_parquet(flights).filter(LATE).count()
+
+
+def test_find_pipes_csv_json_lines_and_arrow(
+    run: Run, flights: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    from esker.cli.main import main
+
+    expected = esker.read_parquet(flights).filter(LATE).to_arrow().to_pylist()
+
+    def piped(*more: str) -> bytes:
+        capfdbinary.readouterr()
+        assert main(["find", str(flights), LATE, "--quiet", *more]) == 0
+        out, err = capfdbinary.readouterr()
+        assert err == b""
+        return out
+
+    assert pacsv.read_csv(io.BytesIO(piped())).to_pylist() == expected
+    assert pacsv.read_csv(io.BytesIO(piped("--output", "-"))).to_pylist() == expected
+    assert [json.loads(line) for line in piped("--format", "jsonl").splitlines()] == expected
+    assert pa.ipc.open_stream(piped("--format", "arrow")).read_all().to_pylist() == expected
+
+
+def test_json_is_one_document_with_rows_and_plan(run: Run, frozen: Path) -> None:
+    ended = run("find", frozen, LATE, "--json")
+    document = json.loads(ended.out)
+    assert document["columns"] == ["id", "month", "origin", "delay", "note"]
+    assert document["row_count"] == len(document["rows"]) > 0
+    assert all(row["origin"] == "JFK" and row["delay"] > 120 for row in document["rows"])
+    assert document["plan"]["operator"] == "find"
+    assert document["plan"]["actual"]["bytes"] > 0
+
+
+def test_json_without_rows_is_still_a_document(run: Run, flights: Path) -> None:
+    document = json.loads(run("find", flights, "delay > 10000", "--json").out)
+    assert (document["rows"], document["row_count"]) == ([], 0)
+
+
+def test_json_of_an_output_file_counts_its_rows(run: Run, flights: Path, tmp_path: Path) -> None:
+    document = json.loads(run("find", flights, LATE, "--json", "--output", tmp_path / "late.parquet").out)
+    assert document["row_count"] == pq.read_metadata(tmp_path / "late.parquet").num_rows
+
+
+def test_join_takes_keys_of_different_names_and_filters_of_both_sides(run: Run, flights: Path, airports: Path) -> None:
+    ended = run(
+        "join", flights, airports, "--on", "origin=faa", "--left-where", "month = 6", "--right-where", "faa = 'JFK'",
+        "--columns", "id,city", "--json",
+    )  # fmt: skip
+    rows = json.loads(ended.out)["rows"]
+    assert {row["city"] for row in rows} == {"New York"}
+    june = esker.read_parquet(flights).filter("month = 6 AND origin = 'JFK'").to_arrow()["id"].to_pylist()
+    assert sorted(row["id"] for row in rows) == june
+
+
+@pytest.mark.parametrize("algorithm", ["hash", "in_memory", "asj"])
+def test_join_uses_the_algorithm_it_is_told(run: Run, flights: Path, airports: Path, algorithm: str) -> None:
+    ended = run("join", flights, airports, "--on", "origin=faa", "--how", "left", "--algorithm", algorithm, "--json")
+    document = json.loads(ended.out)
+    assert document["plan"]["choice"] == algorithm
+    assert document["row_count"] == 1000
+
+
+def test_shuffle_writes_a_file_a_partition_and_keeps_equal_keys_together(
+    run: Run, flights: Path, tmp_path: Path
+) -> None:
+    ended = run(
+        "shuffle", flights, "--by", "origin", "--partitions", "4", "--output", tmp_path / "by", "--memory", "64MiB"
+    )
+    assert ended.code == 0, ended.err
+    files = sorted((tmp_path / "by").iterdir())
+    origins = [set(pq.read_table(file)["origin"].to_pylist()) for file in files]
+    assert len(files) == 4
+    assert sum(len(found) for found in origins) == 3
+    assert "1,000 rows in 4 partitions" in ended.out
+
+
+def test_shuffle_counts_partitions_as_json(run: Run, flights: Path, tmp_path: Path) -> None:
+    ended = run("shuffle", flights, "--by", "origin", "--partitions", "4", "--output", tmp_path / "by", "--json")
+    document = json.loads(ended.out)
+    assert sum(document["partition_rows"]) == document["row_count"] == 1000
+
+
+def test_explain_shows_the_plan_of_a_find_and_of_a_join(run: Run, frozen: Path, airports: Path) -> None:
+    found = run("explain", frozen, "month = 6")
+    joined = run("explain", frozen, "--join", airports, "--on", "origin=faa")
+    assert found.out.startswith("find")
+    assert "estimated" in found.out
+    assert joined.out.startswith("join")
+    assert "instead of" in joined.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("freeze", "{flights}", "{new}", "--index", "month"),
+        ("find", "{flights}", "month = 6", "--output", "{new}"),
+        ("join", "{flights}", "{airports}", "--on", "origin=faa", "--output", "{new}"),
+        ("shuffle", "{flights}", "--by", "origin", "--output", "{new}"),
+    ],
+    ids=lambda command: command[0],
+)
+@pytest.mark.parametrize("json_flag", [[], ["--json"]], ids=["text", "json"])
+def test_a_dry_run_shows_the_plan_and_writes_nothing(
+    run: Run, flights: Path, airports: Path, tmp_path: Path, command: tuple[str, ...], json_flag: list[str]
+) -> None:
+    new = tmp_path / "new.parquet"
+    before = sorted(tmp_path.iterdir())
+    arguments = [word.format(flights=flights, airports=airports, new=new) for word in command]
+    ended = run(*arguments, "--dry-run", *json_flag)
+    assert ended.code == 0, ended.err
+    if json_flag:
+        document = json.loads(ended.out)
+        assert document["dry_run"] is True
+        assert document["plan"]["operator"]
+    else:
+        assert ended.out.strip()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_quiet_says_nothing_on_stderr(run: Run, flights: Path, tmp_path: Path) -> None:
+    assert run("find", flights, LATE, "--quiet", "--output", tmp_path / "late.parquet").err == ""
+
+
+def test_the_event_log_is_appended_to_the_file_named(run: Run, flights: Path, tmp_path: Path) -> None:
+    log = tmp_path / "events.jsonl"
+    run("find", flights, LATE, "--log", log, "--output", tmp_path / "late.parquet")
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert "query_done" in {event["event"] for event in events}
+
+
+def test_version_and_help_answer(run: Run) -> None:
+    assert run("--version").out == f"esker {esker.__version__}\n"
+    for command in ("freeze", "find", "join", "shuffle", "explain", "demo"):
+        ended = run(command, "--help")
+        assert ended.code == 0
+        assert "--debug" in ended.out
