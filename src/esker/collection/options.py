@@ -64,7 +64,7 @@ class Options:
         """A fresh context for one run."""
         return QueryContext(
             budget=MemoryBudget(self.memory),
-            cancellation=self.cancellation or Cancellation(),
+            cancellation=self.cancellation.child() if self.cancellation is not None else Cancellation(),
             log=EventLog(Path(self.log) if self.log is not None else None),
             spill=SpillFolder(
                 root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 
 from esker.errors import CancelledError
@@ -46,6 +47,26 @@ class Cancellation:
         """Raise CancelledError if the query was cancelled."""
         if self._event.is_set():
             raise CancelledError(f"stopped: {self._reason}")
+
+    def child(self) -> Cancellation:
+        """A token of one query under this one: cancelled with it, and ended without ending it."""
+        child = Cancellation()
+        reference = weakref.ref(child)
+
+        def pass_on() -> None:
+            token = reference()
+            if token is not None:
+                token.cancel(self._reason)
+
+        # A query that ended is collected and must not leave its callback behind for as long as the session lives.
+        weakref.finalize(child, self._forget, pass_on)
+        self.on_cancel(pass_on)
+        return child
+
+    def _forget(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
 
     def on_cancel(self, callback: Callable[[], None]) -> None:
         """Run `callback` when cancelled (at once, if it already is)."""
