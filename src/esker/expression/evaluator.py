@@ -166,7 +166,8 @@ def _modulo(left: Value, right: Value) -> Value:
     if isinstance(left, pa.Scalar) and isinstance(right, pa.Scalar):
         return _modulo(_as_array(left), _as_array(right))[0]
     sides = [_filled(side, 1) for side in (left, right)]
-    result = pa.array(np.atleast_1d(np.fmod(*sides)), left.type)
+    with np.errstate(invalid="ignore"):
+        result = pa.array(np.atleast_1d(np.fmod(*sides)), left.type)
     unknown = pc.or_(pc.is_null(left), pc.is_null(right))
     return pc.if_else(unknown, pa.scalar(None, left.type), result)
 
@@ -189,7 +190,8 @@ def _cast(node: Any, part: Value) -> Value:
     if zone is not None and getattr(node.type, "tz", None) is None and not pa.types.is_string(node.type):
         # Dates and clocks are those of the column's zone.
         part = pc.local_timestamp(part)
-    return pc.cast(part, node.type)
+    # To the nearest double is what SQL means; any other loss is an error.
+    return pc.cast(part, node.type, safe=not pa.types.is_floating(node.type))
 
 
 _KERNELS: dict[str, Callable[[Value, Value], Value]] = {
@@ -226,6 +228,8 @@ def _word(expression: Expression) -> str:
         return f"{expression.op!r}"
     if isinstance(expression, Cast):
         return f"CAST(… AS {expression.type})"
+    if isinstance(expression, Negate):
+        return "'-'"
     return f"{expression.name}()" if isinstance(expression, Call) else type(expression).__name__
 
 

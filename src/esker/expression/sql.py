@@ -101,9 +101,10 @@ def _literal(value: pa.Scalar) -> str:
 def _float(value: pa.Scalar) -> str:
     number = value.as_py()
     if not math.isfinite(number):
-        return f"CAST('{number}' AS DOUBLE)"
+        return f"CAST('{number}' AS {type_name(value.type)})"
     text = repr(float(number))
-    return text if "e" in text else text + "e0"
+    text = text if "e" in text else text + "e0"
+    return text if pa.types.is_float64(value.type) else f"CAST({text} AS {type_name(value.type)})"
 
 
 def _clock(value: pa.Scalar) -> str:
