@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.errors import OptionError
+from esker.errors import EskerError, OptionError
+from esker.expression import Column, Compare, Literal, bind
 
 VALUES_MAX = 100_000
 BINS_MAX = 1_024
@@ -75,8 +77,14 @@ class Bins(ColumnSpec):
     def to_json(self) -> dict[str, Any]:
         if self.quantiles is not None:
             return {"kind": self.kind, "quantiles": self.quantiles}
-        plain = (int, float, str, bool)
-        return {"kind": self.kind, "edges": [edge if isinstance(edge, plain) else str(edge) for edge in self.edges]}
+        return {"kind": self.kind, "edges": [_plain(edge) for edge in self.edges]}
+
+
+def _plain(edge: Any) -> int | float | str:
+    """Give an edge as JSON has it; text where JSON has no such value (dates, decimals, infinity)."""
+    if isinstance(edge, int | str) or (isinstance(edge, float) and math.isfinite(edge)):
+        return edge
+    return str(edge)
 
 
 def spec_from_json(spec: Mapping[str, Any]) -> ColumnSpec:
@@ -95,21 +103,31 @@ def spec_from_json(spec: Mapping[str, Any]) -> ColumnSpec:
 
 def typed_edges(edges: Sequence[Any], column: str, column_type: pa.DataType) -> pa.Array:
     """Turn edges into an array of the column's type, strictly ascending, or say what is wrong with them."""
+    if pa.types.is_binary(column_type) or pa.types.is_large_binary(column_type):
+        raise OptionError(f"column {column!r} ({column_type}) cannot be cut in bins; index its values")
     try:
-        typed = _cast_edges(list(edges), column_type)
-    except (pa.ArrowException, OverflowError, ValueError, TypeError) as error:
+        typed = pa.array([_typed_edge(edge, column_type) for edge in edges], column_type)
+    except (EskerError, pa.ArrowException, OverflowError, ValueError, TypeError) as error:
         raise OptionError(f"edges {list(edges)} do not fit column {column!r} ({column_type}): {error}") from error
     if typed.null_count or (pa.types.is_floating(column_type) and pc.any(pc.is_nan(typed)).as_py()):
         raise OptionError(f"edges of column {column!r} cannot be null or NaN: {list(edges)}")
-    if not pc.all(pc.less(typed[:-1], typed[1:])).as_py() and len(typed) > 1:
+    if len(typed) > 1 and not pc.all(pc.less(typed[:-1], typed[1:])).as_py():
         raise OptionError(f"edges of column {column!r} must ascend: {list(edges)}")
     return typed
 
 
-def _cast_edges(edges: list[Any], column_type: pa.DataType) -> pa.Array:
+def _typed_edge(edge: Any, column_type: pa.DataType) -> pa.Scalar:
+    if isinstance(edge, str):
+        # Text means what it would mean in a predicate on the column: zones and decimals, too.
+        at_least = Compare(">=", Column("edge"), Literal(pa.scalar(edge)))
+        bound = bind(at_least, pa.schema([("edge", column_type)]))
+        if isinstance(bound, Compare) and isinstance(bound.right, Literal) and bound.right.value.type == column_type:
+            return bound.right.value
+    if isinstance(edge, int):
+        return pa.scalar(edge, column_type)
     try:
-        return pa.array(edges).cast(column_type)
+        return pa.scalar(edge).cast(column_type)
     except pa.ArrowException:
         if pa.types.is_integer(column_type):
-            raise  # made as integers at once, 1.5 would silently become 1
-        return pa.array(edges, type=column_type)
+            raise  # made as an integer at once, 1.5 would silently become 1
+        return pa.scalar(edge, column_type)

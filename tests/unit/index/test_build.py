@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import json
+from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +27,7 @@ from esker.errors import (
 )
 from esker.expression import Column, Compare, IsNull, Literal
 from esker.index import Bins, Equality, Index, build_index, spec_from_json
+from esker.index.column_spec import typed_edges
 from esker.index.segment import ReadCount
 from esker.index.slots import FIRST_SLOT
 
@@ -94,12 +97,28 @@ def test_edges_that_do_not_fit_the_column_are_refused(tmp_path, edges):
         build(tmp_path, [batch_of(v=pa.array([1], pa.int32()))], {"v": Bins(edges)})
 
 
-def test_edges_may_be_text_of_the_columns_type(tmp_path):
-    days = pa.array([15_000, 16_000], pa.date32())
-    (info,) = build(tmp_path, [batch_of(day=days)], {"day": Bins(["2012-01-01"])})
-    with Index.open(tmp_path, [info]) as index:
-        counts = index.segment("day").directory.rows[FIRST_SLOT:].tolist()
-    assert counts == [1, 1]
+NEW_YORK = pa.timestamp("us", "America/New_York")
+
+
+@pytest.mark.parametrize(
+    ("type_", "edges", "expected"),
+    [
+        (pa.date32(), ["2012-01-01"], [date(2012, 1, 1)]),
+        (pa.decimal128(9, 2), ["1.50", 2, Decimal("3.25")], [Decimal("1.50"), Decimal("2.00"), Decimal("3.25")]),
+        (NEW_YORK, ["2013-07-01"], [datetime(2013, 7, 1, 4, tzinfo=UTC)]),
+        (NEW_YORK, [datetime(2013, 7, 1, tzinfo=UTC)], [datetime(2013, 7, 1, tzinfo=UTC)]),
+        (pa.timestamp("ms"), ["2013-07-01 00:00:01"], [1_372_636_801_000]),
+        (pa.float32(), [float("-inf"), 0, 0.5, float("inf")], [float("-inf"), 0.0, 0.5, float("inf")]),
+        (pa.uint8(), [np.int64(3), 4.0], [3, 4]),
+        (pa.string(), ["", "b"], ["", "b"]),
+        (pa.uint64(), [2**64 - 1], [2**64 - 1]),
+    ],
+)
+def test_edges_take_the_columns_type_also_when_read_back_from_the_catalogue(type_, edges, expected):
+    typed = pa.array(expected, type_)
+    assert typed_edges(edges, "v", type_).equals(typed)
+    recorded = spec_from_json(json.loads(json.dumps(Bins(edges).to_json(), allow_nan=False)))
+    assert typed_edges(recorded.edges, "v", type_).equals(typed)
 
 
 def test_bins_need_edges():
