@@ -78,15 +78,15 @@ class FrozenSource(Source):
         context: QueryContext,
     ) -> SourceRead:
         plan = self._store.plan(found.rows, wanted)
+        assert plan.thaw is not None, "a column that is not hot is thawed"
         explanation = self._explained("find" if predicate is not None else "scan frozen", columns, predicate, found)
         explanation.choice = plan.choice
         explanation.reason = plan.reason
-        explanation.estimated = plan.cost
-        explanation.alternatives = {
-            name: cost
-            for name, cost in {"fetch": plan.fetch, "scan": plan.scan, "full read": plan.full}.items()
-            if name != plan.choice
-        }
+        # Estimates are of the payload's tier alone, so that they can be held against what the tier counts.
+        explanation.estimated = plan.thaw.cost
+        payload = {"fetch": plan.thaw.fetch, "scan": plan.thaw.scan, "full read": plan.thaw.full}
+        explanation.alternatives = {name: cost for name, cost in payload.items() if name != plan.choice}
+        explanation.detail["hot_read"] = str(plan.hot)
         context.check_cost(plan.cost, f"thawing {self.name}")
 
         def batches() -> Iterator[pa.RecordBatch]:
