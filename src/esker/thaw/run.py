@@ -103,7 +103,8 @@ def _decode(window: Window, raw: Raw, plan: ThawPlan, context: QueryContext) -> 
         key = layout.extent.key
         with _damage_named(layout, plan.tier):
             source = pa.PythonFile(PrefetchedFile(key, layout.extent.bytes, raw[key]), mode="r")
-            file = pq.ParquetFile(source, metadata=layout.footer, page_checksum_verification=True)
+            # Buffered reading would merge ranges once more, over bytes that were not fetched.
+            file = pq.ParquetFile(source, metadata=layout.footer, pre_buffer=False, page_checksum_verification=True)
         for read in reads:
             yield from _decode_group(file, read, wanted, plan, context)
 

@@ -83,14 +83,24 @@ def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, 
     held: list[GroupRead] = []
     held_bytes = 0
     for read in reads:
-        read_bytes = sum(chunk.range.length for chunk in read.layout.chunks(read.group, columns))
-        if held and held_bytes + read_bytes > raw_bytes:
+        parts = merge_ranges((chunk.range for chunk in read.layout.chunks(read.group, columns)), gap_bytes)
+        read_bytes = sum(part.length for part in parts)
+        # What is read over between this row group and the one before is held, too.
+        gap = _gap(held[-1], parts, columns) if held and held[-1].layout is read.layout else 0
+        bridge = gap if gap <= gap_bytes else 0
+        if held and held_bytes + bridge + read_bytes > raw_bytes:
             yield Window(held, columns, gap_bytes)
-            held, held_bytes = [], 0
+            held, held_bytes, bridge = [], 0, 0
         held.append(read)
-        held_bytes += read_bytes
+        held_bytes += bridge + read_bytes
     if held:
         yield Window(held, columns, gap_bytes)
+
+
+def _gap(before: GroupRead, parts: Sequence[ByteRange], columns: Sequence[str]) -> int:
+    """Measure what lies between the bytes of a row group and those of the next one read of its extent."""
+    last = before.layout.chunks(before.group, columns)
+    return max(parts[0].start - last[-1].range.stop, 0) if parts and last else 0
 
 
 def decoded_bytes(read: GroupRead, columns: Sequence[str]) -> int:

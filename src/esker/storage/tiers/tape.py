@@ -249,7 +249,8 @@ class TapeTier(Tier):
     def _make(self) -> TapeCatalog:
         made = {"device": self.device.name, "cartridge": str(self.device.capacity_bytes)}
         self._opened = TapeCatalog.make(self.folder, made)
-        self._file_system.sync_folder(self.folder)
+        for folder in (self.folder, self.folder.parent):
+            self._file_system.sync_folder(folder)
         return self._opened
 
 
