@@ -1,4 +1,4 @@
-"""CSV: one fragment a file, streamed block by block; types come from the first block unless they are given."""
+"""CSV: one fragment a file, streamed block by block; types come from its beginning unless they are given."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class CsvReadOptions:
 
     `types` gives the types of some columns, `schema` of all; without a header the names come from `schema`, or are
     f0, f1 and so on. An unquoted field that is one of `null_values` is null; a quoted one never is, so that "" is an
-    empty string. A record must fit into `block_bytes`.
+    empty string. Types are told from the first four blocks. A record must fit into `block_bytes`; pyarrow reads up to
+    32 blocks ahead, which is what reading costs in memory.
     """
 
     delimiter: str | None = None
@@ -35,7 +36,7 @@ class CsvReadOptions:
     types: Mapping[str, pa.DataType | str] = field(default_factory=dict)
     schema: pa.Schema | None = None
     encoding: str = "utf-8"
-    block_bytes: int = 4 << 20
+    block_bytes: int = 256 << 10
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
@@ -89,7 +90,8 @@ class CsvFile(DataFile):
         """Parse the file from its start, a block at a time."""
         # Without a column there would be nothing to count rows by.
         wanted = list(columns) or self.schema.names[:1]
-        with self._open({name.name: name.type for name in self.schema}, wanted) as reader:
+        types = {name.name: name.type for name in self.schema}
+        with self._open(self._stream(), self._options.block_bytes, types, wanted) as reader:
             while True:
                 with self._explained():
                     try:
@@ -99,7 +101,12 @@ class CsvFile(DataFile):
                 yield from slices(batch, batch_rows)
 
     def _infer(self) -> pa.Schema:
-        with self._open({name: _type(given) for name, given in self._options.types.items()}, None) as reader:
+        types = {name: _type(given) for name, given in self._options.types.items()}
+        block_bytes = 4 * self._options.block_bytes
+        with self._explained(), self._stream() as file:
+            # Twice that, so that the block ends between records, and no more, so that nothing is read ahead.
+            beginning = pa.BufferReader(file.read(2 * block_bytes))
+        with self._open(beginning, block_bytes, types, None) as reader:
             return reader.schema
 
     def _settle(self, found: pa.Schema, first: pa.Schema | None) -> pa.Schema:
@@ -119,18 +126,18 @@ class CsvFile(DataFile):
         return pa.schema([name.with_type(_roomy(name.type)) for name in found])
 
     @contextmanager
-    def _open(self, types: dict[str, pa.DataType], columns: list[str] | None) -> Iterator[pacsv.CSVStreamingReader]:
+    def _open(
+        self, source: pa.NativeFile, block_bytes: int, types: dict[str, pa.DataType], columns: list[str] | None
+    ) -> Iterator[pacsv.CSVStreamingReader]:
         options = self._options
         names = options.schema.names if options.schema is not None and not options.header else None
-        with self._explained(), reading(self.path, "CSV"):
-            source = _stream(self.path)
         with source:
             with self._explained():
                 reader = pacsv.open_csv(
                     source,
                     read_options=pacsv.ReadOptions(
                         use_threads=False,  # the engine reads files side by side; and errors carry a row only so
-                        block_size=options.block_bytes,
+                        block_size=block_bytes,
                         encoding=options.encoding,
                         column_names=names,
                         autogenerate_column_names=not options.header and names is None,
@@ -151,6 +158,11 @@ class CsvFile(DataFile):
                 )
             with reader:
                 yield reader
+
+    def _stream(self) -> pa.NativeFile:
+        with reading(self.path, "CSV"):
+            file = pa.OSFile(str(self.path))
+        return pa.CompressedInputStream(file, "gzip") if self.path.name.lower().endswith(".gz") else file
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -196,11 +208,6 @@ class CsvFileWriter(FileWriter):
     def _abandon(self) -> None:
         with suppress(Exception):
             self._finish()
-
-
-def _stream(path: Path) -> pa.NativeFile:
-    source = pa.OSFile(str(path))
-    return pa.CompressedInputStream(source, "gzip") if path.name.lower().endswith(".gz") else source
 
 
 def _delimiter(path: Path) -> str:

@@ -43,12 +43,12 @@ def test_an_empty_line_in_a_file_of_one_column_is_a_null(path: Path) -> None:
 
 
 def test_a_column_that_begins_with_nulls_may_hold_text_later(path: Path) -> None:
-    path.write_text("n,s\n" + "1,\n" * 1000 + "2,x\n")
+    path.write_text("n,s\n" + "1,\n" * 10_000 + "2,x\n")
     assert rows(path, block_bytes=1000)[-1] == {"n": 2, "s": "x"}
 
 
 def test_a_fraction_of_a_second_may_come_later(path: Path) -> None:
-    path.write_text("t,n\n" + "2013-01-01 00:00:00,1\n" * 100 + "2013-01-01 00:00:00.25,2\n")
+    path.write_text("t,n\n" + "2013-01-01 00:00:00,1\n" * 1000 + "2013-01-01 00:00:00.25,2\n")
     assert rows(path, block_bytes=1000)[-1]["t"] == datetime(2013, 1, 1, 0, 0, 0, 250_000)  # noqa: DTZ001
 
 
@@ -119,16 +119,16 @@ def test_a_ragged_line_far_into_the_file_is_found(path: Path) -> None:
 
 
 def test_a_value_of_another_type_is_named_by_line_and_column(path: Path) -> None:
-    path.write_text("s,n\n" + "x,1\n" * 1000 + "y,many\n")
+    path.write_text("s,n\n" + "x,1\n" * 5000 + "y,many\n")
     with pytest.raises(
-        InputFileError, match=r"line 1002, column 'n': 'many' is no int64; pass types=\{'n': 'string'\}"
+        InputFileError, match=r"line 5002, column 'n': 'many' is no int64; pass types=\{'n': 'string'\}"
     ):
         rows(path, block_bytes=1000)
 
 
 def test_the_column_is_named_rightly_when_few_are_read(path: Path) -> None:
-    path.write_text("s,n\n" + "x,1\n" * 1000 + "y,many\n")
-    with pytest.raises(InputFileError, match="line 1002, column 'n': 'many'"):
+    path.write_text("s,n\n" + "x,1\n" * 5000 + "y,many\n")
+    with pytest.raises(InputFileError, match="line 5002, column 'n': 'many'"):
         list(open_files(path, block_bytes=1000).batches(["n"]))
 
 
@@ -165,3 +165,20 @@ def test_a_type_csv_cannot_hold_is_named(path: Path, type_: pa.DataType) -> None
         with open_writer(path, pa.schema([("c", type_)])):
             raise AssertionError("not reached")
     assert not path.exists()
+
+
+def test_a_record_longer_than_a_block_says_which_option_helps(path: Path) -> None:
+    path.write_text("n,s\n1," + "x" * 10_000 + "\n2,y\n")
+    with pytest.raises(InputFileError, match="longer than a block; pass a larger block_bytes"):
+        rows(path, block_bytes=1000)
+    assert len(rows(path, block_bytes=20_000)) == 2
+
+
+def test_reading_holds_a_few_blocks_whatever_the_file(path: Path) -> None:
+    path.write_text("n,s\n" + f"1,{'x' * 90}\n" * 50_000)
+    pool = pa.default_memory_pool()
+    before, held = pool.bytes_allocated(), 0
+    for batch in open_files(path, block_bytes=16 << 10).batches():
+        held = max(held, pool.bytes_allocated() - before)
+        assert batch.num_rows
+    assert held < 1 << 20 < path.stat().st_size / 4
