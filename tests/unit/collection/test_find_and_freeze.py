@@ -1,0 +1,117 @@
+"""Freeze, find and join on frozen data give the rows of the plain data, and read what they say they read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import esker
+from esker.errors import CostLimitError, InputFileError, OptionError, OutputExistsError, UnknownColumnError
+from tests.unit.collection.test_dataset_against_duckdb import PREDICATES
+from tests.unit.collection.wide import rows_of, wide_table
+
+TABLE = wide_table(2000, seed=3)
+INDEX = {
+    "k": "equality",
+    "s": "equality",
+    "flag": "equality",
+    "f64": esker.Bins([0.0, 1.0]),
+    "money": esker.Bins(["-0.50", "0.10"]),
+    "moment": esker.Bins(["2013-01-01 12:00:00+00:00"]),
+}
+
+
+@pytest.fixture(scope="module", params=["disk", "tape"])
+def frozen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("frozen")
+    tiers = {"disk": None, "tape": f"tape:{folder / 'library'}?device=exabyte-220l&cartridge=64KiB"}
+    target = folder / "wide.esker"
+    report = esker.freeze(TABLE, target, keys=["id"], index=INDEX, tier=tiers[request.param], extent_rows=250)
+    assert report.rows == TABLE.num_rows
+    assert report.extents == 8
+    return target
+
+
+@pytest.mark.parametrize(
+    "predicate", [*PREDICATES, "i16 > 50 AND k = 3", "k = 3 OR i16 > 90", "id BETWEEN 100 AND 110"]
+)
+def test_find_gives_the_rows_a_scan_of_the_plain_table_gives(predicate: str, frozen: Path) -> None:
+    expected = esker.from_arrow(TABLE).filter(predicate).to_arrow()
+    found = esker.find(frozen, predicate)
+    assert rows_of(found.to_arrow()) == rows_of(expected)
+    assert found.count() == expected.num_rows
+
+
+def test_rows_come_back_in_row_id_order(frozen: Path) -> None:
+    ids = esker.find(frozen, "k IN (1, 2)").to_arrow()["id"].to_pylist()
+    assert ids == sorted(ids)
+    assert esker.read_frozen(frozen).to_arrow()["id"].to_pylist() == list(range(TABLE.num_rows))
+
+
+def test_what_hot_columns_can_answer_never_touches_the_payload(frozen: Path) -> None:
+    result = esker.find(frozen, "k = 3 AND f64 > 0.5", columns=["id", "k"]).execute()
+    rows = result.to_arrow()
+    assert rows.num_rows
+    assert result.explanation.walk()[-1].choice == "hot columns"
+
+
+def test_the_plan_is_what_the_tier_counts(frozen: Path) -> None:
+    result = esker.find(frozen, "id < 100").execute()
+    assert result.to_arrow().num_rows == 100
+    step = result.explanation.walk()[-1]
+    assert step.estimated is not None
+    assert step.actual is not None
+    assert step.actual.bytes == step.estimated.bytes
+    assert step.actual.requests == step.estimated.requests
+    assert step.actual.mounts == step.estimated.mounts
+    assert step.actual.seconds == pytest.approx(step.estimated.seconds)
+    assert step.actual.bytes < step.alternatives["full read"].bytes
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "asj", "hash", "in_memory"])
+@pytest.mark.parametrize("how", ["inner", "left", "semi", "anti", "full"])
+def test_joins_on_frozen_data_give_the_rows_of_the_plain_join(how: str, algorithm: str, frozen: Path) -> None:
+    other = esker.from_arrow(wide_table(60, seed=9, prefix="r_"))
+    expected = esker.from_arrow(TABLE).filter("k > 4").join(other, on=["k", "s"], how=how).to_arrow()
+    joined = esker.read_frozen(frozen).filter("k > 4").join(other, on=["k", "s"], how=how, algorithm=algorithm)
+    assert rows_of(joined.to_arrow()) == rows_of(expected)
+
+
+def test_a_join_that_is_too_dear_is_refused_before_reading(frozen: Path) -> None:
+    other = esker.from_arrow({"id": [1, 2]})
+    joined = esker.read_frozen(frozen).join(other, on="id", algorithm="asj")
+    with pytest.raises(CostLimitError, match="nothing was read"):
+        joined.with_options(max_cost={"bytes": 1}).to_arrow()
+
+
+def test_bad_words_are_named_before_anything_is_made(tmp_path: Path) -> None:
+    target = tmp_path / "t.esker"
+    with pytest.raises(UnknownColumnError, match="did you mean 'money'"):
+        esker.freeze(TABLE, target, keys=["mony"])
+    with pytest.raises(OptionError, match="hash_table"):
+        esker.freeze(TABLE, target, index={"k": "hash_table"})
+    with pytest.raises(OptionError, match="at least one column"):
+        esker.freeze(TABLE, target)
+    with pytest.raises(OptionError, match="punch_cards"):
+        esker.freeze(TABLE, target, keys=["id"], tier="punch_cards:/x")
+    with pytest.raises(InputFileError, match="nowhere"):
+        esker.freeze(TABLE, tmp_path / "nowhere" / "t.esker", keys=["id"])
+    with pytest.raises(InputFileError, match=r"t\.esker"):
+        esker.read_frozen(target)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frozen_set_is_not_overwritten(tmp_path: Path) -> None:
+    esker.freeze({"a": [1]}, tmp_path / "a.esker", keys="a")
+    with pytest.raises(OutputExistsError, match=r"a\.esker"):
+        esker.freeze({"a": [2]}, tmp_path / "a.esker", keys="a")
+    assert esker.read_frozen(tmp_path / "a.esker").to_arrow()["a"].to_pylist() == [1]
+
+
+def test_freezing_sorts_and_splits(tmp_path: Path) -> None:
+    table = pa.table({"month": [2, 1, 3, 1], "n": [20, 11, 30, 10]})
+    report = esker.freeze(table, tmp_path / "m.esker", keys="month", order_by=["month", "n"], split_by="month")
+    assert report.extents == 3
+    assert esker.read_frozen(tmp_path / "m.esker").to_arrow()["n"].to_pylist() == [10, 11, 20, 30]
