@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ from esker.core.memory import MemoryBudget
 from esker.errors import EskerError, OutputFileError, ResourceError, SpillError, TierError
 from esker.frozen import FrozenCatalog, append, freeze
 from esker.storage.tiers.disk import DiskTier
+from tests.unit.frozen.tools import MEMORY_FOLDER
 
 SALES = pa.table({"id": range(40), "month": sorted([1, 2] * 20), "note": [f"row {row}" for row in range(40)]})
 
@@ -59,6 +61,13 @@ def disk_full() -> OSError:
     return OSError(errno.ENOSPC, "No space left on device")
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory where there is one: thousands of syncs take minutes on a busy disk."""
+    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER, prefix="esker-test-") as made:
+        yield Path(made).resolve()
+
+
 def act(target: Path, scenario: str, file_system: FileSystem) -> None:
     tier = DiskTier(target.parent / "tier", file_system=file_system)
     with QueryContext(budget=MemoryBudget("64MiB")) as context:
@@ -86,18 +95,18 @@ def files(folder: Path) -> dict[str, int]:
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "lasting"])
 @pytest.mark.parametrize("error", [disk_full, KeyboardInterrupt])
 @pytest.mark.parametrize("scenario", ["freeze", "append"])
-def test_an_error_at_any_operation_leaves_the_state_before(tmp_path, scenario, error, lasting):
-    target = tmp_path / "s.esker"
+def test_an_error_at_any_operation_leaves_the_state_before(folder, scenario, error, lasting):
+    target = folder / "s.esker"
     if scenario == "append":
         act(target, "freeze", LOCAL)
-    before, seen = files(tmp_path), set()
+    before, seen = files(folder), set()
     for fail_at in range(1, 1000):
         file_system = FailingFileSystem(fail_at, error, lasting=lasting)
         try:
             act(target, scenario, file_system)
         except (EskerError, KeyboardInterrupt) as raised:
             seen.add(type(raised))
-            assert files(tmp_path) == before, f"after {raised!r} at operation {fail_at}"
+            assert files(folder) == before, f"after {raised!r} at operation {fail_at}"
             assert target.exists() == (scenario == "append")
         else:
             break
@@ -140,10 +149,10 @@ def full_vfs() -> Iterator[FullVfs]:
         vfs.unregister()
 
 
-def test_a_full_disk_under_the_catalogue_leaves_the_state_before(tmp_path, full_vfs):
-    target = tmp_path / "s.esker"
+def test_a_full_disk_under_the_catalogue_leaves_the_state_before(folder, full_vfs):
+    target = folder / "s.esker"
     act(target, "freeze", LOCAL)
-    before = files(tmp_path)
+    before = files(folder)
     for writes in range(100):
         full_vfs.writes_left = writes
         try:
@@ -161,4 +170,4 @@ def test_a_full_disk_under_the_catalogue_leaves_the_state_before(tmp_path, full_
     with FrozenCatalog.open(target) as catalog:
         assert catalog.row_count == 80
         catalog.verify(deep=True)
-        assert set(files(tmp_path)) > set(before)
+        assert set(files(folder)) > set(before)

@@ -27,7 +27,7 @@ from esker.frozen import FrozenCatalog, append, freeze, rebuild_index
 from esker.frozen.lock import writer_lock
 from esker.storage.tiers.disk import DiskTier
 from esker.testing import TYPES, streams
-from tests.unit.frozen.tools import context, files_of, frozen, hot_table, payload_table, same
+from tests.unit.frozen.tools import MEMORY_FOLDER, context, files_of, frozen, hot_table, payload_table, same
 
 SALES = pa.table({"id": list(range(10)), "month": [1, 1, 1, 2, 2, 3, 3, 3, 3, 4], "note": list("abcdefghij")})
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,7 +37,7 @@ FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthChec
 @given(stream=streams(TYPES, rows_max=12), extent_rows=st.none() | st.integers(1, 9), row_group_rows=st.integers(1, 9))
 def test_what_was_frozen_is_read_back_type_by_type(stream, extent_rows, row_group_rows):
     schema, batches = stream
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER) as folder:
         tier, target = DiskTier(Path(folder, "tier")), Path(folder, "x.esker")
         with context() as query:
             report = freeze(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from esker.core.memory import MemoryBudget
 from esker.core.row_set import RowSet
 from esker.frozen import FreezeReport, FrozenCatalog, freeze
 from esker.storage.tiers.disk import DiskTier
+
+_SHARED_MEMORY = Path("/dev/shm")
+MEMORY_FOLDER = _SHARED_MEMORY if os.access(_SHARED_MEMORY, os.W_OK) else None
 
 SMALL = MemoryBudget("64MiB").total_bytes
 
