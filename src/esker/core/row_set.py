@@ -250,13 +250,25 @@ def _inside(rows: RowSet, points: Rows) -> Flags:
 
 def _combine(left: RowSet, right: RowSet, rule: Callable[[Flags, Flags], Flags]) -> RowSet:
     """Apply a rule of two truths; membership changes only at the edges of runs, so only those are asked."""
-    edges = np.concatenate((*left.runs(), *right.runs()))
-    edges.sort(kind="stable")  # four sorted stretches: merged, not sorted from scratch
-    kept = rule(_inside(left, edges), _inside(right, edges))
-    changes = np.flatnonzero(np.diff(kept, prepend=False))
-    # Equal edges have equal truths, so a change falls on the first of them; after the last edge nothing is kept.
-    bounds = edges[changes]
+    left_edges, right_edges = _edges(left), _edges(right)
+    edges = np.concatenate((left_edges, right_edges))
+    order = np.argsort(edges, kind="stable")  # two sorted stretches: merged, not sorted from scratch
+    edges = edges[order]
+    # A row is inside when an odd number of edges lie at or before it; of equal edges the last has counted them all.
+    seen_left = np.cumsum(order < len(left_edges), dtype=np.int64)
+    seen_right = np.arange(1, len(order) + 1) - seen_left
+    last = np.append(edges[1:] != edges[:-1], True)[: len(edges)]
+    kept = rule((seen_left[last] & 1).astype(bool), (seen_right[last] & 1).astype(bool))
+    bounds = edges[last][np.flatnonzero(np.diff(kept, prepend=False))]
     return RowSet(bounds[0::2].copy(), bounds[1::2].copy())
+
+
+def _edges(rows: RowSet) -> Rows:
+    """Give starts and stops in turn: strictly ascending, because runs neither overlap nor touch."""
+    starts, stops = rows.runs()
+    edges = np.empty(2 * len(starts), np.uint64)
+    edges[0::2], edges[1::2] = starts, stops
+    return edges
 
 
 def _pack(values: Rows) -> tuple[int, bytes]:
