@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -228,3 +229,14 @@ def test_the_golden_segments_of_version_1_can_be_asked():
         day = Compare(">=", Column("day"), Literal(pa.scalar(date(2013, 7, 1))))
         assert index.evaluate(day).rows.to_numpy().tolist() == [1, 3]
         assert index.evaluate(IsNull(Column("day"))).rows.to_numpy().tolist() == [2]
+
+
+def test_threads_may_ask_one_index(flights):
+    folder, infos = flights
+    late = Compare(">", Column("delay"), Literal(pa.scalar(30.0)))
+    with Index.open(folder, infos) as index, ThreadPoolExecutor(4) as pool:
+        alone = index.evaluate(Or((month(3), late)))
+        before = index.statistics()["vectors_read"]
+        answers = list(pool.map(lambda _: index.evaluate(Or((month(3), late))), range(40)))
+        assert index.statistics()["vectors_read"] == before + 40 * alone.vectors_read
+    assert all(answer.rows == alone.rows and answer.vectors_read == alone.vectors_read for answer in answers)
