@@ -43,24 +43,27 @@ class DuckCheck:
         """Compare `ours` with the query `name`, as bags of rows; EskerError when they differ."""
         if not self.installed:
             return "not checked: DuckDB is not installed (pip install 'esker[duckdb]')"
-        connection = self._connection
-        connection.register("ours", ours)
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE theirs AS {QUERIES[name]}")
+        self._connection.register("ours", ours)
         try:
-            counts = connection.execute("SELECT (SELECT count(*) FROM ours), (SELECT count(*) FROM theirs)").fetchone()
+            self._run(f"CREATE OR REPLACE TEMP TABLE theirs AS {QUERIES[name]}")
+            ((our_rows, their_rows),) = self._run("SELECT (SELECT count(*) FROM ours), (SELECT count(*) FROM theirs)")
             # Columns by position: names that clash are told apart in different ways.
-            different = connection.execute(
+            ((different,),) = self._run(
                 "SELECT (SELECT count(*) FROM (SELECT * FROM ours EXCEPT ALL SELECT * FROM theirs))"
                 " + (SELECT count(*) FROM (SELECT * FROM theirs EXCEPT ALL SELECT * FROM ours))"
-            ).fetchone()
-        finally:
-            connection.unregister("ours")
-        if counts[0] != counts[1] or different[0]:
-            raise EskerError(
-                f"{name}: {counts[0]:,} rows, DuckDB has {counts[1]:,}, and {different[0]:,} are in one of the two"
-                " only; this is a bug of Esker, please report it"
             )
-        return f"checked against DuckDB: same rows ({counts[0]:,})"
+        finally:
+            self._connection.unregister("ours")
+        if our_rows != their_rows or different:
+            raise EskerError(
+                f"{name}: {our_rows:,} rows, DuckDB has {their_rows:,}, and {different:,} are in one of the two only;"
+                " this is a bug of Esker, please report it"
+            )
+        return f"checked against DuckDB: same rows ({our_rows:,})"
+
+    def _run(self, sql: str) -> list[tuple[Any, ...]]:
+        # All of it: an unfinished result would hold the connection.
+        return list(self._connection.execute(sql).fetchall())
 
     def close(self) -> None:
         """Let go of DuckDB's memory."""

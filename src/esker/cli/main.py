@@ -60,9 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str], interrupts: Interrupts) -> int:
     try:
-        code = app(args=words, standalone_mode=False, prog_name="esker", obj=interrupts)
+        # An exit code after --help and the like, else what the command is to do.
+        parsed = app(args=words, standalone_mode=False, prog_name="esker", obj=interrupts)
+        if callable(parsed):
+            parsed()
         sys.stdout.flush()
-        return code if isinstance(code, int) else DONE
+        return parsed if isinstance(parsed, int) else DONE
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise

@@ -41,13 +41,16 @@ class RunOptions:
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
 
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give `function(session, ...)` the flags of RunOptions, and make the session of what they say."""
+def command(function: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+    """Give `function(session, ...)` the flags of RunOptions, and make the session of what they say.
+
+    What the parser calls returns the work and does none: the parser has its own way with signals and broken pipes.
+    """
 
     @functools.wraps(function)
-    def run(context: typer.Context, **arguments: Any) -> None:
+    def run(context: typer.Context, **arguments: Any) -> Callable[[], None]:
         run_options = RunOptions(**{field.name: arguments.pop(field.name) for field in fields(RunOptions)})
-        function(_session(run_options, context.obj), **arguments)
+        return functools.partial(function, _session(run_options, context.obj), **arguments)
 
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     hints = get_type_hints(RunOptions, include_extras=True)

@@ -22,15 +22,22 @@ def format_seconds(seconds: float) -> str:
     return f"{int(seconds) // 3600:,} h {int(seconds) % 3600 // 60:02} min"
 
 
-def ticks(top: float, wanted: int = 6) -> list[float]:
-    """Round positions from 0 to at most `top`, about `wanted` of them.
+# Steps that people count time in: seconds, minutes, hours, days.
+_TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
-    >>> ticks(97.0), ticks(0.0)
-    ([0.0, 20.0, 40.0, 60.0, 80.0], [0.0])
+
+def time_ticks(seconds: float, wanted: int = 6) -> list[float]:
+    """Round moments from 0 to at most `seconds`, about `wanted` of them.
+
+    >>> time_ticks(700.0), time_ticks(0.5), time_ticks(0.0)
+    ([0.0, 120.0, 240.0, 360.0, 480.0, 600.0], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], [0.0])
     """
-    if not math.isfinite(top) or top <= 0:
+    if not math.isfinite(seconds) or seconds <= 0:
         return [0.0]
-    rough = top / wanted
-    unit = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= rough)
-    return [round(index * step, 12) for index in range(int(top / step + 1e-9) + 1)]
+    rough = seconds / wanted
+    step = next((float(step) for step in _TIME_STEPS if step >= rough), None) if rough > 1 else None
+    if step is None:
+        # Below a second and above a day: 1, 2 or 5 of a power of ten.
+        unit = 10.0 ** math.floor(math.log10(rough))
+        step = next(factor * unit for factor in (1, 2, 5, 10) if factor * unit >= rough)
+    return [round(index * step, 12) for index in range(int(seconds / step + 1e-9) + 1)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from esker.core.file_system import LOCAL
 from esker.ui.bars import draw_bars
-from esker.ui.html import Html, join, tag
+from esker.ui.html import Html, tag
 from esker.ui.plan import CostJson, PlanJson, draw_costs, draw_plan
 from esker.ui.timeline import Event, draw_timeline
 
@@ -28,9 +28,13 @@ class Table:
 
     def draw(self) -> Html:
         """The table, in a box that scrolls when it is wide."""
-        head = tag("thead", tag("tr", *(tag("th", name, scope="col") for name in self.columns)))
+        head = tag("thead", tag("tr", *map(self._head, range(len(self.columns)))))
         body = tag("tbody", *(tag("tr", *map(_cell, row)) for row in self.rows))
         return _figure(self.title, tag("div", tag("table", head, body), class_="wide"))
+
+    def _head(self, column: int) -> Html:
+        number = any(_is_number(row[column]) for row in self.rows)
+        return tag("th", self.columns[column], scope="col", class_="number" if number else None)
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,10 @@ def _figure(title: str, drawing: Html) -> Html:
 
 
 def _cell(value: Any) -> Html:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not _is_number(value):
         return tag("td", "" if value is None else value)
-    return join(tag("td", f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", class_="number"))
+    return tag("td", f"{value:,}" if isinstance(value, int) else f"{value:,.6g}", class_="number")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

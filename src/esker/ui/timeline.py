@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from esker.ui.html import Html, join, tag
-from esker.ui.numbers import format_seconds, ticks
+from esker.ui.numbers import format_seconds, time_ticks
 
 LABEL, WIDTH, ROW, THICK, AXIS = 80, 720, 30, 18, 24
 # Kinds with a colour of their own in report.css; others are grey.
-KINDS = ("mount", "locate", "transfer", "rewind", "unmount", "exchange")
+KINDS = ("exchange", "mount", "locate", "transfer", "rewind", "unmount")
 EVENTS_MAX = 3_000
 
 Event = Mapping[str, Any]
@@ -80,14 +80,17 @@ def _axis(seconds: float, scale: float, bottom: int) -> Html:
                 tag("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=0, y2=bottom, class_="grid"),
                 tag("text", format_seconds(tick), x=f"{x:.1f}", y=bottom + 16, text_anchor="middle", class_="tick"),
             )
-            for tick in ticks(seconds)
+            for tick in time_ticks(seconds)
             for x in [LABEL + tick * scale]
         )
     )
 
 
 def _legend(events: Sequence[Event]) -> Html:
-    kinds = sorted({str(event["kind"]) for event in events}, key=lambda kind: (kind not in KINDS, kind))
+    kinds = sorted(
+        {str(event["kind"]) for event in events},
+        key=lambda kind: (KINDS.index(kind) if kind in KINDS else len(KINDS), kind),
+    )
     return tag(
         "p",
         *(join(tag("span", class_=f"swatch {_class(kind)}"), tag("span", kind, class_="legend")) for kind in kinds),

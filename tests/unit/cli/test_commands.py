@@ -13,6 +13,7 @@ import pytest
 from tests.unit.cli.command import Run
 
 import esker
+from esker.cli.main import main
 
 LATE = "origin = 'JFK' AND delay > 120"
 
@@ -46,11 +47,7 @@ def test_find_writes_the_file_its_extension_names(run: Run, flights: Path, tmp_p
     assert esker.read(target).count() == esker.read_parquet(flights).filter(LATE).count()
 
 
-def test_find_pipes_csv_json_lines_and_arrow(
-    run: Run, flights: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    from esker.cli.main import main
-
+def test_find_pipes_csv_json_lines_and_arrow(flights: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     expected = esker.read_parquet(flights).filter(LATE).to_arrow().to_pylist()
 
     def piped(*more: str) -> bytes:
