@@ -24,6 +24,7 @@ class Result:
     def __init__(self, compiled: Compiled, context: QueryContext) -> None:
         self.explanation: Explanation = compiled.explanation
         self.schema: pa.Schema = compiled.stream.schema
+        self._compiled = compiled
         self._context = context
         self._batches = self._run(lambda: run(compiled.stream, context, "result"))
 
@@ -49,7 +50,7 @@ class Result:
             for batch in batches():
                 rows += batch.num_rows
                 yield cast_batch(batch, self.schema)
-            context.log.emit("query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes)
+            self._compiled.done(rows, context)
 
     def __del__(self) -> None:
         with suppress(Exception):

@@ -23,7 +23,7 @@ def write_file(compiled: Compiled, context: QueryContext, path: Path, format_: s
         for batch in run(compiled.stream, context, "write"):
             writer.write(batch)
             rows += batch.num_rows
-    context.log.emit("query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes)
+    compiled.done(rows, context)
     return rows
 
 
@@ -49,7 +49,7 @@ def write_partitions(compiled: Compiled, context: QueryContext, folder: Path, fo
         with suppress(OSError):
             shutil.rmtree(aside)
         raise
-    context.log.emit("query_done", rows=sum(rows), peak_held_bytes=context.budget.peak_bytes)
+    compiled.done(sum(rows), context)
     return rows
 
 

@@ -30,10 +30,18 @@ class Compiled:
     stream: PartitionedStream
     explanation: Explanation
 
+    def done(self, rows: int, context: QueryContext) -> None:
+        """Log that all rows were delivered, with the plan as it went."""
+        context.log.emit(
+            "query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes, plan=self.explanation.to_json()
+        )
+
 
 def compile_plan(node: Node, context: QueryContext) -> Compiled:
     """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
-    return _compile(optimise(node), context)
+    compiled = _compile(optimise(node), context)
+    context.log.emit("query_planned", plan=compiled.explanation.to_json())
+    return compiled
 
 
 def _compile(node: Node, context: QueryContext) -> Compiled:

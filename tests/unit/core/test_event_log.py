@@ -38,3 +38,10 @@ def test_a_log_of_another_schema_is_refused(tmp_path: Path) -> None:
 def test_a_log_that_cannot_be_written_names_the_path(tmp_path: Path) -> None:
     with pytest.raises(InputFileError, match="nowhere"):
         EventLog(tmp_path / "nowhere" / "query.jsonl")
+
+
+def test_version_1_is_read_as_it_was_written() -> None:
+    golden = Path(__file__).parents[2] / "golden" / "event-log-1.jsonl"
+    events = read_events(golden)
+    assert [event["event"] for event in events] == ["log_opened", "extent_read", "query_done"]
+    assert events[2]["plan"] == {"operator": "find", "rows": 3}
