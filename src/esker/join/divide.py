@@ -70,6 +70,8 @@ def divide(
                 # All rows in one partition: one key, or so few that another seed would not help.
                 stuck = level > 0 and rows == total
                 if size <= part_bytes or stuck or level + 1 == LEVELS_MAX:
+                    if size > part_bytes:
+                        context.log.emit("join_key_too_large", level=level, right_rows=rows, right_bytes=size)
                     yield Part(*sides, fits=size <= part_bytes)
                 else:
                     yield from divide(*sides, schemas, by, size, context, level + 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,29 +22,16 @@ class HeldRows:
     ['z', None, 'x']
     """
 
-    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
-        self._blocks: list[pa.RecordBatch] = []
-        gathered: list[pa.RecordBatch] = []
-        size = 0
-        for batch in batches:
-            if gathered and size + batch.nbytes > _BLOCK_BYTES:
-                self._blocks.append(pa.concat_batches(gathered))
-                gathered, size = [], 0
-            gathered.append(batch)
-            size += batch.nbytes
-        if gathered:
-            self._blocks.append(pa.concat_batches(gathered) if len(gathered) > 1 else gathered[0])
+    def __init__(self, batches: Iterable[pa.RecordBatch], *, copy: bool = True) -> None:
+        """Hold `batches`; `copy=False` leaves them where they are, in a mapped file."""
+        self._blocks = list(_blocks(batches) if copy else batches)
         self._firsts = np.cumsum([0, *(block.num_rows for block in self._blocks)])
+        self.row_bytes = int(sum(block.nbytes for block in self._blocks) // max(self.row_count, 1))
 
     @property
     def row_count(self) -> int:
         """How many rows are held."""
         return int(self._firsts[-1])
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of a row, on average."""
-        return int(sum(block.nbytes for block in self._blocks) // max(self.row_count, 1))
 
     def take(self, name: str, positions: Positions) -> pa.Array:
         """The values of a column at `positions`; -1 gives a null."""
@@ -53,14 +40,30 @@ class HeldRows:
         # Block by block, then back into the order asked for.
         block_of = np.clip(np.searchsorted(self._firsts, positions, "right") - 1, 0, None)
         order = np.argsort(block_of, kind="stable")
-        cuts = np.searchsorted(block_of[order], np.arange(len(self._blocks) + 1))
+        touched, starts = np.unique(block_of[order], return_index=True)
         parts = []
-        for index, block in enumerate(self._blocks):
-            wanted = positions[order[cuts[index] : cuts[index + 1]]]
-            parts.append(take(block.column(name), np.where(wanted < 0, -1, wanted - self._firsts[index])))
+        for index, places in zip(touched, np.split(order, starts[1:]), strict=True):
+            wanted = positions[places]
+            column = self._blocks[index].column(name)
+            parts.append(take(column, np.where(wanted < 0, -1, wanted - self._firsts[index])))
+        if len(parts) == 1:
+            return parts[0]
         back = np.empty(len(order), np.int64)
         back[order] = np.arange(len(order))
         return pa.concat_arrays(parts).take(pa.array(back))
+
+
+def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    gathered: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if gathered and size + batch.nbytes > _BLOCK_BYTES:
+            yield pa.concat_batches(gathered)
+            gathered, size = [], 0
+        gathered.append(batch)
+        size += batch.nbytes
+    if gathered:
+        yield pa.concat_batches(gathered) if len(gathered) > 1 else gathered[0]
 
 
 def take(column: pa.Array, positions: Positions) -> pa.Array:

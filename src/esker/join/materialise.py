@@ -2,12 +2,13 @@
 
 The right side's rows are what source 003 calls RC. They are held when they fit; if not, they are written for every
 pair, with the left row id, sorted by it and merged with the left side. The loop printed in the paper drops the last
-partial RC; here what is left in memory is the last run of the sort, so nothing is dropped.
+partial RC; here what is left in memory is the last run of the sort, so nothing is dropped. Where rows have many
+partners, RC by pair would be many times the rows: then they are written once, and looked up in the mapped file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 import numpy as np
@@ -27,7 +28,10 @@ from esker.join.output import Matched, Output
 from esker.join.problem import JoinProblem
 from esker.join.reading import read_rows
 from esker.join.sorted_runs import Ids, SortedRuns, ids_of
+from esker.join.spill_file import SpillFile
 
+# RC by pair may hold a row this many times, on average; beyond that rows are kept once and looked up.
+_COPIES_MAX = 4
 _NO_IDS = np.zeros(0, np.uint64)
 _LEFT_ID, _RIGHT_ID = f"{RESERVED}left_row", f"{RESERVED}right_row"
 
@@ -57,10 +61,13 @@ def materialise(problem: JoinProblem, index: JoinIndex, context: QueryContext) -
         ids, kept, rest = _hold(problem, index, held, context)
         if rest is None:
             yield from _with_held(problem, index, output, np.concatenate(ids or [_NO_IDS]), HeldRows(kept), context)
-        else:
-            held.release()
-            fetched = chain(_drain(ids, kept), rest)
+            return
+        held.release()
+        fetched = chain(_drain(ids, kept), rest)
+        if index.pair_count <= _COPIES_MAX * len(right_rows_needed(problem, index)):
             yield from _with_sorted(problem, index, output, fetched, context)
+        else:
+            yield from _with_mapped(problem, index, output, fetched, context)
 
 
 def _left(problem: JoinProblem, index: JoinIndex, context: QueryContext) -> Iterator[RowBatch]:
@@ -123,17 +130,36 @@ def _with_sorted(
         sorted_right.close()
 
 
+def _with_mapped(
+    problem: JoinProblem, index: JoinIndex, output: Output, fetched: Iterable[RowBatch], context: QueryContext
+) -> Iterator[pa.RecordBatch]:
+    """Write the right rows once, and take them from the mapped file as if they were held."""
+    side = problem.right
+    file = SpillFile("join-rows", pa.schema(_plain(side.input.store.schema, side.columns)), context)
+    ids: list[Ids] = []
+    try:
+        for found in fetched:
+            ids.append(found.row_ids)
+            file.write(pa.RecordBatch.from_arrays(found.batch.columns, schema=file.schema))
+        file.seal()
+        right = HeldRows(file.batches(), copy=False)
+        yield from _with_held(problem, index, output, np.concatenate(ids), right, context)
+    finally:
+        file.close()
+
+
 class _SortedRight:
     """RC: the right rows by pair, sorted by left row id; and those without a partner, by their own."""
 
     def __init__(self, problem: JoinProblem, index: JoinIndex, context: QueryContext) -> None:
         side = problem.right
-        fields = [side.input.store.schema.field(name) for name in side.columns]
         self._index = index
         self._context = context
         self._keeps_right = problem.layout.keeps_right
         share = context.budget.free_bytes // SHARES
-        schema = pa.schema([(_LEFT_ID, pa.uint64()), (_RIGHT_ID, pa.uint64()), *_plain(fields)])
+        schema = pa.schema(
+            [(_LEFT_ID, pa.uint64()), (_RIGHT_ID, pa.uint64()), *_plain(side.input.store.schema, side.columns)]
+        )
         self.pairs = SortedRuns("join rows", schema, context, share)
         self.unmatched = SortedRuns("unmatched rows", schema, context, share // 2)
 
@@ -161,8 +187,8 @@ class _SortedRight:
         runs.add(pa.RecordBatch.from_arrays([first, second, *rows.columns], schema=runs.schema))
 
 
-def _plain(fields: list[pa.Field]) -> list[pa.Field]:
-    return [field.with_type(plain_type(field.type)).with_nullable(True) for field in fields]
+def _plain(schema: pa.Schema, columns: Sequence[str]) -> list[pa.Field]:
+    return [pa.field(name, plain_type(schema.field(name).type)) for name in columns]
 
 
 def _places(ids: Ids, wanted: Ids) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

@@ -13,6 +13,7 @@ from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, RowStore
+from esker.expression import evaluate
 from esker.join.input import JoinInput
 from esker.join.key_types import cast_key
 
@@ -83,8 +84,6 @@ def deciding_rows(
     for found in read_rows(side.store, side.candidates, wanted, context, spent):
         kept = found
         if side.predicate is not None:
-            from esker.expression import evaluate
-
             mask = evaluate(side.predicate, found.batch).fill_null(False).to_numpy(zero_copy_only=False)
             kept = keep(found, mask)
         if len(kept.row_ids):
