@@ -55,18 +55,6 @@ class Cost:
             {name: seconds for name, seconds in devices.items() if seconds},
         )
 
-    def __sub__(self, other: Cost) -> Cost:
-        """What was added since `other` was counted."""
-        names = {*self.devices, *other.devices}
-        return Cost(
-            self.bytes - other.bytes,
-            self.requests - other.requests,
-            self.mounts - other.mounts,
-            self.seconds - other.seconds,
-            self.money - other.money,
-            {name: self.devices.get(name, 0.0) - other.devices.get(name, 0.0) for name in sorted(names)},
-        )
-
     def __str__(self) -> str:
         parts = [format_bytes(self.bytes), f"{self.requests:,} requests"]
         if self.mounts:

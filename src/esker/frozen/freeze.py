@@ -177,7 +177,7 @@ def _write(
         if index_builder is not None:
             write.build_index(index_builder)
         write.commit()
-        report = _report(before, write.after, _since(counted, place.tier.counted))
+        report = _report(before, write.after, place.tier.counted.since(counted))
     log.emit("freeze_done", **report.to_json())
     return report
 
@@ -195,18 +195,6 @@ def _report(before: Contents, after: Contents, cost: Cost) -> FreezeReport:
         ratio=payload_bytes / hot_bytes if hot_bytes else 0.0,
         cost=cost,
         row_count=after.description.row_count,
-    )
-
-
-def _since(before: Cost, after: Cost) -> Cost:
-    """What a tier counted between two looks."""
-    return Cost(
-        after.bytes - before.bytes,
-        after.requests - before.requests,
-        after.mounts - before.mounts,
-        after.seconds - before.seconds,
-        after.money - before.money,
-        {device: seconds - before.devices.get(device, 0.0) for device, seconds in after.devices.items()},
     )
 
 

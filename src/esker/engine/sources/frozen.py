@@ -93,7 +93,7 @@ class FrozenSource(Source):
             before = self._store.counted
             for rows in self._store.run(plan, context):
                 yield rows.batch
-            explanation.actual = self._store.counted - before
+            explanation.actual = self._store.counted.since(before)
             explanation.timeline = self._store.timeline()
 
         return SourceRead(self._stream(batches, columns, found, wanted), explanation)
