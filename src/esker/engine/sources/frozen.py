@@ -46,6 +46,8 @@ class FrozenSource(Source):
         found = find_rows(self._store, self._index, predicate, context)
         explanation = self._explained("scan frozen" if predicate is None else "find", columns, predicate, found)
         rows = found.rows if predicate is not None else None
+        # A join reads through the store by itself: what the devices did is known when the query ends.
+        context.resources.callback(self._keep_timeline, explanation)
         return JoinInput(self._store, rows, tuple(columns), found.residual), explanation
 
     def _open_index(self) -> Index | None:
@@ -97,6 +99,9 @@ class FrozenSource(Source):
             explanation.timeline = self._store.timeline()
 
         return SourceRead(self._stream(batches, columns, found, wanted), explanation)
+
+    def _keep_timeline(self, explanation: Explanation) -> None:
+        explanation.timeline = self._store.timeline()
 
     def _stream(self, batches: Any, columns: Sequence[str], found: Found, wanted: Sequence[str]) -> Any:
         schema = pa.schema([self.schema.field(name) for name in wanted])
