@@ -1,5 +1,6 @@
 # Every target sets up what it needs in .venv; `make help` lists them.
-# PYTHON=python3.12 or CXX=clang++ choose other tools, VENV=folder another environment, JOBS=n how many at a time.
+# PYTHON=python3.12 or CXX=clang++ choose other tools, VENV=folder another environment, JOBS=n how many at a time,
+# and `make test ARGS="-k page"` gives pytest more options.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -10,6 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 VENV ?= .venv
 PYTHON ?=
 JOBS ?= 2
+ARGS ?=
 CXX ?= g++
 # Warnings stop the build where Esker is developed, not where a newer compiler has new ones.
 STRICT ?= $(if $(CI),ON,OFF)
@@ -66,7 +68,7 @@ demo: setup  ## run the main job on real data; ends with a picture
 # ---- test ----
 
 test: setup  ## the fast tests
-	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory"
+	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory" $(ARGS)
 
 test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"

@@ -140,16 +140,30 @@ def calm_rounds(samples: list[Sample], cores_min: float = 0.0) -> set[int]:
     }
 
 
+def round_ratios(
+    samples: list[Sample], reference: list[Sample], counted: set[int], cores_min: float = 0.0
+) -> list[float]:
+    """Divide the reference's time by the case's, round by round, for the rounds that count.
+
+    >>> usual = [Sample(1, 1, 1.0, 2.0, 0, 0), Sample(2, 1, 1.2, 2.4, 0, 0), Sample(3, 1, 9.0, 9.0, 0, 0)]
+    >>> slower = [Sample(1, 1, 2.0, 4.0, 0, 0), Sample(2, 1, 4.8, 5.0, 0, 0), Sample(3, 1, 3.0, 6.0, 0, 0)]
+    >>> round_ratios(slower, usual, {1, 2}), round_ratios(slower, usual, {1, 2}, cores_min=1.8)
+    ([0.5, 0.25], [0.5])
+    """
+    seconds = {sample.round_number: sample.seconds for sample in reference}
+    return [
+        seconds[sample.round_number] / sample.seconds
+        for sample in samples
+        if sample.round_number in counted and sample.cores_used >= cores_min
+    ]
+
+
 def _figure(contestant: Contestant, reference: Contestant, counted: set[int], cores_min: float) -> Figure:
     if reference.digest is not None:
         contestant.reject(reference.digest)
     failure = contestant.failure or (f"nothing to compare with: {reference.failure}" if reference.failure else "")
-    reference_seconds = {sample.round_number: sample.seconds for sample in reference.samples}
-    ratios = [
-        reference_seconds[sample.round_number] / sample.seconds
-        for sample in contestant.samples
-        if sample.round_number in counted and not (contestant.case.busy and sample.cores_used < cores_min)
-    ]
+    busy_min = cores_min if contestant.case.busy else 0.0
+    ratios = round_ratios(contestant.samples, reference.samples, counted, busy_min)
     if not failure and not ratios:
         failure = "no figure: every round was disturbed"
     return Figure(contestant.case, () if failure else tuple(ratios), tuple(contestant.samples), failure)
