@@ -9,4 +9,7 @@ NB_MODULE(_kernel, module) {
   module.def("format_version", &esker::kernel_format_version);
   esker::bind::bind_errors(module);
   esker::bind::bind_bitmap(module);
+  esker::bind::bind_page(module);
+  esker::bind::bind_hash(module);
+  esker::bind::bind_shuffle(module);
 }

@@ -1,12 +1,35 @@
-// What the kernel throws; the binding turns each into the Python class of the same name.
+// What the kernel throws; the binding turns each into a Python class.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
 namespace esker {
 
 struct PageCorrupt : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// A page did not fit the pool, and nothing was left to spill (or there is nowhere to spill to).
+struct PoolExhausted : std::runtime_error {
+  PoolExhausted(std::uint64_t wanted, std::uint64_t budget)
+      : std::runtime_error("a page of " + std::to_string(wanted) + " bytes does not fit the pool of " +
+                           std::to_string(budget)),
+        bytes_wanted(wanted) {}
+  std::uint64_t bytes_wanted;
+};
+
+// Writing or reading spilled pages failed; `code` is an errno.
+struct SpillFailed : std::runtime_error {
+  SpillFailed(int error, std::uint64_t bytes, const std::string& what)
+      : std::runtime_error(what), code(error), bytes_wanted(bytes) {}
+  int code;
+  std::uint64_t bytes_wanted;
+};
+
+// `interrupt` was called.
+struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 

@@ -1,0 +1,181 @@
+// The shuffle: batches in as capsules, pages out as record batches.
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <cerrno>
+#include <deque>
+
+#include "arrow_capsule.h"
+#include "bind.h"
+#include "esker/error.h"
+#include "esker/shuffle/shuffle.h"
+#include "functions.h"
+#include "page_batch.h"
+
+namespace nb = nanobind;
+
+namespace esker::bind {
+namespace {
+
+using NoGil = nb::gil_scoped_release;
+using shuffle::Shuffle;
+
+std::shared_ptr<Shuffle> make_shuffle(nb::handle schema, std::vector<int> keys, std::uint32_t partition_count,
+                                      std::shared_ptr<page::PagePool> pool, const std::string& function,
+                                      std::uint64_t seed, std::uint32_t thread_count, bool ordered,
+                                      std::uint64_t page_bytes_max, int spill_fd,
+                                      std::uint64_t spill_limit_bytes) {
+  const BorrowedSchema borrowed(schema);
+  const shuffle::ShuffleOptions options{function_named(function), seed,     thread_count,     ordered,
+                                        page_bytes_max,           spill_fd, spill_limit_bytes};
+  return std::make_shared<Shuffle>(arrow::columns_of(*borrowed.schema), std::move(keys), partition_count,
+                                   std::move(pool), options);
+}
+
+void push(Shuffle& self, const nb::list& batches) {
+  std::deque<BorrowedBatch> borrowed;
+  for (const nb::handle batch : batches) borrowed.emplace_back(batch);
+  const NoGil released;
+  std::vector<arrow::BatchView> views;
+  for (const auto& batch : borrowed) {
+    views.push_back(arrow::view_of(*batch.array, *batch.schema, self.schema().columns()));
+  }
+  self.push(views);
+}
+
+// The schema lives in the shuffle; batches that outlive it keep it through this pointer.
+std::shared_ptr<const page::PageSchema> schema_of(const std::shared_ptr<Shuffle>& self) {
+  return {self, &self->schema()};
+}
+
+std::optional<PageBatch> next(const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {
+  std::optional<shuffle::LeasedPage> leased;
+  {
+    const NoGil released;
+    leased = self->next(partition);
+  }
+  if (!leased) return std::nullopt;
+  return PageBatch{leased->page, schema_of(self), leased->lease};
+}
+
+nb::dict statistics(const Shuffle& self) {
+  shuffle::ShuffleStatistics found;
+  {
+    const NoGil released;
+    found = self.statistics();
+  }
+  nb::dict out;
+  out["rows"] = found.rows;
+  out["pages"] = found.pages;
+  out["pages_by_bytes"] = found.pages_by_bytes;
+  out["payload_bytes"] = found.payload_bytes;
+  out["allocated_bytes"] = found.allocated_bytes;
+  out["spilled_bytes"] = found.spilled_bytes;
+  out["spilled_pages"] = found.spilled_pages;
+  out["pool_peak_bytes"] = found.pool_peak_bytes;
+  out["morsels"] = found.morsels;
+  out["claims"] = found.claims;
+  out["lock_waits"] = found.lock_waits;
+  return out;
+}
+
+// One partition as an Arrow stream, a page a batch. Errors reach the consumer as text: the interface has no
+// more.
+struct PartitionStream {
+  std::shared_ptr<Shuffle> shuffle;
+  std::uint32_t partition;
+  std::string error;
+};
+
+PartitionStream& state(ArrowArrayStream* stream) {
+  return *static_cast<PartitionStream*>(stream->private_data);
+}
+
+int stream_schema(ArrowArrayStream* stream, ArrowSchema* out) {
+  page::export_schema(state(stream).shuffle->schema(), out);
+  return 0;
+}
+
+int stream_next(ArrowArrayStream* stream, ArrowArray* out) {
+  PartitionStream& self = state(stream);
+  try {
+    auto leased = self.shuffle->next(self.partition);
+    *out = {};
+    if (leased) page::export_batch(leased->page, self.shuffle->schema(), std::move(leased->lease), out);
+    return 0;
+  } catch (const std::exception& failure) {
+    self.error = failure.what();
+    return EIO;
+  }
+}
+
+const char* stream_error(ArrowArrayStream* stream) {
+  return state(stream).error.c_str();
+}
+
+void stream_release(ArrowArrayStream* stream) {
+  delete static_cast<PartitionStream*>(stream->private_data);
+  stream->release = nullptr;
+}
+
+nb::capsule stream_of(const PartitionStream& self, nb::handle /*requested_schema*/) {
+  return stream_capsule(
+      {&stream_schema, &stream_next, &stream_error, &stream_release, new PartitionStream(self)});
+}
+
+nb::capsule schema_of_stream(const PartitionStream& self) {
+  ArrowSchema schema;
+  page::export_schema(self.shuffle->schema(), &schema);
+  return schema_capsule(schema);
+}
+
+void raise_os_error(int code, const char* what) {
+  const nb::tuple arguments = nb::make_tuple(code, what);
+  PyErr_SetObject(PyExc_OSError, arguments.ptr());
+}
+
+}  // namespace
+
+void bind_shuffle(nb::module_& module) {
+  using Guard = nb::call_guard<NoGil>;
+  nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
+    try {
+      std::rethrow_exception(pointer);
+    } catch (const SpillFailed& error) {
+      raise_os_error(error.code, error.what());
+    } catch (const PoolExhausted& error) {
+      PyErr_SetString(PyExc_MemoryError, error.what());
+    } catch (const Interrupted& error) {
+      raise_os_error(EINTR, error.what());
+    }
+  });
+  nb::class_<PartitionStream>(module, "PartitionStream")
+      .def("__arrow_c_schema__", &schema_of_stream)
+      .def("__arrow_c_stream__", &stream_of, nb::arg("requested_schema") = nb::none());
+  nb::class_<Shuffle>(module, "Shuffle")
+      .def(nb::new_(&make_shuffle), nb::arg("schema"), nb::arg("keys"), nb::arg("partition_count"),
+           nb::arg("pool"), nb::kw_only(), nb::arg("function") = "hash", nb::arg("seed") = 0,
+           nb::arg("thread_count") = 1, nb::arg("ordered") = true, nb::arg("page_bytes_max") = 5 << 20,
+           nb::arg("spill_fd") = -1, nb::arg("spill_limit_bytes") = 0)
+      .def("push", &push, nb::arg("batches"))
+      .def("finish", &Shuffle::finish, Guard())
+      .def("next", &next, nb::arg("partition"))
+      .def(
+          "partition",
+          [](const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {
+            return PartitionStream{self, partition, {}};
+          },
+          nb::arg("partition"))
+      .def("partition_rows", &Shuffle::partition_rows, Guard())
+      .def("partition_bytes", &Shuffle::partition_bytes, Guard())
+      .def("statistics", &statistics)
+      .def("free", &Shuffle::free, Guard())
+      .def("interrupt", &Shuffle::interrupt)
+      .def_static("overhead_bytes", &Shuffle::overhead_bytes, nb::arg("partition_count"),
+                  nb::arg("thread_count"));
+}
+
+}  // namespace esker::bind

@@ -1,0 +1,143 @@
+#include "esker/page/page_pool.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cassert>
+#include <new>
+
+namespace esker::page {
+namespace {
+
+// Pages from here on are their own mapping; larger ones than this are jumbo pages, seldom of one size twice.
+constexpr std::uint64_t kRecycledBytesMax = 5 << 20;
+// Below this budget a 2 MiB page touched for one small page would be felt.
+constexpr std::uint64_t kHugePagesFromBytes = 256 << 20;
+
+// The smallest arena of whole 2 MiB that pages of a size fill without a rest worth naming.
+std::uint64_t arena_bytes(std::uint64_t page_bytes) {
+  if (page_bytes <= kArenaUnitBytes) return kArenaUnitBytes;
+  return page_bytes * 2 % kArenaUnitBytes == 0 ? page_bytes * 2 : page_bytes;
+}
+
+}  // namespace
+
+PagePool::PagePool(std::uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+
+PagePool::~PagePool() {
+  assert(used_bytes_ == 0);
+  for (const Arena& arena : arenas_) munmap(arena.begin, arena.bytes);
+}
+
+std::uint8_t* PagePool::allocate(std::uint64_t page_bytes) {
+  return take(page_bytes, false);
+}
+
+std::uint8_t* PagePool::allocate_over_budget(std::uint64_t page_bytes) {
+  return take(page_bytes, true);
+}
+
+void PagePool::give_back(std::uint8_t* page, std::uint64_t page_bytes) noexcept {
+  const std::lock_guard lock(mutex_);
+  used_bytes_ -= page_bytes;
+  if (page_bytes > kRecycledBytesMax) {
+    munmap(page, page_bytes);
+    return;
+  }
+  Pages& pages = pages_[page_bytes];
+  if (used_bytes_ + warm_bytes_ + page_bytes > budget_bytes_) {
+    // It was taken over the budget.
+    madvise(page, page_bytes, MADV_DONTNEED);
+    pages.cold.push_back(page);
+  } else {
+    warm_bytes_ += page_bytes;
+    pages.warm.push_back(page);
+  }
+}
+
+std::uint64_t PagePool::used_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return used_bytes_;
+}
+
+std::uint64_t PagePool::free_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return budget_bytes_ > used_bytes_ ? budget_bytes_ - used_bytes_ : 0;
+}
+
+std::uint64_t PagePool::peak_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return peak_bytes_;
+}
+
+std::uint8_t* PagePool::take(std::uint64_t page_bytes, bool over_budget) {
+  assert(page_bytes > 0 && page_bytes % kPageUnitBytes == 0);
+  const std::lock_guard lock(mutex_);
+  if (page_bytes > kRecycledBytesMax) {
+    if (!cool_until(budget_bytes_ - std::min(budget_bytes_, page_bytes), 0) && !over_budget) return nullptr;
+    auto* page = map(page_bytes);
+    used_bytes_ += page_bytes;
+    peak_bytes_ = std::max(peak_bytes_, used_bytes_ + warm_bytes_);
+    return page;
+  }
+  Pages& pages = pages_[page_bytes];
+  if (!pages.warm.empty()) {
+    auto* page = pages.warm.back();
+    pages.warm.pop_back();
+    warm_bytes_ -= page_bytes;
+    used_bytes_ += page_bytes;
+    return page;
+  }
+  const bool fits = page_bytes <= budget_bytes_ && cool_until(budget_bytes_ - page_bytes, page_bytes);
+  if (!fits && !over_budget) return nullptr;
+  if (pages.cold.empty()) carve(page_bytes, pages);
+  auto* page = pages.cold.back();
+  pages.cold.pop_back();
+  used_bytes_ += page_bytes;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes_ + warm_bytes_);
+  return page;
+}
+
+// Gives warm pages of other sizes back to the system until no more than `held_bytes_max` are held.
+bool PagePool::cool_until(std::uint64_t held_bytes_max, std::uint64_t kept_page_bytes) {
+  if (used_bytes_ > held_bytes_max) return false;
+  for (auto& [page_bytes, pages] : pages_) {
+    if (page_bytes == kept_page_bytes) continue;
+    while (used_bytes_ + warm_bytes_ > held_bytes_max && !pages.warm.empty()) {
+      auto* page = pages.warm.back();
+      madvise(page, page_bytes, MADV_DONTNEED);
+      pages.cold.push_back(page);
+      pages.warm.pop_back();
+      warm_bytes_ -= page_bytes;
+    }
+  }
+  return used_bytes_ + warm_bytes_ <= held_bytes_max;
+}
+
+void PagePool::carve(std::uint64_t page_bytes, Pages& pages) {
+  const std::uint64_t size = arena_bytes(page_bytes);
+  auto* arena = map(size);
+  arenas_.push_back({arena, size});
+  // From the back, so that the first one taken is the first one in memory.
+  for (std::uint64_t end = size / page_bytes * page_bytes; end > 0; end -= page_bytes) {
+    pages.cold.push_back(arena + end - page_bytes);
+  }
+}
+
+// Maps memory that starts on a 2 MiB boundary: a map that is too large, trimmed at both ends.
+std::uint8_t* PagePool::map(std::uint64_t bytes) {
+  const std::uint64_t wide = bytes + kArenaUnitBytes;
+  void* found =
+      mmap(nullptr, wide, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (found == MAP_FAILED) throw std::bad_alloc();
+  auto* const begin = static_cast<std::uint8_t*>(found);
+  const std::uint64_t before =
+      (kArenaUnitBytes - reinterpret_cast<std::uintptr_t>(begin) % kArenaUnitBytes) % kArenaUnitBytes;
+  auto* const aligned = begin + before;
+  if (before > 0) munmap(begin, before);
+  if (wide - before - bytes > 0) munmap(aligned + bytes, wide - before - bytes);
+  madvise(aligned, bytes, budget_bytes_ >= kHugePagesFromBytes ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  return aligned;
+}
+
+}  // namespace esker::page

@@ -1,0 +1,107 @@
+#include "esker/shuffle/partition_function.h"
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <type_traits>
+
+#include "esker/hash/row_hash.h"
+
+namespace esker::shuffle {
+namespace {
+
+// Hashes wait here for a moment: the block stays in the innermost cache.
+constexpr std::int64_t kBlockRows = 1024;
+
+template <class Stored>
+std::uint32_t modulo(Stored value, std::uint32_t count) {
+  if constexpr (std::is_signed_v<Stored>) {
+    const auto rest = static_cast<std::int64_t>(value) % static_cast<std::int64_t>(count);
+    return static_cast<std::uint32_t>(rest < 0 ? rest + count : rest);
+  } else {
+    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(value) % count);
+  }
+}
+
+template <class Stored>
+std::uint32_t as_id(Stored value, bool valid, std::uint32_t count) {
+  if (!valid || value < 0 || static_cast<std::uint64_t>(value) >= count) {
+    throw std::invalid_argument("a partition id is null or outside 0 to " + std::to_string(count - 1));
+  }
+  return static_cast<std::uint32_t>(value);
+}
+
+}  // namespace
+
+PartitionFunction::PartitionFunction(Function function, const std::vector<arrow::ColumnType>& columns,
+                                     std::vector<int> keys, std::uint32_t partition_count, std::uint64_t seed)
+    : function_(function),
+      columns_(columns),
+      keys_(std::move(keys)),
+      partition_count_(partition_count),
+      seed_(seed) {
+  if (partition_count == 0 || partition_count > kPartitionCountMax) {
+    throw std::invalid_argument("the number of partitions must be from 1 to " +
+                                std::to_string(kPartitionCountMax));
+  }
+  if (keys_.empty()) throw std::invalid_argument("no key column");
+  for (const int key : keys_) {
+    if (key < 0 || static_cast<std::size_t>(key) >= columns.size())
+      throw std::invalid_argument("no such key column");
+  }
+  if (function == Function::hash) return;
+  if (keys_.size() != 1 || !columns[static_cast<std::size_t>(keys_[0])].integer()) {
+    throw std::invalid_argument("modulo and id take one key column of integers");
+  }
+}
+
+void PartitionFunction::operator()(const arrow::BatchView& batch, std::int64_t row_begin,
+                                   std::int64_t row_count, std::uint32_t* out) const {
+  if (function_ == Function::hash) return by_hash(batch, row_begin, row_count, out);
+  const auto index = static_cast<std::size_t>(keys_[0]);
+  const arrow::ColumnView& key = batch.columns[index];
+  const bool is_signed = columns_[index].key == arrow::Key::signed_integer;
+  switch (columns_[index].width) {
+    case 1:
+      return is_signed ? by_integer<std::int8_t>(key, row_begin, row_count, out)
+                       : by_integer<std::uint8_t>(key, row_begin, row_count, out);
+    case 2:
+      return is_signed ? by_integer<std::int16_t>(key, row_begin, row_count, out)
+                       : by_integer<std::uint16_t>(key, row_begin, row_count, out);
+    case 4:
+      return is_signed ? by_integer<std::int32_t>(key, row_begin, row_count, out)
+                       : by_integer<std::uint32_t>(key, row_begin, row_count, out);
+    default:
+      return is_signed ? by_integer<std::int64_t>(key, row_begin, row_count, out)
+                       : by_integer<std::uint64_t>(key, row_begin, row_count, out);
+  }
+}
+
+void PartitionFunction::by_hash(const arrow::BatchView& batch, std::int64_t begin, std::int64_t count,
+                                std::uint32_t* out) const {
+  std::array<std::uint64_t, kBlockRows> hashes;
+  for (std::int64_t done = 0; done < count; done += kBlockRows) {
+    const std::int64_t rows = std::min(kBlockRows, count - done);
+    hash::hash_rows(batch, columns_, keys_, seed_, begin + done, rows, hashes.data());
+    // The high half, scaled: no division, and every count is served equally well.
+    for (std::int64_t i = 0; i < rows; ++i) {
+      out[done + i] =
+          static_cast<std::uint32_t>(((hashes[static_cast<std::size_t>(i)] >> 32) * partition_count_) >> 32);
+    }
+  }
+}
+
+template <class Stored>
+void PartitionFunction::by_integer(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
+                                   std::uint32_t* out) const {
+  constexpr auto width = static_cast<std::int64_t>(sizeof(Stored));
+  const auto* values = key.values + (key.offset + begin) * width;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto value = arrow::load<Stored>(values + i * width);
+    const bool valid = key.valid(begin + i);
+    out[i] = function_ == Function::id ? as_id(value, valid, partition_count_)
+                                       : (valid ? modulo(value, partition_count_) : 0);
+  }
+}
+
+}  // namespace esker::shuffle

@@ -1,0 +1,218 @@
+"""The shuffle operator: batches in, partitions out, within a budget."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.batch import require_columns
+from esker.core.cancellation import Cancellation
+from esker.core.memory import MemoryBudget
+from esker.core.spill import SpillFolder
+from esker.errors import InputError, SchemaMismatchError
+from esker.shuffle.border import to_page_batch, to_page_schema, to_schema
+from esker.shuffle.partition_function import check_partition_count, key_indices
+from esker.shuffle.strategies import STRATEGIES
+from esker.shuffle.strategy import ShuffleTask
+
+# Of the memory, the share that gathers small batches before they are pushed together.
+STAGING_PART = 16
+# No more than this: larger pushes win nothing.
+STAGING_BYTES_MAX = 16 << 20
+
+
+class ShuffleOperator:
+    """Regroups rows by the hash of their key columns.
+
+    >>> batch = pa.record_batch({"k": [1, 2, 1], "v": ["a", "b", "c"]})
+    >>> with ShuffleOperator(batch.schema, ["k"], 4, memory_bytes=64 << 20) as shuffle:
+    ...     shuffle.push(batch)
+    ...     shuffle.finish()
+    ...     sorted(sum((part.column("v").to_pylist() for p in range(4) for part in shuffle.partition(p)), []))
+    ['a', 'b', 'c']
+
+    Pages and batches waiting to be pushed stay within `memory_bytes`, reserved from `budget`; what does not fit is
+    spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. A partition may be read once,
+    by one thread; different ones by different threads. Batches of a partition may refer to pages: these are used
+    again only when the batches are gone.
+    """
+
+    def __init__(
+        self,
+        schema: pa.Schema,
+        by: Sequence[str],
+        partition_count: int,
+        *,
+        strategy: str = "software_managed_buffers",
+        budget: MemoryBudget | None = None,
+        memory_bytes: int,
+        spill: SpillFolder | None = None,
+        thread_count: int = 1,
+        ordered: bool = True,
+        seed: int = 0,
+        function: str = "hash",
+        cancellation: Cancellation | None = None,
+    ) -> None:
+        require_columns(by, schema, "the shuffle's input")
+        check_partition_count(partition_count)
+        self.schema = schema
+        self.partition_count = partition_count
+        self._cancellation = cancellation or Cancellation()
+        self._spill = spill
+        self._budget = budget or MemoryBudget(max(memory_bytes, 16 << 20))
+        self._reservation = self._budget.reserve("shuffle", memory_bytes)
+        self._staged: list[pa.RecordBatch] = []
+        self._staged_bytes = 0
+        self._staging_bytes_max = min(memory_bytes // STAGING_PART, STAGING_BYTES_MAX)
+        self._rows: list[int] | None = None
+        self._bytes: list[int] | None = None
+        self._closed = False
+        try:
+            task = ShuffleTask(
+                schema=to_page_schema(schema),
+                keys=key_indices(schema.names, by),
+                partition_count=partition_count,
+                memory_bytes=memory_bytes - 2 * self._staging_bytes_max,
+                spill=spill,
+                thread_count=thread_count,
+                ordered=ordered,
+                seed=seed,
+                function=function,
+            )
+            self._strategy = STRATEGIES[strategy](task)
+        except BaseException:
+            self._reservation.release()
+            raise
+        self._cancellation.on_cancel(self._strategy.interrupt)
+
+    def push(self, batch: pa.RecordBatch) -> None:
+        """Take the rows of a batch of the operator's schema; small batches wait until there are enough of them."""
+        self._cancellation.check()
+        if batch.schema != self.schema:
+            raise SchemaMismatchError(f"the shuffle takes {self.schema}; a batch has {batch.schema}")
+        if batch.num_rows == 0:
+            return
+        self._staged.append(to_page_batch(batch))
+        self._staged_bytes += batch.nbytes
+        if self._staged_bytes >= self._staging_bytes_max:
+            self._flush()
+
+    def finish(self) -> None:
+        """Take no more rows; the partitions may be read."""
+        self._flush()
+        self._strategy.finish()
+        self._rows, self._bytes = self._strategy.partition_rows(), self._strategy.partition_bytes()
+
+    def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition in the operator's schema, in the order of the input if `ordered`."""
+        if not 0 <= partition < self.partition_count:
+            raise InputError(f"partition {partition} of a shuffle into {self.partition_count}")
+        batches = self._strategy.partition(partition)
+        while True:
+            self._cancellation.check()
+            with _Translated(self, 0):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield to_schema(batch, self.schema)
+            del batch
+
+    @property
+    def partition_rows(self) -> list[int]:
+        """Rows of each partition."""
+        return self._strategy.partition_rows() if self._rows is None else self._rows
+
+    @property
+    def partition_bytes(self) -> list[int]:
+        """Payload bytes of each partition: what its rows take in pages, without unused space."""
+        return self._strategy.partition_bytes() if self._bytes is None else self._bytes
+
+    def statistics(self) -> dict[str, Any]:
+        """Count rows, pages, bytes allocated and spilled, claims and waits."""
+        return self._strategy.statistics()
+
+    def close(self) -> None:
+        """Free pages, files and the reservation; calling it again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._staged.clear()
+        try:
+            self._strategy.close()
+        finally:
+            self._reservation.release()
+
+    def __enter__(self) -> ShuffleOperator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        if not self._staged:
+            return
+        staged, self._staged = self._staged, []
+        staged_bytes, self._staged_bytes = self._staged_bytes, 0
+        with _Translated(self, staged_bytes):
+            self._strategy.push(_joined(staged))
+
+    def _failed(self, error: Exception, bytes_wanted: int) -> Exception:
+        """Turn what the kernel raised into an error of ours."""
+        self._cancellation.check()
+        if isinstance(error, MemoryError):
+            return self._budget.exceeded("shuffle", bytes_wanted)
+        if isinstance(error, OSError) and self._spill is not None and error.errno != errno.EINTR:
+            return self._spill.failure(error, bytes_wanted)
+        if isinstance(error, ValueError):
+            return InputError(f"shuffle: {error}")
+        return error
+
+
+# Rows of a batch below which a morsel of its own would not pay.
+_ROWS_ALONE = 8192
+
+
+def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """Join neighbours that are small, since a morsel does not cross batches."""
+    out: list[pa.RecordBatch] = []
+    small: list[pa.RecordBatch] = []
+    for batch in [*batches, None]:
+        if batch is not None and batch.num_rows < _ROWS_ALONE:
+            small.append(batch)
+            continue
+        if small:
+            # A slice of one row keeps its whole batch: joined, it is copied, and the rest is freed.
+            out += [small[0]] if len(small) == 1 else _concat(small)
+            small = []
+        if batch is not None:
+            out.append(batch)
+    return out
+
+
+def _concat(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    batches_of_table: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return batches_of_table
+
+
+class _Translated:
+    """Raises the operator's error in place of the kernel's."""
+
+    def __init__(self, operator: ShuffleOperator, bytes_wanted: int) -> None:
+        self._operator = operator
+        self._bytes_wanted = bytes_wanted
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, (MemoryError, OSError, ValueError)):
+            translated = self._operator._failed(error, self._bytes_wanted)
+            if translated is not error:
+                raise translated from error

@@ -1,0 +1,106 @@
+"""`esker.partition`: regroup any Arrow data, nothing else needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from esker.core.batch import require_columns, to_reader
+from esker.core.byte_size import parse_bytes
+from esker.core.memory import MemoryBudget
+from esker.core.spill import SpillFolder
+from esker.shuffle.operator import ShuffleOperator
+
+# What auto means until more strategies are measured against one another.
+AUTO = "software_managed_buffers"
+THREADS_MAX = 16
+
+
+class _Shared:
+    """The operator of all partitions, with its spill folder; freed when the last partition is gone."""
+
+    def __init__(self, operator: ShuffleOperator, spill: SpillFolder) -> None:
+        self.operator = operator
+        self._spill = spill
+
+    def __del__(self) -> None:
+        self.operator.close()
+        self._spill.close()
+
+
+class Partition:
+    """One partition: any Arrow consumer reads it, once."""
+
+    def __init__(self, shared: _Shared, index: int) -> None:
+        self._shared = shared
+        self.index = index
+        self.schema: pa.Schema = shared.operator.schema
+
+    @property
+    def num_rows(self) -> int:
+        """Rows of the partition."""
+        return self._shared.operator.partition_rows[self.index]
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield the rows."""
+        # The generator holds the partition, and so the pages, while it runs.
+        yield from self._shared.operator.partition(self.index)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        reader = pa.RecordBatchReader.from_batches(self.schema, self.batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        return self.schema.__arrow_c_schema__()
+
+    def __repr__(self) -> str:
+        return f"<partition {self.index}: {self.num_rows:,} rows>"
+
+
+def partition(
+    source: Any,
+    by: str | Sequence[str],
+    n: int,
+    strategy: str = "auto",
+    threads: int | None = None,
+    *,
+    memory: int | str | None = None,
+    ordered: bool = True,
+    function: str = "hash",
+    seed: int = 0,
+) -> list[Partition]:
+    """Regroup the rows of any Arrow object into `n` partitions by the key columns `by`.
+
+    >>> parts = partition(pa.table({"k": [1, 2, 1], "v": ["a", "b", "c"]}), "k", 2)
+    >>> sorted(pa.table(part).num_rows for part in parts)
+    [1, 2]
+
+    Each partition is read once, by anything that takes an Arrow stream. Rows beyond `memory` (default: half of the
+    machine's) are spilled to disk until read.
+    """
+    keys = [by] if isinstance(by, str) else list(by)
+    reader = to_reader(source)
+    require_columns(keys, reader.schema, "the input")
+    budget = MemoryBudget(parse_bytes(memory, "memory") if memory is not None else None)
+    spill = SpillFolder()
+    operator = ShuffleOperator(
+        reader.schema,
+        keys,
+        n,
+        strategy=AUTO if strategy == "auto" else strategy,
+        budget=budget,
+        memory_bytes=budget.total_bytes,
+        spill=spill,
+        thread_count=threads or min(len(os.sched_getaffinity(0)), THREADS_MAX),
+        ordered=ordered,
+        seed=seed,
+        function=function,
+    )
+    shared = _Shared(operator, spill)
+    for batch in reader:
+        operator.push(batch)
+    operator.finish()
+    return [Partition(shared, index) for index in range(n)]

@@ -1,0 +1,76 @@
+"""What a strategy of the shuffle is: it takes batches and gives partitions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from esker.core.spill import SpillFolder
+
+
+@dataclass(frozen=True)
+class ShuffleTask:
+    """What every strategy is told.
+
+    `memory_bytes` bounds all a strategy holds, its pages and its own buffers; `spill` is None where nothing may be
+    written to disk. `function` is "hash", "modulo" or "id" (see `esker.shuffle.partition_function`).
+    """
+
+    schema: pa.Schema
+    keys: tuple[int, ...]
+    partition_count: int
+    memory_bytes: int
+    spill: SpillFolder | None = None
+    thread_count: int = 1
+    ordered: bool = True
+    seed: int = 0
+    function: str = "hash"
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class Strategy(ABC):
+    """Takes batches of `task.schema`, then gives each partition's rows, once, as batches.
+
+    Ordered: rows of a partition come in the order they were pushed. Batches may hold views where the schema has
+    strings; the operator casts them.
+    """
+
+    spills: ClassVar[bool]
+
+    @abstractmethod
+    def __init__(self, task: ShuffleTask) -> None: ...
+
+    @abstractmethod
+    def push(self, batches: Sequence[pa.RecordBatch]) -> None:
+        """Take rows; returns when the strategy no longer needs the batches."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Take no more; from now on partitions may be read, from any thread."""
+
+    @abstractmethod
+    def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a partition; they are given once."""
+
+    @abstractmethod
+    def statistics(self) -> dict[str, Any]:
+        """Say rows, pages, bytes allocated and spilled, and what else the strategy counts."""
+
+    @abstractmethod
+    def partition_rows(self) -> list[int]:
+        """Rows of each partition."""
+
+    @abstractmethod
+    def partition_bytes(self) -> list[int]:
+        """Payload bytes of each partition."""
+
+    def interrupt(self) -> None:  # noqa: B027  # a strategy without threads has nothing to stop
+        """Make a running push end early; from any thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free pages and files; calling it again does nothing."""
