@@ -93,7 +93,7 @@ class ShuffleBarrier:
             context.progress.advance("shuffle", rows, None, "rows")
         operator.finish()
         statistics = operator.statistics()
-        context.log.emit("shuffled", rows=rows, **{name: statistics[name] for name in sorted(statistics)})
+        context.log.emit("shuffled", **{name: statistics[name] for name in sorted(statistics)} | {"rows": rows})
         if self._explanation is not None:
             self._explanation.rows = rows
             self._explanation.detail |= {

@@ -75,8 +75,8 @@ def partition(
     """Regroup the rows of any Arrow object into `n` partitions by the key columns `by`.
 
     >>> parts = partition(pa.table({"k": [1, 2, 1], "v": ["a", "b", "c"]}), "k", 2)
-    >>> sorted(pa.table(part).num_rows for part in parts)
-    [1, 2]
+    >>> sum(pa.table(part).num_rows for part in parts)
+    3
 
     Each partition is read once, by anything that takes an Arrow stream. Rows beyond `memory` (default: half of the
     machine's) are spilled to disk until read.
