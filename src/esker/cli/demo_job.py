@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esker import Dataset, FreezeReport
 
 DELAY_BINS = [0, 15, 60, 120]
+WIND_BINS = [10, 20, 35]
 LATE_IN_SUMMER = "month IN (6,7) AND origin = 'JFK' AND dep_delay > 120"
 STORMY = "wind_speed > 35"
 PARTITIONS = 64
@@ -46,6 +47,17 @@ def freeze_flights(flights: Dataset, target: Path, tier: str, **options: Any) ->
     )
 
 
+def freeze_weather(weather: Dataset, target: Path, **options: Any) -> FreezeReport:
+    """Freeze the hourly weather at each airport to local disk; storms are found by the bins of wind speed."""
+    index = {"wind_speed": esker.Bins(WIND_BINS)}
+    return esker.freeze(weather, target, keys=["origin", "time_hour"], index=index, order_by=["time_hour"], **options)
+
+
+def freeze_planes(planes: Dataset, target: Path, **options: Any) -> FreezeReport:
+    """Freeze the planes to local disk."""
+    return esker.freeze(planes, target, keys=["tailnum"], **options)
+
+
 def find_late_flights(frozen: Path) -> Dataset:
     """Flights from JFK that left more than two hours late in June and July."""
     return esker.find(frozen, LATE_IN_SUMMER)
@@ -53,13 +65,13 @@ def find_late_flights(frozen: Path) -> Dataset:
 
 def join_storms(frozen: Path, weather: Path, algorithm: str = "auto") -> Dataset:
     """Flights that were to leave in an hour of gale, with that hour's weather."""
-    storms = read_csv(weather).filter(STORMY)
+    storms = esker.find(weather, STORMY)
     return esker.read_frozen(frozen).join(storms, on=["origin", "time_hour"], algorithm=algorithm)
 
 
 def join_planes(frozen: Path, planes: Path) -> Dataset:
     """Flights with the plane that flew them; nearly every flight has one."""
-    return esker.read_frozen(frozen).join(read_csv(planes), on="tailnum")
+    return esker.read_frozen(frozen).join(esker.read_frozen(planes), on="tailnum")
 
 
 def regroup_by_destination(flights: Dataset) -> Dataset:

@@ -15,10 +15,11 @@ from esker.cli.plain import cell
 from esker.core.byte_size import format_bytes
 from esker.core.cost import Cost
 from esker.core.explanation import Explanation
-from esker.ui import Bars, Costs, Plan, Report, Step, Table, Timeline, write_report
+from esker.ui import Bars, Costs, Plan, Report, Step, Table, Timeline, Words, write_report
 from esker.ui.numbers import format_seconds
 
-BAR_CHARACTERS = 36
+# With label and note it fits a terminal of 80.
+BAR_CHARACTERS = 24
 
 
 class Story:
@@ -43,7 +44,7 @@ class Story:
 
     def say(self, words: str) -> None:
         """Say a sentence."""
-        self._report.steps[-1].words.append(words)
+        self._report.steps[-1].parts.append(Words(words))
         self._console.print(Text(words))
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -101,7 +102,7 @@ def _terminal_table(
     table = TerminalTable(title=Text(title, style="bold"), box=None, title_justify="left", header_style="dim")
     for index, name in enumerate(columns):
         number = any(isinstance(row[index], int | float) for row in values)
-        table.add_column(Text(name), justify="right" if number else "left")
+        table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
     return table

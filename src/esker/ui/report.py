@@ -19,6 +19,17 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True)
+class Words:
+    """A paragraph."""
+
+    words: str
+
+    def draw(self) -> Html:
+        """The paragraph."""
+        return tag("p", self.words)
+
+
+@dataclass(frozen=True)
 class Table:
     """Rows of a result; cells are shown as text, numbers to the right."""
 
@@ -85,15 +96,14 @@ class Timeline:
         return _figure(self.title, tag("div", draw_timeline(self.events), class_="wide"))
 
 
-Part = Table | Bars | Plan | Costs | Timeline
+Part = Words | Table | Bars | Plan | Costs | Timeline
 
 
 @dataclass
 class Step:
-    """One step: what was done, what came out in words, and pictures."""
+    """One step: its code, and what came out of it in words, tables and pictures."""
 
     title: str
-    words: list[str] = field(default_factory=list)
     parts: list[Part] = field(default_factory=list)
     code: str = ""
 
@@ -146,7 +156,6 @@ def _step(number: int, step: Step) -> Html:
         "section",
         tag("h2", f"{number}. {step.title}"),
         tag("pre", tag("code", step.code)) if step.code else None,
-        *(tag("p", words) for words in step.words),
         *(part.draw() for part in step.parts),
         id=f"step-{number}",
     )

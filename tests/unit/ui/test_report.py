@@ -12,7 +12,7 @@ import pytest
 from esker.core.cost import Cost
 from esker.core.explanation import Explanation
 from esker.errors import OutputExistsError
-from esker.ui import Bars, Costs, Plan, Report, Step, Table, Timeline, render_report, write_report
+from esker.ui import Bars, Costs, Plan, Report, Step, Table, Timeline, Words, render_report, write_report
 
 HOSTILE = "</td><script>alert('x')</script>\"&"
 COST = Cost(bytes=2048, requests=2, mounts=1, seconds=75.0)
@@ -41,8 +41,8 @@ def hostile_report() -> Report:
         [
             Step(
                 HOSTILE,
-                [HOSTILE],
                 [
+                    Words(HOSTILE),
                     Table(HOSTILE, [HOSTILE, "n"], [[HOSTILE, 1234], [None, 0.5]]),
                     Bars(HOSTILE, [(HOSTILE, 3.0, HOSTILE), ("none", 0.0, "0")]),
                     Costs(HOSTILE, [(HOSTILE, COST.to_json()), ("unknown", None)]),
