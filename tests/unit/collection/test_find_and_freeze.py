@@ -66,7 +66,8 @@ def test_the_plan_is_what_the_tier_counts(frozen: Path) -> None:
     assert step.actual.bytes == step.estimated.bytes
     assert step.actual.requests == step.estimated.requests
     assert step.actual.mounts == step.estimated.mounts
-    assert step.actual.seconds == pytest.approx(step.estimated.seconds)
+    if step.timeline:  # a simulated device keeps its own time; a disk's is measured
+        assert step.actual.seconds == pytest.approx(step.estimated.seconds)
     assert step.actual.bytes < step.alternatives["full read"].bytes
 
 
