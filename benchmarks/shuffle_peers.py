@@ -33,7 +33,7 @@ _CASES = (
     Case(
         "esker",
         f"{_HERE}:prepare_esker",
-        "hash of the key; rows copied into pages, in order; pages recycled",
+        "hash of the key; rows copied into pages of fresh memory, in order",
         busy=True,
     ),
     Case(
