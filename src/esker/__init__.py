@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from esker import bitmap, errors
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
-    from esker.collection.freeze import FreezeReport, freeze
+    from esker.collection.freeze import freeze
     from esker.collection.options import Options
     from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
+    from esker.frozen import FreezeReport
     from esker.index import Bins
     from esker.shuffle.partition import partition
     from esker.storage.tiers import open_tier
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Bins": "esker.index",
     "Dataset": "esker.collection.dataset",
-    "FreezeReport": "esker.collection.freeze",
+    "FreezeReport": "esker.frozen",
     "Options": "esker.collection.options",
     "bitmap": "esker",
     "errors": "esker",
