@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+import esker
 from esker.cli import demo_job as job
 from esker.cli.demo_check import DuckCheck
 from esker.cli.demo_data import FlightData
@@ -88,6 +89,8 @@ def freeze(scene: Scene) -> None:
         rows.append([name, report.rows, report.extents, *sizes, format_seconds(report.cost.seconds)])
     story.table("Frozen", ["", "rows", "extents", "payload", "keys", "index", "time to write"], rows)
     story.say("Time on tape is that of a simulated LTO-9 library with a virtual clock; the data is really stored.")
+    rows_on_disk, _ = scene.run(esker.read_frozen(scene.on_disk))
+    story.say(f"What was frozen, read back: {scene.check.same_rows('freeze', rows_on_disk)}")
 
 
 def find(scene: Scene) -> None:
@@ -218,8 +221,6 @@ def _actual(step: Explanation) -> Cost:
 
 
 def _read_folder(folder: Path) -> pa.Table:
-    import esker
-
     return esker.read_parquet(folder).to_arrow()
 
 

@@ -50,7 +50,7 @@ class Story:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Show rows."""
         self._report.steps[-1].parts.append(Table(title, columns, rows))
-        self._console.print(_terminal_table(title, columns, [[_number(value) for value in row] for row in rows], rows))
+        self._show(title, _terminal_table(columns, [[_number(value) for value in row] for row in rows], rows))
 
     def costs(self, title: str, costs: Sequence[tuple[str, Cost | None]]) -> None:
         """Show costs under one another."""
@@ -62,17 +62,17 @@ class Story:
             for name, cost in known
         ]
         columns = ["", "bytes", "requests", "mounts", "time"]
-        self._console.print(_terminal_table(title, columns, rows, [["", 0, 0, 0, 0]]))
+        self._show(title, _terminal_table(columns, rows, [["", 0, 0, 0, 0]]))
 
     def bars(self, title: str, bars: Sequence[tuple[str, float, str]]) -> None:
         """Show lengths."""
         self._report.steps[-1].parts.append(Bars(title, bars))
         longest = max((length for _, length, _ in bars), default=0.0) or 1.0
-        table = TerminalTable(title=Text(title, style="bold"), box=None, show_header=False, title_justify="left")
+        table = TerminalTable(box=None, show_header=False)
         for label, length, note in bars:
             width = max(round(length / longest * BAR_CHARACTERS), 1) if length else 0
             table.add_row(Text(label), Text("█" * width, style="cyan"), Text(note))
-        self._console.print(table)
+        self._show(title, table)
 
     def plan(self, title: str, explanation: Explanation) -> None:
         """Keep a plan for the page; the terminal has its costs and reason."""
@@ -84,6 +84,11 @@ class Story:
         events = [event for step in explanation.walk() for event in step.timeline]
         if events:
             self._report.steps[-1].parts.append(Timeline(title, events))
+
+    def _show(self, title: str, table: TerminalTable) -> None:
+        # Not as the table's title, which would be broken to the table's width.
+        self._console.print(Text(title, style="bold"))
+        self._console.print(table)
 
     def write(self, path: Path) -> None:
         """Write the page."""
@@ -97,9 +102,9 @@ def _number(value: Any) -> str:
 
 
 def _terminal_table(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], values: Sequence[Sequence[Any]]
+    columns: Sequence[str], rows: Sequence[Sequence[str]], values: Sequence[Sequence[Any]]
 ) -> TerminalTable:
-    table = TerminalTable(title=Text(title, style="bold"), box=None, title_justify="left", header_style="dim")
+    table = TerminalTable(box=None, header_style="dim")
     for index, name in enumerate(columns):
         number = any(isinstance(row[index], int | float) for row in values)
         table.add_column(Text(name), justify="right" if number else "left", no_wrap=True)

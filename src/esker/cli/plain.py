@@ -16,7 +16,8 @@ CELL_CHARACTERS = 40
 def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
     """The rows of a batch as dictionaries that JSON can hold.
 
-    Times are ISO 8601 text, decimals their digits as text, bytes base64, and NaN and the infinities null.
+    Times are text, durations a number in their own unit, decimals their digits as text, bytes base64, and NaN and
+    the infinities null.
 
     >>> import decimal
     >>> batch = pa.record_batch({"n": [1.5, float("nan")], "d": [decimal.Decimal("1.20"), None], "b": [b"x", b""]})
@@ -62,9 +63,11 @@ def cell(value: Any, characters: int = CELL_CHARACTERS) -> str:
 def _values(column: pa.Array) -> list[Any]:
     if _is_plain(column.type):
         return list(column.to_pylist())
-    # Python's own times have no nanoseconds.
-    if pa.types.is_temporal(column.type) and "[ns" in str(column.type):
-        column = column.cast(pa.string()) if not pa.types.is_duration(column.type) else column.cast(pa.int64())
+    # Arrow's times, not Python's, which have no nanoseconds and fewer years.
+    if pa.types.is_duration(column.type):
+        return list(column.cast(pa.int64()).to_pylist())
+    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+        return list(column.cast(pa.string()).to_pylist())
     return [plain(value) for value in column.to_pylist()]
 
 

@@ -24,7 +24,7 @@ def test_rows_of_any_type_are_json(batch: pa.RecordBatch) -> None:
 def test_times_keep_their_zone_and_nanoseconds(unit: str) -> None:
     batch = pa.record_batch({"t": pa.array([1_000_000_001], pa.timestamp(unit, "UTC"))})
     (row,) = rows_of(batch)
-    assert row["t"].endswith(("Z", "+00:00"))
+    assert row["t"].endswith("Z")
     if unit == "ns":
         assert "000000001" in row["t"]
 
