@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esker.cli.session import Session
-from esker.core.explanation import Explanation
 from esker.errors import OptionError
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def deliver(session: Session, dataset: Dataset, output: str | None, format: str,
         _to_file(session, dataset, Path(output), verb)
     elif session.json:
         _to_document(session, dataset)
-    elif output is None and format == "auto" and sys.stdout.isatty():
+    elif output is None and format == "auto" and _is_terminal():
         _to_terminal(session, dataset)
     else:
         _to_pipe(session, dataset, "csv" if format == "auto" else format, verb)
@@ -49,7 +48,7 @@ def _to_file(session: Session, dataset: Dataset, path: Path, verb: str) -> None:
 def _to_document(session: Session, dataset: Dataset) -> None:
     from esker.cli.stdout import write_json_rows
 
-    with session.progress() as options, closing(dataset.execute(**options)) as result:
+    with session.progress(streams=True) as options, closing(dataset.execute(**options)) as result:
         sys.stdout.write('{\n  "columns": ' + json.dumps(dataset.columns) + ',\n  "rows": ')
         rows = write_json_rows(result, sys.stdout)
     plan = json.dumps(result.explanation.to_json(), indent=2, default=str).replace("\n", "\n  ")
@@ -57,23 +56,25 @@ def _to_document(session: Session, dataset: Dataset) -> None:
 
 
 def _to_terminal(session: Session, dataset: Dataset) -> None:
-    from esker.cli.stdout import SHOWN_ROWS, show_rows
+    from esker.cli.stdout import SHOWN_ROWS, first_rows, show_rows
 
     with session.progress() as options, closing(dataset.execute(**options)) as result:
-        more = show_rows(result, dataset.schema)
+        rows, more = first_rows(result)
+    # After the bars are gone.
+    show_rows(rows, dataset.schema)
     if more:
         session.note(f"the first {SHOWN_ROWS} rows; --output FILE writes all, a pipe takes them as CSV")
     else:
-        session.ended(result.explanation, _rows(result.explanation))
+        session.ended(result.explanation, len(rows))
 
 
 def _to_pipe(session: Session, dataset: Dataset, format: str, verb: str) -> None:
     from esker.cli.stdout import write_stdout
 
-    with session.progress() as options, closing(dataset.execute(**options)) as result:
+    with session.progress(streams=True) as options, closing(dataset.execute(**options)) as result:
         rows = write_stdout(result, dataset.schema, format, sys.stdout.buffer)
     session.ended(result.explanation, rows, verb)
 
 
-def _rows(explanation: Explanation) -> int:
-    return explanation.rows or 0
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()

@@ -50,13 +50,14 @@ def freeze(
         "order_by": names_of(order_by),
         "split_by": split_by,
     }
+    rows = session.open(source)
     if session.dry_run:
         from esker.collection.freeze import plan_freeze
 
-        session.show_plan(plan_freeze(source, target, **arguments, **session.options()))
+        session.show_plan(plan_freeze(rows, target, **arguments))
         return
     with session.progress() as options:
-        report = esker.freeze(source, target, **arguments, extent_rows=extent_rows, **options)
+        report = esker.freeze(rows, target, **arguments, extent_rows=extent_rows, **options)
     if session.json:
         session.document({"target": target, "report": report.to_json()})
     else:

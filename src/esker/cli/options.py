@@ -19,6 +19,9 @@ from esker.errors import OptionError
 class RunOptions:
     """What every command can be told; the words are those of `Dataset.with_options`."""
 
+    null: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="In CSV files this is null, for example NA. Repeatable.")
+    ] = None
     memory: Annotated[str | None, typer.Option(metavar="SIZE", help="Memory budget: 512MiB, 2GB.")] = None
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Worker threads (default: all cores).")] = None
     spill_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="The most that may be spilled to disk.")] = (
@@ -78,6 +81,7 @@ def _session(chosen: RunOptions, interrupts: Interrupts | None) -> Session:
     }
     return Session(
         query={name: value for name, value in query.items() if value},
+        null=chosen.null or (),
         json=chosen.json,
         quiet=chosen.quiet,
         dry_run=chosen.dry_run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Session:
-    """Results go to stdout, all else to stderr; `query` are options of `Dataset.with_options`."""
+    """Results go to stdout, all else to stderr; `query` are options of `Dataset.with_options`.
+
+    `null` is what CSV files write for null, beside nothing.
+    """
 
     query: Mapping[str, Any] = field(default_factory=dict)
+    null: Sequence[str] = ()
     json: bool = False
     quiet: bool = False
     dry_run: bool = False
@@ -29,7 +33,10 @@ class Session:
     def open(self, source: str) -> Dataset:
         """Read the user's file, folder or glob, with the options of this run."""
         import esker
+        from esker.formats import FORMATS
 
+        if self.null and source.lower().endswith(FORMATS["csv"].extensions):
+            return esker.read_csv(source, null_values=["", *self.null]).with_options(**self.options())
         return esker.read(source).with_options(**self.options())
 
     def options(self) -> dict[str, Any]:
@@ -37,9 +44,12 @@ class Session:
         return {**self.query, "cancellation": self.interrupts.cancellation}
 
     @contextmanager
-    def progress(self) -> Iterator[dict[str, Any]]:
-        """Options with bars on stderr when someone looks there, gone when the block ends."""
-        if self.quiet or not sys.stderr.isatty():
+    def progress(self, *, streams: bool = False) -> Iterator[dict[str, Any]]:
+        """Options with bars on stderr when someone looks there, gone when the block ends.
+
+        There are none where rows stream to the same terminal meanwhile.
+        """
+        if self.quiet or not sys.stderr.isatty() or (streams and sys.stdout.isatty()):
             yield self.options()
             return
         from esker.cli.progress import Bars

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -56,28 +56,31 @@ def write_json_rows(batches: Iterable[pa.RecordBatch], stdout: Any) -> int:
     return rows
 
 
-def show_rows(batches: Iterable[pa.RecordBatch], schema: pa.Schema, rows_max: int = SHOWN_ROWS) -> bool:
-    """Show the first rows as a table; returns whether there are more."""
+def first_rows(batches: Iterable[pa.RecordBatch], rows_max: int = SHOWN_ROWS) -> tuple[list[list[str]], bool]:
+    """The first rows as cells, and whether there are more; reading stops there."""
+    shown: list[list[str]] = []
+    for batch in batches:
+        part = batch.slice(0, rows_max - len(shown))
+        shown += [[cell(value) for value in row.values()] for row in rows_of(part)]
+        if part.num_rows < batch.num_rows:
+            return shown, True
+    return shown, False
+
+
+def show_rows(rows: Iterable[Sequence[str]], schema: pa.Schema) -> None:
+    """Print rows as a table."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown: list[list[str]] = []
-    more = False
-    for batch in batches:
-        more = len(shown) + batch.num_rows > rows_max
-        part = batch.slice(0, rows_max - len(shown))
-        shown += [[cell(value) for value in row.values()] for row in rows_of(part)]
-        if more:
-            break
-    table = Table(pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for field in schema:
         table.add_column(Text(cell(field.name)), justify="right" if _is_number(field.type) else "left")
-    for row in shown:
+    for row in rows:
+        # Text, so that no bracket in the data is taken for markup.
         table.add_row(*map(Text, row))
-    # Text, so that no bracket in the data is taken for markup.
     Console(file=sys.stdout).print(table)
-    return more
 
 
 def _csv(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[bytes]:

@@ -176,3 +176,33 @@ def test_version_and_help_answer(run: Run) -> None:
         ended = run(command, "--help")
         assert ended.code == 0
         assert "--debug" in ended.out
+
+
+def test_a_terminal_gets_the_first_rows_as_a_table(
+    run: Run, flights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "hostile.parquet"
+    esker.from_arrow({"n": [1, None], "text": ["[bold]not markup[/bold]", "\x1b[31mred\n"]}).write_parquet(path)
+    monkeypatch.setattr("esker.cli.deliver._is_terminal", lambda: True)
+    hostile = run("find", path, "text <> ''")
+    assert "[bold]not markup[/bold]" in hostile.out
+    assert "\\x1b[31mred\\n" in hostile.out
+    assert "\x1b" not in hostile.out
+    assert "found 2 rows" in hostile.err
+    many = run("find", flights, "month > 0", "--columns", "id")
+    assert len([line for line in many.out.splitlines() if line.strip().isdigit()]) == 20
+    assert "the first 20 rows" in many.err
+
+
+def test_null_says_what_csv_files_write_for_null(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "readings.csv").write_text("place,celsius\nroof,5\ncellar,NA\nattic,\n")
+    ended = run("find", tmp_path / "readings.csv", "celsius IS NULL", "--null", "NA", "--json")
+    assert [row["place"] for row in json.loads(ended.out)["rows"]] == ["cellar", "attic"]
+    frozen = run("freeze", tmp_path / "readings.csv", tmp_path / "r.esker", "--null", "NA", "--index", "celsius")
+    assert frozen.code == 0, frozen.err
+    assert json.loads(run("find", tmp_path / "r.esker", "celsius > 4", "--json").out)["row_count"] == 1
+
+
+def test_a_plan_that_was_not_run_tells_no_rows(run: Run, flights: Path) -> None:
+    plan = json.loads(run("explain", flights, "month = 6", "--json").out)["plan"]
+    assert plan["rows"] is None
