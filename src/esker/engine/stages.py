@@ -54,9 +54,11 @@ def map_stage(function: Callable[[pa.RecordBatch], Any], schema: pa.Schema) -> S
 def count_stage(explanation: Explanation, operator: str, context: QueryContext) -> Stage:
     """Count the rows that pass, for the explanation and for progress; several partitions may share it."""
     lock = threading.Lock()
-    explanation.rows = 0
 
     def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        with lock:
+            # Not before: a plan that was not run has no rows to tell, not none.
+            explanation.rows = explanation.rows or 0
         for batch in batches:
             with lock:
                 explanation.rows = (explanation.rows or 0) + batch.num_rows
