@@ -96,8 +96,10 @@ class SpillFolder:
         try:
             sweep(self.root)
             made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self.root))
-            self._lock_fd = os.open(made / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Locked before it has its name: another process that sweeps right now must not find it free.
+            self._lock_fd = os.open(made / "lock.new", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
+            (made / "lock.new").rename(made / "lock")
         except OSError as error:
             raise self.failure(error) from error
         self._path = made

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from esker.core.spill import SpillFolder, sweep
 
@@ -23,6 +26,8 @@ def test_what_a_killed_process_left_is_swept_by_the_next_query(tmp_path: Path) -
     code = f"""
 import os, signal
 from pathlib import Path
+import pytest
+
 from esker.core.spill import SpillFolder
 spill = SpillFolder(root=Path({str(tmp_path)!r}))
 spill.new_file("pages")
@@ -48,3 +53,16 @@ def test_a_full_disk_says_where_and_what_to_change(tmp_path: Path) -> None:
     assert str(tmp_path) in str(error)
     assert "5.0 MiB" in str(error)
     assert "ESKER_SPILL_FOLDER" in str(error)
+
+
+def test_a_sweep_while_a_folder_is_made_leaves_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = fcntl.flock
+
+    def lock_after_a_sweep(fd: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX:
+            assert sweep(tmp_path) == []
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lock_after_a_sweep)
+    with SpillFolder(root=tmp_path) as spill:
+        assert spill.path.exists()
