@@ -11,12 +11,11 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
-from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading
+from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading, load
 from esker.join.join_index import JoinIndex, JoinIndexBuilder
 from esker.join.key_join import MATCH_BYTES_PER_ROW, KeyTable, concat_column, drop_null_keys
 from esker.join.problem import JoinProblem, Side
 from esker.join.reading import deciding_rows, key_arrays
-from esker.join.work import value_bytes
 
 _ROW_ID = "row_id"
 
@@ -60,6 +59,11 @@ class _KeyReader:
         fields = [*zip(self.names, self._types, strict=True), (_ROW_ID, pa.uint64())]
         self.schema = pa.schema(fields)
 
+    @property
+    def candidate_count(self) -> int:
+        """How many rows there are before the filter."""
+        return self._side.input.candidate_count
+
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the keys in row order; rows with a null key are left out, as they match nothing."""
         side = self._side
@@ -94,8 +98,9 @@ def _match(
             if size > 2 * share or not held.try_resize(size):
                 # What was gathered goes on into the shuffle, ahead of what is still to be read.
                 held.release()
+                row_bytes = sum(batch.nbytes for batch in gathered[side]) // sum(map(len, gathered[side]))
                 parts = [chain(_drain(batches), stream) for batches, stream in zip(gathered, streams, strict=True)]
-                _match_divided(readers, parts, builder, context)
+                _match_divided(readers, parts, row_bytes, builder, context)
                 return
     _match_whole(readers[0], gathered[0], gathered[1], builder)
 
@@ -112,11 +117,14 @@ def _match_whole(
 
 
 def _match_divided(
-    readers: list[_KeyReader], streams: list[chain[pa.RecordBatch]], builder: JoinIndexBuilder, context: QueryContext
+    readers: list[_KeyReader],
+    streams: list[chain[pa.RecordBatch]],
+    row_bytes: int,
+    builder: JoinIndexBuilder,
+    context: QueryContext,
 ) -> None:
     names = readers[0].names
-    row_bytes = sum(value_bytes(type_) for type_ in readers[1].schema.types)
-    right_bytes = row_bytes * readers[1]._side.input.candidate_count
+    right_bytes = row_bytes * readers[1].candidate_count
     schemas = readers[0].schema, readers[1].schema
     for part in divide(streams[0], streams[1], schemas, (names, names), right_bytes, context):
         if part.fits:
@@ -126,17 +134,17 @@ def _match_divided(
 
 
 def _match_part(part: Part, readers: list[_KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
-    right = list(part.right)
+    right = list(load(part.right))
     if not right:
         return
-    for left in blocks(part.left, block_bytes(context)):
+    for left in blocks(load(part.left), block_bytes(context)):
         _match_whole(readers[0], left, right, builder)
 
 
 def _match_blocks(part: Part, readers: list[_KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
     kept = keep_for_rereading(part.left, readers[0].schema, context)
     try:
-        for right in blocks(part.right, block_bytes(context)):
+        for right in blocks(load(part.right), block_bytes(context)):
             for left in blocks(kept.batches(), block_bytes(context)):
                 _match_whole(readers[0], left, right, builder)
     finally:

@@ -9,15 +9,18 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.errors import UnsupportedTypeError
 from esker.join.spill_file import SpillFile
-
-try:
-    from esker.shuffle.operator import ShuffleOperator
-except ImportError:  # until the native shuffle lands
-    from esker.join.plain_shuffle import PlainShuffle as ShuffleOperator  # type: ignore[assignment]
+from esker.shuffle.operator import ShuffleOperator
+from esker.shuffle.partition_function import hash_rows
 
 # Of the bytes free when a level begins, each of these takes one share: left pages, right pages, a part, the rest.
 SHARES = 4
+# A shuffle of one thread wants this much to get on; each further thread that much more.
+_SHUFFLE_BYTES_MIN = 9 << 18
+_THREAD_BYTES = 3 << 18
+# What must be left for a part, when its pages have their memory.
+_PART_BYTES_MIN = 2 << 20
 # A partition needs a page to fill; the smallest is 64 KiB.
 _PARTITION_BYTES_MIN = 128 << 10
 _PARTITIONS_MAX = 512
@@ -54,9 +57,9 @@ def divide(
     `by` are the key columns of each schema, of the same types; `right_bytes` is how large the right side is thought
     to be. A part is valid until the next one is asked for; one that does not fit is divided again with another seed.
     """
-    share = max(context.budget.free_bytes // SHARES, _PARTITION_BYTES_MIN)
+    share = max(context.budget.free_bytes // SHARES, _SHUFFLE_BYTES_MIN)
     part_bytes = min(share // 2, BLOCK_BYTES_MAX)  # loading and encoding a part takes about twice its bytes
-    wanted = -(-right_bytes * 5 // (4 * part_bytes))  # parts differ in size
+    wanted = -(-right_bytes * 2 // part_bytes)  # parts differ in size, and sizes are guessed
     count = max(2, min(wanted, share // _PARTITION_BYTES_MIN, _PARTITIONS_MAX))
     with closing(_fill(right, schemas[1], by[1], count, share, context, level)) as rights:
         with closing(_fill(left, schemas[0], by[0], count, share, context, level)) as lefts:
@@ -67,14 +70,21 @@ def divide(
                 context.check()
                 size, rows = rights.partition_bytes[index], rights.partition_rows[index]
                 sides = lefts.partition(index), rights.partition(index)
-                # All rows in one partition: one key, or so few that another seed would not help.
-                stuck = level > 0 and rows == total
-                if size <= part_bytes or stuck or level + 1 == LEVELS_MAX:
+                # All rows in one partition: one key, or so few that another seed would not help. Without memory for
+                # pages of another level, blocks cost passes over the left part, and nothing else.
+                stuck = (level > 0 and rows == total) or level + 1 == LEVELS_MAX or not _may_divide(context)
+                if size <= part_bytes or stuck:
                     if size > part_bytes:
-                        context.log.emit("join_key_too_large", level=level, right_rows=rows, right_bytes=size)
+                        context.log.emit("join_part_in_blocks", level=level, right_rows=rows, right_bytes=size)
                     yield Part(*sides, fits=size <= part_bytes)
                 else:
                     yield from divide(*sides, schemas, by, size, context, level + 1)
+
+
+def load(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Copy batches out of the pages they came in, so that those can be used again."""
+    for batch in batches:
+        yield pa.concat_batches([batch, batch.slice(0, 0)])
 
 
 def blocks(batches: Iterable[pa.RecordBatch], size_bytes: int) -> Iterator[list[pa.RecordBatch]]:
@@ -109,6 +119,20 @@ def block_bytes(context: QueryContext) -> int:
     return min(max(context.budget.free_bytes // SHARES, 1 << 20), BLOCK_BYTES_MAX)
 
 
+def undividable(schema: pa.Schema) -> str | None:
+    """Say which column the shuffle's pages do not hold, or give None when they hold all."""
+    empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+    try:
+        hash_rows(empty, schema.names[:1])
+    except UnsupportedTypeError as error:
+        return str(error)
+    return None
+
+
+def _may_divide(context: QueryContext) -> bool:
+    return context.budget.free_bytes >= 2 * _SHUFFLE_BYTES_MIN + _PART_BYTES_MIN
+
+
 def _fill(
     batches: Iterable[pa.RecordBatch],
     schema: pa.Schema,
@@ -125,7 +149,7 @@ def _fill(
         budget=context.budget,
         memory_bytes=memory_bytes,
         spill=context.spill,
-        thread_count=min(context.threads, _THREADS_MAX),
+        thread_count=min(context.threads, _THREADS_MAX, 1 + (memory_bytes - _SHUFFLE_BYTES_MIN) // _THREAD_BYTES),
         ordered=context.ordered,
         seed=context.seed + 1 + level,
         cancellation=context.cancellation,
@@ -138,8 +162,3 @@ def _fill(
         operator.close()
         raise
     return operator
-
-
-def undividable(schema: pa.Schema) -> pa.Field | None:
-    """The first column that the shuffle's pages do not hold, or None."""
-    return next((field for field in schema if pa.types.is_nested(field.type) or pa.types.is_union(field.type)), None)

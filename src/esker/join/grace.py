@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading
+from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading, load
 from esker.join.held_rows import HeldRows
 from esker.join.key_join import drop_null_keys
 from esker.join.keyed import KeyedSide
@@ -57,7 +57,7 @@ class GraceJoin:
         if not part.fits:
             yield from self._join_blocks(part)
             return
-        right = [batch for batch in part.right if batch.num_rows]
+        right = list(load(part.right))
         if not right:
             yield from left_without_partner(part.left, self._layout, self._output)
             return
@@ -72,7 +72,7 @@ class GraceJoin:
         kept = keep_for_rereading(part.left, self._left.schema, self._context)
         seen = np.zeros(kept.row_count, np.bool_)
         try:
-            for block in blocks(part.right, block_bytes(self._context)):
+            for block in blocks(load(part.right), block_bytes(self._context)):
                 probe = Probe(block, self._left, self._right, self._context)
                 first = 0
                 for batch, found in probe.matches(kept.batches()):

@@ -35,7 +35,7 @@ class HeldRows:
 
     def take(self, name: str, positions: Positions) -> pa.Array:
         """The values of a column at `positions`; -1 gives a null."""
-        if len(self._blocks) == 1:
+        if len(self._blocks) == 1 or not len(positions):
             return take(self._blocks[0].column(name), positions)
         # Block by block, then back into the order asked for.
         block_of = np.clip(np.searchsorted(self._firsts, positions, "right") - 1, 0, None)

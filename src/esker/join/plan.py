@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.core.cost import Cost
+from esker.core.cost import NO_COST, Cost
 from esker.errors import OptionError
 from esker.join.algorithms import ALGORITHMS
 from esker.join.algorithms.asj import payload_reads
@@ -126,13 +126,12 @@ def _choose(algorithm: str, estimates: Mapping[str, Estimate], problem: JoinProb
             raise OptionError(f"algorithm={algorithm!r} cannot do this join: {estimates[algorithm].detail}")
         return algorithm
 
-    def ahead(name: str) -> tuple[float, int]:
-        # What planning has read already is spent, whatever is chosen.
-        cost = estimates[name].cost
-        if name == "asj" and problem.index is not None:
-            done = problem.decided
-            return estimates[name].seconds - done.seconds, cost.bytes - done.bytes
-        return estimates[name].seconds, cost.bytes
+    def ahead(name: str) -> tuple[float, int, bool]:
+        # What planning has read already is spent, whatever is chosen. Below a millisecond nothing is known, and the
+        # one that reads in one pass is the simplest.
+        done = problem.decided if name == "asj" else NO_COST
+        seconds = estimates[name].seconds - done.seconds
+        return round(seconds, 3), estimates[name].cost.bytes - done.bytes, name != "in_memory"
 
     return min((name for name, estimate in estimates.items() if estimate.supported), key=ahead)
 
@@ -169,11 +168,7 @@ def _side_reason(name: str, side: Side, read: ReadChoice, problem: JoinProblem, 
     share = f"{len(needed) / max(side.input.store.row_count, 1):.1%} of the {name} rows match"
     if problem.layout.how == "anti":
         share = share.replace("match", "do not match")
-    fetch, scan = _figures(read.fetch_cost), _figures(read.scan_cost)
+    fetch, scan = read.fetch_cost, read.scan_cost
     if read.method == "scan":
         return f"a scan is cheaper: {share}, so fetching would read {fetch} against {scan}"
     return f"fetching pays: {share}, {fetch} against {scan} for a scan"
-
-
-def _figures(cost: Cost) -> str:
-    return str(cost)

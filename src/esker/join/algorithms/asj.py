@@ -13,7 +13,7 @@ from esker.join.decide import decide
 from esker.join.materialise import left_rows_needed, materialise, right_rows_needed
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem, Side
 from esker.join.reading import ReadChoice, choose_read
-from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, expected_rows, row_bytes
+from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, expected_rows, held_bytes, row_bytes
 
 
 class AttributeSeparationJoin(JoinAlgorithm):
@@ -77,4 +77,5 @@ def _work_seconds(problem: JoinProblem) -> float:
     matching = (left.input.candidate_count + right.input.candidate_count) * MATCH_SECONDS_PER_ROW
     pairs = problem.index.pair_count if problem.index is not None else left.input.candidate_count
     width = row_bytes(left.input.store.schema, left.columns) + row_bytes(right.input.store.schema, right.columns)
-    return (0.0 if problem.index is not None else matching) + pairs * width / GATHER_BYTES_PER_SECOND
+    copied = pairs * width + held_bytes(right.input, right.columns)
+    return (0.0 if problem.index is not None else matching) + copied / GATHER_BYTES_PER_SECOND

@@ -31,8 +31,8 @@ class HashJoin(JoinAlgorithm):
         left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
         cost = read_cost(problem.left) + read_cost(problem.right)
         for schema in (left.schema, right.schema):
-            if (field := undividable(schema)) is not None:
-                return Estimate(cost, f"column {field.name!r} has type {field.type}, which pages do not hold", False)
+            if (refusal := undividable(schema)) is not None:
+                return Estimate(cost, refusal, supported=False)
         size = sum(held_bytes(side.input, side.all_columns) for side in (problem.left, problem.right))
         spilled = max(size - context.budget.free_bytes // 2, 0)
         rows = problem.left.input.candidate_count + problem.right.input.candidate_count
