@@ -10,7 +10,7 @@ from typing import Any
 
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
-from esker.core.context import QueryContext
+from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, QueryContext
 from esker.core.event_log import EventLog
 from esker.core.memory import MemoryBudget
 from esker.core.progress import Progress, Silent
@@ -62,15 +62,19 @@ class Options:
 
     def context(self) -> QueryContext:
         """A fresh context for one run."""
+        budget = MemoryBudget(self.memory)
+        threads = self.threads or len(os.sched_getaffinity(0))
         return QueryContext(
-            budget=MemoryBudget(self.memory),
+            budget=budget,
             cancellation=self.cancellation.child() if self.cancellation is not None else Cancellation(),
             log=EventLog(Path(self.log) if self.log is not None else None),
             spill=SpillFolder(
                 root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
             ),
             progress=self.progress or Silent(),
-            threads=self.threads or len(os.sched_getaffinity(0)),
+            threads=threads,
+            scan_threads=max(1, min(threads, budget.total_bytes // BYTES_OF_A_THREAD)),
+            batch_rows=max(1024, min(BATCH_ROWS, budget.total_bytes // BYTES_OF_A_ROW)),
             ordered=self.ordered,
             seed=self.seed,
             max_cost=self.cost_limits(),

@@ -11,15 +11,18 @@ from esker.core.context import QueryContext
 from esker.core.file_system import ASIDE_MARK, LOCAL
 from esker.engine.stream import run
 from esker.errors import InputFileError, OutputExistsError
-from esker.formats import open_writer
+from esker.formats import FileWriter, open_writer
 from esker.plan.compile import Compiled
+
+ROW_GROUP_BYTES_MAX = 64 << 20
+ROW_GROUP_SHARE = 32
 
 
 def write_file(compiled: Compiled, context: QueryContext, path: Path, format_: str | None, overwrite: bool) -> int:
     """Write all rows to one file; returns the number of rows."""
     require_parent(path)
     rows = 0
-    with open_writer(path, compiled.stream.schema, format=format_, overwrite=overwrite) as writer:
+    with _writer(path, compiled, context, format_, overwrite) as writer:
         for batch in run(compiled.stream, context, "write"):
             writer.write(batch)
             rows += batch.num_rows
@@ -55,12 +58,20 @@ def write_partitions(compiled: Compiled, context: QueryContext, folder: Path, fo
 
 def _write_partition(compiled: Compiled, context: QueryContext, path: Path, index: int, format_: str) -> int:
     rows = 0
-    with open_writer(path, compiled.stream.schema, format=format_) as writer:
+    with _writer(path, compiled, context, format_, False) as writer:
         for batch in compiled.stream.partition(index):
             context.check()
             writer.write(batch)
             rows += batch.num_rows
     return rows
+
+
+def _writer(path: Path, compiled: Compiled, context: QueryContext, format_: str | None, overwrite: bool) -> FileWriter:
+    options = {}
+    if (format_ or path.suffix) in ("parquet", ".parquet", ".pq"):
+        # The writer holds a row group, its encoded pages and their compressed form.
+        options["row_group_bytes"] = min(ROW_GROUP_BYTES_MAX, context.budget.total_bytes // ROW_GROUP_SHARE)
+    return open_writer(path, compiled.stream.schema, format=format_, overwrite=overwrite, **options)
 
 
 def require_parent(path: Path) -> None:

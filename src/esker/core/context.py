@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
+from esker.core.arrow_memory import settle_allocator
 from esker.core.cancellation import Cancellation
 from esker.core.cost import Cost
 from esker.core.event_log import EventLog
@@ -18,13 +19,17 @@ from esker.errors import CostLimitError
 
 # Rows of a batch: big enough that per-batch work vanishes, small enough that a batch fits any budget.
 BATCH_ROWS = 65_536
+# A scanning thread holds a decoded batch, a page and a block or two of the allocator: with small budgets fewer threads
+# scan, and batches are smaller.
+BYTES_OF_A_THREAD = 48 << 20
+BYTES_OF_A_ROW = 4 << 10
 
 
 @dataclass
 class QueryContext:
     """One query's shared state; a context manager that frees what the query held, whatever happened.
 
-    `threads` is the number of worker threads, `ordered` whether results keep the order of the input (contracts, 2),
+    `threads` is the number of worker threads, `scan_threads` how many of them may read or run Python at once, `ordered` whether results keep the order of the input (contracts, 2),
     `seed` where all chance of the query comes from, `batch_rows` the most rows of a batch.
     """
 
@@ -34,11 +39,16 @@ class QueryContext:
     spill: SpillFolder = field(default_factory=SpillFolder)
     progress: Progress = field(default_factory=Silent)
     threads: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    scan_threads: int = 0
     ordered: bool = True
     seed: int = 0
     batch_rows: int = BATCH_ROWS
     max_cost: Mapping[str, float] = field(default_factory=dict)
     resources: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        settle_allocator()
+        self.scan_threads = self.scan_threads or self.threads
 
     def check(self) -> None:
         """Raise CancelledError if the query was cancelled; loops call this once a batch."""

@@ -41,7 +41,7 @@ class GroupMapper:
         self._function = function
         self._schema = schema
         self._context = context
-        # The barrier's pages may hold half of the budget, the exchange an eighth: a quarter is for groups.
+        # The barrier's pages may hold half of the budget, the exchange a sixteenth: a quarter is for groups.
         self._partition_bytes_max = context.budget.total_bytes // 4 // max(concurrency, 1)
 
     def partition(self, barrier: ShuffleBarrier, index: int, depth: int = 0) -> Iterator[pa.RecordBatch]:
@@ -109,5 +109,5 @@ def map_groups(
     context: QueryContext,
 ) -> PartitionedStream:
     """A stream of what `function` returns for each group, partition by partition."""
-    mapper = GroupMapper(by, function, schema, context, min(context.threads, barrier.partition_count))
+    mapper = GroupMapper(by, function, schema, context, min(context.scan_threads, barrier.partition_count))
     return PartitionedStream(schema, barrier.partition_count, lambda index: mapper.partition(barrier, index))

@@ -13,7 +13,7 @@ from esker.engine.stream import PartitionedStream, run
 from esker.shuffle.operator import ShuffleOperator
 
 # Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it.
-SHUFFLE_SHARE = 0.5
+SHUFFLE_SHARE = 0.375
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
 

@@ -13,6 +13,8 @@ from esker.core.context import QueryContext
 from esker.engine.exchange import Exchange
 from esker.runtime.executors import EXECUTORS
 
+EXCHANGE_BYTES_MAX = 64 << 20
+
 
 @dataclass(frozen=True)
 class PartitionedStream:
@@ -43,9 +45,9 @@ def single(schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -
 def run(stream: PartitionedStream, context: QueryContext, operator: str = "stream") -> Iterator[pa.RecordBatch]:
     """Run every partition in the query's threads; batches come out in partition order unless `ordered` is off.
 
-    Holds at most an eighth of the budget in batches between workers and the caller.
+    Holds at most a sixteenth of the budget (and 64 MiB) in batches between workers and the caller.
     """
-    if context.threads <= 1 or stream.partition_count <= 1:
+    if context.scan_threads <= 1 or stream.partition_count <= 1:
         for index in range(stream.partition_count):
             for batch in stream.partition(index):
                 context.check()
@@ -55,7 +57,7 @@ def run(stream: PartitionedStream, context: QueryContext, operator: str = "strea
 
 
 def _run_threads(stream: PartitionedStream, context: QueryContext, operator: str) -> Iterator[pa.RecordBatch]:
-    bytes_max = max(context.budget.total_bytes // 8, 1 << 20)
+    bytes_max = min(max(context.budget.total_bytes // 16, 1 << 20), EXCHANGE_BYTES_MAX)
     exchange = Exchange(stream.partition_count, bytes_max, context.cancellation, ordered=context.ordered)
 
     def work(index: int) -> None:
@@ -69,7 +71,7 @@ def _run_threads(stream: PartitionedStream, context: QueryContext, operator: str
         finally:
             exchange.finish(index, error)
 
-    workers = min(context.threads, stream.partition_count)
+    workers = min(context.scan_threads, stream.partition_count)
     with context.budget.reserve(operator, 0) as held:
         held.try_resize(min(bytes_max, context.budget.free_bytes))
         executor = EXECUTORS["threads"](workers)
