@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from esker import Dataset
 
 # Small enough that two months do not fit on one cartridge.
-CARTRIDGE = "1MiB"
+CARTRIDGE = "960KiB"
 SHOWN_COLUMNS = ("month", "day", "carrier", "flight", "tailnum", "origin", "dest", "dep_delay")
 
 

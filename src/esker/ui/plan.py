@@ -75,7 +75,11 @@ def _step(step: PlanJson) -> Html:
 
 
 def _facts(step: PlanJson) -> Html:
-    facts = [(name.replace("_", " "), _words(value)) for name, value in (step.get("detail") or {}).items()]
+    facts = [
+        (name.replace("_", " "), _words(value))
+        for name, value in (step.get("detail") or {}).items()
+        if value is not None
+    ]
     facts += [(name, cost_words(step[name])) for name in ("estimated", "actual") if step.get(name)]
     facts += [(f"instead of {name}", cost_words(cost)) for name, cost in (step.get("alternatives") or {}).items()]
     if step.get("reason"):
