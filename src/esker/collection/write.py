@@ -6,6 +6,7 @@ import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from esker.core.context import QueryContext
 from esker.core.file_system import ASIDE_MARK, LOCAL
@@ -67,7 +68,7 @@ def _write_partition(compiled: Compiled, context: QueryContext, path: Path, inde
 
 
 def _writer(path: Path, compiled: Compiled, context: QueryContext, format_: str | None, overwrite: bool) -> FileWriter:
-    options = {}
+    options: dict[str, Any] = {}
     if (format_ or path.suffix) in ("parquet", ".parquet", ".pq"):
         # The writer holds a row group, its encoded pages and their compressed form.
         options["row_group_bytes"] = min(ROW_GROUP_BYTES_MAX, context.budget.total_bytes // ROW_GROUP_SHARE)

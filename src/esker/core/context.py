@@ -29,8 +29,10 @@ BYTES_OF_A_ROW = 4 << 10
 class QueryContext:
     """One query's shared state; a context manager that frees what the query held, whatever happened.
 
-    `threads` is the number of worker threads, `scan_threads` how many of them may read or run Python at once, `ordered` whether results keep the order of the input (contracts, 2),
-    `seed` where all chance of the query comes from, `batch_rows` the most rows of a batch.
+    `threads` is the number of worker threads, `scan_threads` how many of them may read or run Python at once,
+    `ordered` whether results keep the order of the input (contracts, 2), `seed` where all chance of the query comes
+    from, `batch_rows` the most rows of a batch, `max_cost` the limits (bytes, seconds, ...) above which a plan is
+    refused.
     """
 
     budget: MemoryBudget = field(default_factory=MemoryBudget)
