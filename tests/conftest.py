@@ -13,3 +13,8 @@ settings.register_profile("fast", max_examples=50, **_QUIET)
 settings.register_profile("ci", max_examples=50, derandomize=True, **_QUIET)
 settings.register_profile("long", max_examples=500, **_QUIET)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast"))
+
+# Output is asserted as on an ordinary terminal, whatever the one outside can do.
+os.environ.update(TERM="xterm-256color", COLUMNS="80")
+for _name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE"):
+    os.environ.pop(_name, None)
