@@ -8,7 +8,7 @@ from typing import Any
 
 from esker.core.cancellation import Cancellation
 
-SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "asked to end"}
+SIGNALS = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Interrupts:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -206,3 +208,14 @@ def test_null_says_what_csv_files_write_for_null(run: Run, tmp_path: Path) -> No
 def test_a_plan_that_was_not_run_tells_no_rows(run: Run, flights: Path) -> None:
     plan = json.loads(run("explain", flights, "month = 6", "--json").out)["plan"]
     assert plan["rows"] is None
+
+
+def test_help_loads_no_arrow_no_engine_and_no_rich() -> None:
+    """What keeps `esker --help` under 0.3 s; a clock would measure the machine."""
+    code = (
+        "import sys; from esker.cli.main import main; assert main(['find', '--help']) == 0;"
+        " heavy = {'pyarrow', 'numpy', 'rich', 'sqlglot', 'apsw', 'duckdb', 'esker.collection', 'esker.plan'};"
+        " print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ended.stderr.splitlines()[-1] == "[]"
