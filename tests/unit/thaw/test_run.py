@@ -46,6 +46,11 @@ def test_the_wanted_rows_come_in_row_id_order(
     assert all(part.batch.num_rows <= batch_rows for part in found)
 
 
+def printed(column: pa.ChunkedArray) -> str:
+    """What a column prints, since NaN differs from itself; durations as numbers: Python's own end earlier."""
+    return str((column.cast(pa.int64()) if pa.types.is_duration(column.type) else column).to_pylist())
+
+
 @settings(max_examples=40)
 @given(table=tables(rows_max=12, columns_max=3), data=st.data())
 def test_every_type_comes_back_as_pyarrow_reads_it(table: pa.Table, data: st.DataObject) -> None:
@@ -59,8 +64,8 @@ def test_every_type_comes_back_as_pyarrow_reads_it(table: pa.Table, data: st.Dat
     plan = plan_thaw(extents, tier, rows, table.schema.names, schema=table.schema)
     with small_context() as context:
         ids, found = collected(run(plan, context), table.schema)
-    # NaN differs from itself, so compare what both print.
-    assert str(found.to_pylist()) == str(table.take(pa.array(ids, pa.int64())).to_pylist())
+    expected = table.take(pa.array(ids, pa.int64()))
+    assert [printed(column) for column in found.columns] == [printed(column) for column in expected.columns]
     assert ids == rows.to_numpy().tolist()
 
 
