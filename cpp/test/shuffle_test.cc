@@ -1,0 +1,222 @@
+// Every row once, in order, intact: with threads, with spill, under interruption and failure.
+#include "esker/shuffle/shuffle.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <thread>
+
+#include "batches.h"
+#include "esker/error.h"
+
+using esker::arrow::load;
+using esker::page::PagePool;
+using esker::shuffle::Shuffle;
+using esker::shuffle::ShuffleOptions;
+
+namespace {
+
+constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 60;
+
+int temporary_file() {
+  std::string path =
+      std::string(std::getenv("TMPDIR") != nullptr ? std::getenv("TMPDIR") : "/tmp") + "/eskerXXXXXX";
+  const int fd = mkstemp(path.data());
+  CHECK(fd >= 0);
+  unlink(path.c_str());
+  return fd;
+}
+
+struct Case {
+  std::uint32_t partition_count;
+  std::uint32_t thread_count;
+  std::uint64_t pool_bytes;
+  bool spill;
+  bool ordered;
+  std::uint64_t length_max;
+  std::uint64_t rows_each = 9'000;
+};
+
+std::vector<std::unique_ptr<TestBatch>> make_batches(std::uint64_t length_max, int count, std::int64_t rows) {
+  Chance chance(3);
+  std::vector<std::unique_ptr<TestBatch>> batches;
+  for (int i = 0; i < count; ++i) {
+    const std::uint64_t first = static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(rows);
+    batches.push_back(std::make_unique<TestBatch>(chance, rows, first, 5000, length_max));
+  }
+  return batches;
+}
+
+// Reads a page as a consumer would, through the exported batch, and checks each row against what went in.
+void check_page(const esker::shuffle::LeasedPage& leased, const Shuffle& shuffle, std::uint32_t partition,
+                const std::vector<std::unique_ptr<TestBatch>>& batches, std::uint64_t length_max,
+                std::vector<bool>& seen, std::int64_t& last, bool ordered) {
+  ArrowArray batch;
+  esker::page::export_batch(leased.page, shuffle.schema(), leased.lease, &batch);
+  const auto* numbers = static_cast<const std::uint8_t*>(batch.children[1]->buffers[1]);
+  const auto* keys = static_cast<const std::uint8_t*>(batch.children[0]->buffers[1]);
+  const auto* validity = static_cast<const std::uint8_t*>(batch.children[2]->buffers[0]);
+  const auto* views = static_cast<const std::uint8_t*>(batch.children[2]->buffers[1]);
+  const auto rows_each = static_cast<std::uint64_t>(batches[0]->view.row_count);
+  for (std::int64_t row = 0; row < batch.length; ++row) {
+    const auto number = load<std::uint64_t>(numbers + row * 8);
+    CHECK(number < seen.size() && !seen[number]);
+    seen[number] = true;
+    CHECK(!ordered || static_cast<std::int64_t>(number) > last);
+    last = static_cast<std::int64_t>(number);
+    const TestBatch& source = *batches[number / rows_each];
+    const std::size_t source_row = number % rows_each;
+    CHECK(load<std::int32_t>(keys + row * 4) == source.key(source_row));
+    CHECK(static_cast<std::uint32_t>(source.key(source_row)) % shuffle.partition_count() == partition);
+    const bool valid = validity == nullptr || esker::arrow::bit_at(validity, row);
+    CHECK(valid == source.text_valid(source_row));
+    if (!valid) continue;
+    const std::string want = TestBatch::text_of(number, length_max);
+    const auto size = load<std::int32_t>(views + row * 16);
+    CHECK(size == static_cast<std::int32_t>(want.size()));
+    const std::uint8_t* text = size <= 12 ? views + row * 16 + 4
+                                          : static_cast<const std::uint8_t*>(batch.children[2]->buffers[2]) +
+                                                load<std::int32_t>(views + row * 16 + 12);
+    CHECK(std::memcmp(text, want.data(), want.size()) == 0);
+  }
+  batch.release(&batch);
+}
+
+void run(const Case& with) {
+  const auto batches = make_batches(with.length_max, 4, static_cast<std::int64_t>(with.rows_each));
+  auto pool = std::make_shared<PagePool>(with.pool_bytes);
+  ShuffleOptions options;
+  options.function = esker::shuffle::Function::modulo;
+  options.thread_count = with.thread_count;
+  options.ordered = with.ordered;
+  options.spill_fd = with.spill ? temporary_file() : -1;
+  options.spill_limit_bytes = kNoLimit;
+  Shuffle shuffle(TestBatch::columns(), {0}, with.partition_count, pool, options);
+  shuffle.push({batches[0]->view, batches[1]->view, batches[2]->view});
+  shuffle.push({});
+  shuffle.push({batches[3]->view});
+  shuffle.finish();
+  std::vector<bool> seen(4 * with.rows_each);
+  for (std::uint32_t p = 0; p < with.partition_count; ++p) {
+    std::int64_t last = -1;
+    while (const auto leased = shuffle.next(p)) {
+      check_page(*leased, shuffle, p, batches, with.length_max, seen, last, with.ordered);
+    }
+  }
+  for (const bool row : seen) CHECK(row);
+  CHECK(pool->used_bytes() == 0);
+  CHECK(pool->peak_bytes() <= with.pool_bytes);
+  CHECK((shuffle.statistics().spilled_pages > 0) == with.spill);
+}
+
+void test_every_row_arrives_once_with_any_threads_order_and_budget() {
+  for (const std::uint32_t threads : {1U, 2U, 7U}) {
+    for (const bool ordered : {true, false}) {
+      run({8, threads, 64 << 20, false, ordered, 40});
+      run({700, threads, 512 << 10, true, ordered, 40});
+      run({3, threads, 256 << 10, true, ordered, 9});
+      run({5, threads, 4 << 20, true, ordered, 1000});
+    }
+  }
+  // Longer than the pages: each such row has a page of its own.
+  run({4, 2, 64 << 20, false, true, 20'000, 500});
+  run({16, 2, 256 << 10, true, true, 20'000, 500});
+}
+
+void test_a_pool_without_spill_says_that_it_is_exhausted() {
+  const auto batches = make_batches(40, 1, 50'000);
+  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), ShuffleOptions{});
+  bool thrown = false;
+  try {
+    shuffle.push({batches[0]->view});
+  } catch (const esker::PoolExhausted& error) {
+    thrown = error.bytes_wanted > 0;
+  }
+  CHECK(thrown);
+}
+
+void test_a_full_disk_reaches_the_caller_as_its_errno() {
+  const auto batches = make_batches(40, 1, 50'000);
+  for (const std::uint32_t threads : {1U, 3U}) {
+    ShuffleOptions options;
+    options.thread_count = threads;
+    options.spill_fd = temporary_file();
+    options.spill_limit_bytes = 100'000;
+    Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), options);
+    int code = 0;
+    try {
+      shuffle.push({batches[0]->view});
+    } catch (const esker::SpillFailed& error) {
+      code = error.code;
+    }
+    CHECK(code == EDQUOT);
+    bool refused = false;
+    try {
+      shuffle.finish();
+    } catch (const std::logic_error&) {
+      refused = true;
+    }
+    CHECK(refused);
+  }
+}
+
+void test_a_push_ends_when_it_is_interrupted() {
+  const auto batches = make_batches(40, 1, 50'000);
+  ShuffleOptions options;
+  options.thread_count = 3;
+  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(64 << 20), options);
+  shuffle.interrupt();
+  bool interrupted = false;
+  try {
+    shuffle.push({batches[0]->view});
+  } catch (const esker::Interrupted&) {
+    interrupted = true;
+  }
+  CHECK(interrupted);
+}
+
+void test_partitions_are_read_by_several_threads_while_pages_move_to_disk() {
+  const auto batches = make_batches(40, 4, 9'000);
+  ShuffleOptions options;
+  options.thread_count = 2;
+  options.spill_fd = temporary_file();
+  options.spill_limit_bytes = kNoLimit;
+  Shuffle shuffle(TestBatch::columns(), {0}, 64, std::make_shared<PagePool>(1 << 20), options);
+  for (const auto& batch : batches) shuffle.push({batch->view});
+  shuffle.finish();
+  std::atomic<std::uint64_t> rows{0};
+  std::atomic<std::uint32_t> next{0};
+  const auto read = [&] {
+    for (std::uint32_t p = next++; p < 64; p = next++) {
+      while (const auto leased = shuffle.next(p)) rows += leased->page.row_count;
+    }
+  };
+  std::thread other(read);
+  read();
+  other.join();
+  CHECK(rows == 4 * 9'000);
+}
+
+void test_a_page_outlives_its_shuffle() {
+  const auto batches = make_batches(40, 1, 100);
+  std::optional<esker::shuffle::LeasedPage> kept;
+  {
+    Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), ShuffleOptions{});
+    shuffle.push({batches[0]->view});
+    shuffle.finish();
+    kept = shuffle.next(0);
+  }
+  CHECK(load<std::uint64_t>(kept->page.bytes + kept->page.layout->regions[1].values + 99 * 8) == 99);
+}
+
+}  // namespace
+
+int main() {
+  test_every_row_arrives_once_with_any_threads_order_and_budget();
+  test_a_pool_without_spill_says_that_it_is_exhausted();
+  test_a_full_disk_reaches_the_caller_as_its_errno();
+  test_a_push_ends_when_it_is_interrupted();
+  test_partitions_are_read_by_several_threads_while_pages_move_to_disk();
+  test_a_page_outlives_its_shuffle();
+}
