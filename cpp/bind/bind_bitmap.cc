@@ -65,7 +65,7 @@ Output<std::uint64_t> wah32_positions(const Wah32& vector) {
   return hand_over(std::move(rows));
 }
 
-nb::tuple wah32_runs(const Wah32& vector) {
+nb::typed<nb::tuple, Output<std::uint64_t>, Output<std::uint64_t>> wah32_runs(const Wah32& vector) {
   std::vector<std::uint64_t> starts;
   std::vector<std::uint64_t> stops;
   {
@@ -92,7 +92,7 @@ Wah32 wah32_unite_all(const std::vector<const Wah32*>& vectors) {
   return bitmap::unite_all(vectors);
 }
 
-nb::tuple slot_words(SlotWords&& out) {
+nb::typed<nb::tuple, Output<std::uint32_t>, Output<std::uint64_t>> slot_words(SlotWords&& out) {
   return nb::make_tuple(hand_over(std::move(out.words)), hand_over(std::move(out.offsets)));
 }
 

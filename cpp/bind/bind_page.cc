@@ -26,7 +26,8 @@ nb::capsule page_schema_capsule(const PageBatch& self) {
   return schema_capsule(schema);
 }
 
-nb::tuple page_array_capsules(const PageBatch& self, nb::handle /*requested_schema*/) {
+nb::typed<nb::tuple, nb::capsule, nb::capsule> page_array_capsules(const PageBatch& self,
+                                                                   nb::handle /*requested_schema*/) {
   ArrowArray array;
   page::export_batch(self.page, *self.schema, self.owner, &array);
   auto arrays = array_capsule(array);
@@ -72,6 +73,7 @@ void bind_page(nb::module_& module) {
       .def(nb::new_([](std::uint64_t budget_bytes) { return std::make_shared<PagePool>(budget_bytes); }),
            nb::arg("budget_bytes"))
       .def_prop_ro("budget_bytes", &PagePool::budget_bytes)
+      .def("trim", &PagePool::trim, Guard())
       .def_prop_ro("used_bytes", &PagePool::used_bytes, Guard())
       .def_prop_ro("peak_bytes", &PagePool::peak_bytes, Guard());
   nb::class_<PageBatch>(module, "PageBatch")

@@ -35,7 +35,7 @@ std::shared_ptr<Shuffle> make_shuffle(nb::handle schema, std::vector<int> keys, 
                                    std::move(pool), options);
 }
 
-void push(Shuffle& self, const nb::list& batches) {
+void push(Shuffle& self, const nb::typed<nb::list, nb::object>& batches) {
   std::deque<BorrowedBatch> borrowed;
   for (const nb::handle batch : batches) borrowed.emplace_back(batch);
   const NoGil released;
@@ -61,7 +61,7 @@ std::optional<PageBatch> next(const std::shared_ptr<Shuffle>& self, std::uint32_
   return PageBatch{leased->page, schema_of(self), leased->lease};
 }
 
-nb::dict statistics(const Shuffle& self) {
+nb::typed<nb::dict, nb::str, nb::any> statistics(const Shuffle& self) {
   shuffle::ShuffleStatistics found;
   {
     const NoGil released;

@@ -65,6 +65,8 @@ void test_the_pool_keeps_its_budget_over_pages_of_many_sizes() {
   for (const auto& [page, size] : held) pool.give_back(page, size);
   CHECK(pool.used_bytes() == 0);
   CHECK(pool.allocate((1 << 20) + 4096) == nullptr);
+  CHECK(pool.allocate(8 << 20) == nullptr);
+  pool.trim();
   auto* jumbo = pool.allocate_over_budget(8 << 20);
   CHECK(jumbo != nullptr && pool.used_bytes() == 8 << 20);
   pool.give_back(jumbo, 8 << 20);

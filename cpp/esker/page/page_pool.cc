@@ -55,6 +55,13 @@ void PagePool::give_back(std::uint8_t* page, std::uint64_t page_bytes) noexcept 
   }
 }
 
+void PagePool::trim() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [page_bytes, pages] : pages_) {
+    while (!pages.warm.empty()) cool_one(page_bytes, pages);
+  }
+}
+
 std::uint64_t PagePool::used_bytes() const {
   const std::lock_guard lock(mutex_);
   return used_bytes_;
@@ -74,7 +81,8 @@ std::uint8_t* PagePool::take(std::uint64_t page_bytes, bool over_budget) {
   assert(page_bytes > 0 && page_bytes % kPageUnitBytes == 0);
   const std::lock_guard lock(mutex_);
   if (page_bytes > kRecycledBytesMax) {
-    if (!cool_until(budget_bytes_ - std::min(budget_bytes_, page_bytes), 0) && !over_budget) return nullptr;
+    const bool fits = page_bytes <= budget_bytes_ && cool_until(budget_bytes_ - page_bytes, 0);
+    if (!fits && !over_budget) return nullptr;
     auto* page = map(page_bytes);
     used_bytes_ += page_bytes;
     peak_bytes_ = std::max(peak_bytes_, used_bytes_ + warm_bytes_);
@@ -103,15 +111,17 @@ bool PagePool::cool_until(std::uint64_t held_bytes_max, std::uint64_t kept_page_
   if (used_bytes_ > held_bytes_max) return false;
   for (auto& [page_bytes, pages] : pages_) {
     if (page_bytes == kept_page_bytes) continue;
-    while (used_bytes_ + warm_bytes_ > held_bytes_max && !pages.warm.empty()) {
-      auto* page = pages.warm.back();
-      madvise(page, page_bytes, MADV_DONTNEED);
-      pages.cold.push_back(page);
-      pages.warm.pop_back();
-      warm_bytes_ -= page_bytes;
-    }
+    while (used_bytes_ + warm_bytes_ > held_bytes_max && !pages.warm.empty()) cool_one(page_bytes, pages);
   }
   return used_bytes_ + warm_bytes_ <= held_bytes_max;
+}
+
+void PagePool::cool_one(std::uint64_t page_bytes, Pages& pages) {
+  auto* page = pages.warm.back();
+  madvise(page, page_bytes, MADV_DONTNEED);
+  pages.cold.push_back(page);
+  pages.warm.pop_back();
+  warm_bytes_ -= page_bytes;
 }
 
 void PagePool::carve(std::uint64_t page_bytes, Pages& pages) {

@@ -33,6 +33,9 @@ class PagePool {
   std::uint8_t* allocate_over_budget(std::uint64_t page_bytes);
   void give_back(std::uint8_t* page, std::uint64_t page_bytes) noexcept;
 
+  // Gives the memory of all free pages back to the system.
+  void trim();
+
   std::uint64_t budget_bytes() const { return budget_bytes_; }
   std::uint64_t used_bytes() const;
   std::uint64_t free_bytes() const;
@@ -51,6 +54,7 @@ class PagePool {
 
   std::uint8_t* take(std::uint64_t page_bytes, bool over_budget);
   bool cool_until(std::uint64_t held_bytes_max, std::uint64_t kept_page_bytes);
+  void cool_one(std::uint64_t page_bytes, Pages& pages);
   void carve(std::uint64_t page_bytes, Pages& pages);
   std::uint8_t* map(std::uint64_t bytes);
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "esker/arrow/batch_view.h"
 #include "esker/page/page.h"
+#include "esker/shuffle/morsel.h"
 
 namespace esker::shuffle {
 
@@ -18,10 +18,10 @@ struct Claim {
   std::uint32_t row_count;
   const std::uint16_t* rows;  // which rows of the morsel go there
   std::uint64_t heap_next;
+  std::uint64_t heap_bytes;
 };
 
-// Writes every claim; `first_row` is the morsel's first row in the batch.
-void write(std::vector<Claim>& claims, const arrow::BatchView& batch, std::int64_t first_row,
-           const page::PageSchema& schema);
+// Writes every claim of a morsel.
+void write(std::vector<Claim>& claims, const Morsel& morsel, const page::PageSchema& schema);
 
 }  // namespace esker::shuffle

@@ -71,7 +71,7 @@ std::uint32_t Partition::claim(const MorselBuffers& buffers, std::uint32_t begin
       if (stop > begin) {
         page.heap_begin -= heap;
         claims.push_back({page.bytes, page.layout.get(), page.row_count, stop - begin, buffers.rows() + begin,
-                          page.heap_begin});
+                          page.heap_begin, heap});
         page.row_count += stop - begin;
         row_count_ += stop - begin;
         heap_bytes_ += heap;

@@ -37,7 +37,7 @@ Shuffle::Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, 
       partitions_(partition_count),
       workers_(std::clamp(options.thread_count, 1U, kThreadsMax)),
       turnstile_(options.ordered),
-      spill_file_(options.spill_fd, options.spill_limit_bytes) {}
+      spill_file_(std::make_shared<SpillFile>(options.spill_fd, options.spill_limit_bytes)) {}
 
 Shuffle::~Shuffle() {
   give_back_pages();
@@ -97,7 +97,6 @@ void Shuffle::work(Worker& worker, const std::vector<Morsel>& morsels, std::atom
 // Claims space for the worker's buffers and writes them; false when another thread failed.
 bool Shuffle::place(Worker& worker, std::size_t number) {
   const MorselBuffers& buffers = worker.buffers;
-  const Morsel& morsel = buffers.morsel();
   worker.claims.clear();
   if (!turnstile_.enter(number)) return false;
   for (std::uint32_t p = 0; p < partition_count(); ++p) {
@@ -113,7 +112,7 @@ bool Shuffle::place(Worker& worker, std::size_t number) {
     }
   }
   turnstile_.leave();
-  write(worker.claims, *morsel.batch, morsel.row_begin, schema_);
+  write(worker.claims, buffers.morsel(), schema_);
   worker.claim_count += worker.claims.size();
   turnstile_.written();
   return true;
@@ -121,8 +120,7 @@ bool Shuffle::place(Worker& worker, std::size_t number) {
 
 // From inside the turnstile: writes the worker's claims so far, so that no page is in use, and spills.
 bool Shuffle::make_room_inside(Worker& worker, std::uint64_t bytes_wanted) {
-  const Morsel& morsel = worker.buffers.morsel();
-  write(worker.claims, *morsel.batch, morsel.row_begin, schema_);
+  write(worker.claims, worker.buffers.morsel(), schema_);
   worker.claim_count += worker.claims.size();
   worker.claims.clear();
   if (!turnstile_.wait_until_written()) return false;
@@ -134,7 +132,7 @@ bool Shuffle::make_room_inside(Worker& worker, std::uint64_t bytes_wanted) {
 bool Shuffle::spill(std::uint64_t bytes_wanted) {
   const auto fits = [&] { return pool_->free_bytes() >= bytes_wanted; };
   if (fits()) return true;
-  if (!spill_file_.usable()) return false;
+  if (!spill_file_->usable()) return false;
   const std::uint64_t goal = std::max(bytes_wanted, pool_->budget_bytes() / kSpillPart);
   spill_closed(goal);
   if (!fits()) spill_open(goal);
@@ -176,9 +174,10 @@ std::uint64_t Shuffle::spill_page(std::uint32_t partition, StoredPage& stored) {
   page::Page& page = stored.page;
   page::seal(page, schema_, partition, true);
   const auto ranges = page::used_ranges(*page.layout, schema_, page.row_count, page.heap_begin);
-  stored.file_offset = spill_file_.append(page.bytes, ranges);
+  stored.file_offset = spill_file_->append(page.bytes, ranges);
   pool_->give_back(page.bytes, page.layout->page_bytes);
   page.bytes = nullptr;
+  spilled_bytes_ = spill_file_->bytes();
   ++spilled_pages_;
   return page.layout->page_bytes;
 }
@@ -206,10 +205,11 @@ std::optional<LeasedPage> Shuffle::next(std::uint32_t partition) {
     return LeasedPage{stored.page, std::make_shared<page::PageLease>(pool_, stored.page.bytes, page_bytes)};
   }
   auto lease = std::make_shared<page::PageLease>(pool_, memory_for(page_bytes), page_bytes);
+  const std::shared_ptr<const SpillFile> file = spill_file_;
   lock.unlock();
   const auto ranges =
       page::used_ranges(*stored.page.layout, schema_, stored.page.row_count, stored.page.heap_begin);
-  spill_file_.read(stored.file_offset, lease->bytes(), ranges);
+  file->read(stored.file_offset, lease->bytes(), ranges);
   const std::string place = "spilled page at byte " + std::to_string(stored.file_offset);
   const page::Page page = page::open({lease->bytes(), page_bytes}, schema_, place);
   if (page.row_count != stored.page.row_count || page.heap_begin != stored.page.heap_begin) {
@@ -229,6 +229,7 @@ void Shuffle::free() {
   const std::lock_guard lock(mutex_);
   state_ = State::freed;
   give_back_pages();
+  spill_file_.reset();
 }
 
 void Shuffle::give_back_pages() noexcept {
@@ -267,7 +268,7 @@ ShuffleStatistics Shuffle::statistics() const {
     for (const StoredPage& stored : partition.pages()) ++found.pages_by_bytes[stored.page.layout->page_bytes];
   }
   found.claims = claim_count_;
-  found.spilled_bytes = spill_file_.bytes();
+  found.spilled_bytes = spilled_bytes_;
   found.spilled_pages = spilled_pages_;
   found.pool_peak_bytes = pool_->peak_bytes();
   found.morsels = morsel_count_;

@@ -115,8 +115,10 @@ class Shuffle {
   std::vector<Partition> partitions_;
   std::vector<Worker> workers_;
   Turnstile turnstile_;
-  SpillFile spill_file_;
+  // Gone once freed; who reads a page at that moment holds it.
+  std::shared_ptr<SpillFile> spill_file_;
   std::atomic<bool> interrupted_{false};
+  std::uint64_t spilled_bytes_ = 0;
   std::uint64_t spilled_pages_ = 0;
   std::uint64_t morsel_count_ = 0;
   std::uint64_t claim_count_ = 0;

@@ -81,7 +81,7 @@ class ColumnWriter:
         path, fd = self._spill_folder.new_file("bitmaps")
         try:
             with os.fdopen(fd, "wb") as file:
-                file.write(words)
+                file.write(words.data)
         except OSError as error:
             raise self._spill_folder.failure(error, words.nbytes) from error
         self._spilled.append((path, offsets))

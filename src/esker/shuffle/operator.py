@@ -13,7 +13,7 @@ from esker.core.batch import require_columns
 from esker.core.cancellation import Cancellation
 from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
-from esker.errors import InputError, SchemaMismatchError
+from esker.errors import EskerError, InputError, SchemaMismatchError
 from esker.shuffle.border import to_page_batch, to_page_schema, to_schema
 from esker.shuffle.partition_function import check_partition_count, key_indices
 from esker.shuffle.strategies import STRATEGIES
@@ -212,7 +212,7 @@ class _Translated:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, (MemoryError, OSError, ValueError)):
+        if isinstance(error, (MemoryError, OSError, ValueError)) and not isinstance(error, EskerError):
             translated = self._operator._failed(error, self._bytes_wanted)
             if translated is not error:
                 raise translated from error

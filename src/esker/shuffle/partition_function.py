@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from esker.core.batch import require_columns
-from esker.errors import OptionError
+from esker.errors import EskerError, OptionError
 from esker.kernel import _kernel
 
 FUNCTIONS = ("hash", "modulo", "id")
@@ -67,6 +67,8 @@ def partition_ids(
     keys = list(key_indices(batch.schema.names, by))
     try:
         found: npt.NDArray[np.uint32] = _kernel.partition_ids(batch, keys, partition_count, function, seed)
+    except EskerError:
+        raise
     except ValueError as error:
         raise OptionError(f"by={list(by)}: {error}") from error
     return found

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
 from esker.core.spill import SpillFolder
+from esker.kernel import _kernel
+
+PAGE_BYTES_MAX = 5 << 20
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class ShuffleTask:
     """What every strategy is told.
 
     `memory_bytes` bounds all a strategy holds, its pages and its own buffers; `spill` is None where nothing may be
-    written to disk. `function` is "hash", "modulo" or "id" (see `esker.shuffle.partition_function`).
+    written to disk. `pool` is one to share, so that its pages stay warm from shuffle to shuffle. `function` is "hash",
+    "modulo" or "id" (see `esker.shuffle.partition_function`).
     """
 
     schema: pa.Schema
@@ -29,7 +33,8 @@ class ShuffleTask:
     ordered: bool = True
     seed: int = 0
     function: str = "hash"
-    options: dict[str, Any] = field(default_factory=dict)
+    page_bytes_max: int = PAGE_BYTES_MAX
+    pool: _kernel.PagePool | None = None
 
 
 class Strategy(ABC):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from esker.errors import MemoryBudgetExceededError, OptionError
+from esker.errors import EskerError, MemoryBudgetExceededError, OptionError
 from esker.kernel import _kernel
 from esker.shuffle.strategy import ShuffleTask, Strategy
 
@@ -40,14 +41,23 @@ class SoftwareManagedBuffers(Strategy):
                 operator="shuffle",
                 bytes_wanted=overhead + POOL_BYTES_MIN,
             )
-        self._pool = task.options.get("pool") or _kernel.PagePool(self.pool_bytes)
-        fd, limit = -1, 0
+        self._pool = task.pool or _kernel.PagePool(self.pool_bytes)
+        fd = -1
         if task.spill is not None:
-            limit = task.spill.limit_bytes
-            # The kernel owns the descriptor from here on.
             self._path, fd = task.spill.new_file("shuffle")
         try:
-            self._shuffle = _kernel.Shuffle(
+            self._shuffle = self._make(fd, task.spill.limit_bytes if task.spill is not None else 0)
+        except BaseException:
+            # Only a shuffle that was made owns the descriptor.
+            if self._path is not None:
+                os.close(fd)
+                self._path.unlink(missing_ok=True)
+            raise
+
+    def _make(self, spill_fd: int, spill_limit_bytes: int) -> _kernel.Shuffle:
+        task = self._task
+        try:
+            return _kernel.Shuffle(
                 task.schema,
                 list(task.keys),
                 task.partition_count,
@@ -56,10 +66,12 @@ class SoftwareManagedBuffers(Strategy):
                 seed=task.seed,
                 thread_count=task.thread_count,
                 ordered=task.ordered,
-                page_bytes_max=task.options.get("page_bytes_max", 5 << 20),
-                spill_fd=fd,
-                spill_limit_bytes=limit,
+                page_bytes_max=task.page_bytes_max,
+                spill_fd=spill_fd,
+                spill_limit_bytes=spill_limit_bytes,
             )
+        except EskerError:
+            raise
         except ValueError as error:
             raise OptionError(f"shuffle: {error}") from error
 
@@ -91,6 +103,8 @@ class SoftwareManagedBuffers(Strategy):
 
     def close(self) -> None:
         self._shuffle.free()
+        if self._task.pool is None:
+            self._pool.trim()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
             self._path = None
