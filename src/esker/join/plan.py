@@ -165,10 +165,11 @@ def _side_reason(name: str, side: Side, read: ReadChoice, problem: JoinProblem, 
         needed = index.left_rows - index.left_matched
     if (problem.layout.keeps_left, problem.layout.keeps_right)[number]:
         return f"{name}: a scan, as all rows come out"
-    share = f"{len(needed) / max(side.input.store.row_count, 1):.1%} of the {name} rows match"
-    if problem.layout.how == "anti":
-        share = share.replace("match", "do not match")
-    fetch, scan = read.fetch_cost, read.scan_cost
-    if read.method == "scan":
-        return f"a scan is cheaper: {share}, so fetching would read {fetch} against {scan}"
-    return f"fetching pays: {share}, {fetch} against {scan} for a scan"
+    rows = side.input.store.row_count
+    share = f"{len(needed) / max(rows, 1):.1%} of the" if 1000 * len(needed) >= rows else f"{len(needed):,} of {rows:,}"
+    words = f"{share} {name} rows {'do not match' if problem.layout.how == 'anti' else 'match'}"
+    if read.method == "fetch":
+        return f"fetching pays: {words}, {read.fetch_cost} against {read.scan_cost} for a scan"
+    if read.fetch_cost == read.scan_cost:
+        return f"a scan is cheaper: {words}, so fetching would read no less than its {read.scan_cost}"
+    return f"a scan is cheaper: {words}, so fetching would read {read.fetch_cost} against {read.scan_cost}"
