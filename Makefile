@@ -67,8 +67,9 @@ demo: setup  ## run the main job on real data; ends with a picture
 
 # ---- test ----
 
-test: setup  ## the fast tests
+test: setup  ## the fast tests, then those that measure memory, alone
 	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory" $(ARGS)
+	@$(if $(ARGS),:,$(PY) -m pytest -m "memory and not slow")
 
 test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
