@@ -40,7 +40,8 @@ def shuffle(
     with session.progress() as options:
         counts = regrouped.write_partitions(output, **options)
     if session.json:
-        session.document({"output": output, "row_count": sum(counts), "partition_rows": counts})
+        plan = regrouped.explain().to_json()
+        session.document({"output": output, "row_count": sum(counts), "partition_rows": counts, "plan": plan})
     else:
         print(f"wrote {output}: {sum(counts):,} rows in {len(counts):,} partitions, {filled(counts)}")
 

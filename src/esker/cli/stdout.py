@@ -89,6 +89,11 @@ def _csv(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[bytes
         pacsv.write_csv(table, buffer, pacsv.WriteOptions(include_header=header))
         return buffer.getvalue()
 
+    blob = next((field for field in schema if _is_binary(field.type)), None)
+    if blob is not None:
+        raise UnsupportedTypeError(
+            f"column {blob.name!r} is {blob.type}, which CSV cannot hold; use --format jsonl or arrow"
+        )
     try:
         yield encode(schema.empty_table(), True)
         for batch in batches:
@@ -120,3 +125,7 @@ def _arrow(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[byt
 
 def _is_number(type_: pa.DataType) -> bool:
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
+
+
+def _is_binary(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_))

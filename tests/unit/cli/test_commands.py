@@ -122,6 +122,7 @@ def test_shuffle_counts_partitions_as_json(run: Run, flights: Path, tmp_path: Pa
     ended = run("shuffle", flights, "--by", "origin", "--partitions", "4", "--output", tmp_path / "by", "--json")
     document = json.loads(ended.out)
     assert sum(document["partition_rows"]) == document["row_count"] == 1000
+    assert document["plan"]["operator"] == "shuffle"
 
 
 def test_explain_shows_the_plan_of_a_find_and_of_a_join(run: Run, frozen: Path, airports: Path) -> None:
@@ -219,3 +220,14 @@ def test_help_loads_no_arrow_no_engine_and_no_rich() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.stderr.splitlines()[-1] == "[]"
+
+
+def test_a_pipe_of_csv_refuses_what_csv_cannot_hold_and_json_lines_take_it(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "nested.parquet"
+    esker.from_arrow({"n": [1], "blob": [b"\xff"], "list": [[1, 2]]}).write_parquet(path)
+    for column in ("blob", "list"):
+        ended = run("find", path, "n = 1", "--columns", column)
+        assert (ended.code, ended.out) == (2, "")
+        assert "--format jsonl" in ended.err
+    ended = run("find", path, "n = 1", "--format", "jsonl")
+    assert json.loads(ended.out) == {"n": 1, "blob": "/w==", "list": [1, 2]}

