@@ -69,7 +69,12 @@ class SpillFolder:
     def failure(self, error: OSError, bytes_wanted: int = 0) -> SpillError:
         """The error to raise when spilling fails: folder, bytes, what to change."""
         what = f"writing {format_bytes(bytes_wanted)} of spill" if bytes_wanted else "spilling"
-        reason = "no space left" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full and self._limit_option is not None and self._has_room(bytes_wanted):
+            return SpillError(
+                f"{what} to {self.root} would pass spill_limit={self._limit_option}; raise spill_limit= or memory="
+            )
+        reason = "no space left" if full else (error.strerror or str(error))
         return SpillError(
             f"{what} to {self.root} failed: {reason}; free space there, set ESKER_SPILL_FOLDER to another disk,"
             " or raise memory="
@@ -91,6 +96,10 @@ class SpillFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _has_room(self, bytes_wanted: int) -> bool:
+        stat = os.statvfs(self.root)
+        return stat.f_bavail * stat.f_frsize > bytes_wanted
 
     def _make(self) -> None:
         try:

@@ -87,6 +87,18 @@ def test_a_limit_on_cost_is_a_resource_error(run: Run, flights: Path, tmp_path: 
     assert one_line(ended.err)
 
 
+def test_a_limit_on_spill_is_named_when_it_is_reached(run: Run, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("k,v\n" + "".join(f"{row % 97},{row:040}\n" for row in range(400_000)))
+    ended = run(
+        "shuffle", source, "--by", "k", "--output", tmp_path / "by", "--memory", "16MiB", "--spill-limit", "64KiB"
+    )
+    assert ended.code == 1
+    assert "spill_limit=64KiB" in ended.err
+    assert one_line(ended.err)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
+
+
 def test_debug_adds_the_traceback(run: Run) -> None:
     ended = run("find", "missing.parquet", "a > 1", "--debug")
     assert ended.code == 2
