@@ -20,7 +20,14 @@ def stub() -> str:
     """Give the text of the stub, as the built extension is."""
     generator = StubGen(_kernel, quiet=True)
     generator.put(_kernel)
-    return str(generator.get())
+    return _same_on_every_python(str(generator.get()))
+
+
+def _same_on_every_python(text: str) -> str:
+    """Import CapsuleType from where every Python's type checker knows it; from 3.13 on nanobind says `types`."""
+    lines = [line for line in text.splitlines() if not line.endswith("import CapsuleType")]
+    after = lines.index("from numpy.typing import NDArray") + 1
+    return "\n".join([*lines[:after], "from typing_extensions import CapsuleType", *lines[after:]]) + "\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "bitmap_check.h"
+#include "check.h"
 #include "esker/arrow/batch_view.h"
 
 // The type of a column as a schema would give it.

@@ -2,7 +2,7 @@
 #include <stdexcept>
 #include <vector>
 
-#include "bitmap_check.h"
+#include "check.h"
 #include "esker/bitmap/column_writer.h"
 #include "esker/bitmap/wah32.h"
 #include "esker/error.h"

@@ -4,7 +4,6 @@
 // readers.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <vector>
 

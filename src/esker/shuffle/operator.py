@@ -15,6 +15,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
 from esker.errors import EskerError, InputError, SchemaMismatchError
 from esker.shuffle.border import to_page_batch, to_page_schema, to_schema
+from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
 from esker.shuffle.strategies import STRATEGIES
 from esker.shuffle.strategy import ShuffleTask
@@ -160,7 +161,7 @@ class ShuffleOperator:
         staged, self._staged = self._staged, []
         staged_bytes, self._staged_bytes = self._staged_bytes, 0
         with _Translated(self, staged_bytes):
-            self._strategy.push(_joined(staged))
+            self._strategy.push(joined(staged))
 
     def _failed(self, error: Exception, bytes_wanted: int) -> Exception:
         """Turn what the kernel raised into an error of ours."""
@@ -172,32 +173,6 @@ class ShuffleOperator:
         if isinstance(error, ValueError):
             return InputError(f"shuffle: {error}")
         return error
-
-
-# Rows of a batch below which a morsel of its own would not pay.
-_ROWS_ALONE = 8192
-
-
-def _joined(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """Join neighbours that are small, since a morsel does not cross batches."""
-    out: list[pa.RecordBatch] = []
-    small: list[pa.RecordBatch] = []
-    for batch in [*batches, None]:
-        if batch is not None and batch.num_rows < _ROWS_ALONE:
-            small.append(batch)
-            continue
-        if small:
-            # A slice of one row keeps its whole batch: joined, it is copied, and the rest is freed.
-            out += [small[0]] if len(small) == 1 else _concat(small)
-            small = []
-        if batch is not None:
-            out.append(batch)
-    return out
-
-
-def _concat(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    batches_of_table: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return batches_of_table
 
 
 class _Translated:
