@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
 from esker.join.key_join import Matches
 from esker.join.row_marks import RowMarks
@@ -24,9 +25,15 @@ class JoinIndex:
     """
 
     def __init__(
-        self, pairs: SortedRuns, pair_count: int, rows: tuple[RowSet, RowSet], matched: tuple[RowSet, RowSet]
+        self,
+        pairs: SortedRuns,
+        pair_count: int,
+        rows: tuple[RowSet, RowSet],
+        matched: tuple[RowSet, RowSet],
+        held: Reservation,
     ) -> None:
         self._pairs = pairs
+        self._held = held
         self.pair_count = pair_count
         self.left_rows, self.right_rows = rows
         self.left_matched, self.right_matched = matched
@@ -54,6 +61,7 @@ class JoinIndex:
     def close(self) -> None:
         """Free memory and spill; calling it again does nothing."""
         self._pairs.close()
+        self._held.release()
 
     def validate(self) -> None:
         """Raise AssertionError when pairs are out of order, repeated or not of the matched rows."""
@@ -80,6 +88,7 @@ class JoinIndexBuilder:
         self._marks = (RowMarks(row_counts[0]), RowMarks(row_counts[1]))
         self._keeps_pairs = keeps_pairs
         self._pair_count = 0
+        self._held = context.budget.reserve("join index", sum(marks.nbytes for marks in self._marks))
 
     def add(self, matches: Matches, left_ids: Ids, right_ids: Ids) -> None:
         """Take what was matched between rows `left_ids` and `right_ids`."""
@@ -97,8 +106,10 @@ class JoinIndexBuilder:
         """Sort the pairs; `left_rows` and `right_rows` are the rows that took part."""
         self._pairs.finish()
         matched = (self._marks[0].to_row_set(), self._marks[1].to_row_set())
-        return JoinIndex(self._pairs, self._pair_count, (left_rows, right_rows), matched)
+        self._held.resize(sum(rows.nbytes for rows in (left_rows, right_rows, *matched)))
+        return JoinIndex(self._pairs, self._pair_count, (left_rows, right_rows), matched, self._held)
 
     def close(self) -> None:
         """Free everything, when the index is not to be."""
         self._pairs.close()
+        self._held.release()

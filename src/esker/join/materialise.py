@@ -20,7 +20,6 @@ from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
 from esker.join.cursor import PairCursor
-from esker.join.divide import SHARES
 from esker.join.held_rows import HeldRows
 from esker.join.join_index import JoinIndex
 from esker.join.layout import RESERVED
@@ -32,6 +31,9 @@ from esker.join.spill_file import SpillFile
 
 # RC by pair may hold a row this many times, on average; beyond that rows are kept once and looked up.
 _COPIES_MAX = 4
+# Of the free bytes, what held rows may take, and what each of the sorts may; both sides' reads need the rest.
+_HELD_SHARE = 3
+_RUNS_SHARE = 8
 _NO_IDS = np.zeros(0, np.uint64)
 _LEFT_ID, _RIGHT_ID = f"{RESERVED}left_row", f"{RESERVED}right_row"
 
@@ -78,13 +80,13 @@ def _left(problem: JoinProblem, index: JoinIndex, context: QueryContext) -> Iter
 def _hold(
     problem: JoinProblem, index: JoinIndex, held: Reservation, context: QueryContext
 ) -> tuple[list[Ids], list[pa.RecordBatch], Iterator[RowBatch] | None]:
-    """Read the right rows until they outgrow half of what is free; what is still to come is the third value."""
+    """Read the right rows until they outgrow their share of what is free; what is still to come is the third value."""
     side = problem.right
     rows = right_rows_needed(problem, index)
     stream = read_rows(side.input.store, rows, side.columns, context, problem.spent)
     ids: list[Ids] = []
     kept: list[pa.RecordBatch] = []
-    limit, size = context.budget.free_bytes // 2, 0
+    limit, size = context.budget.free_bytes // _HELD_SHARE, 0
     for found in stream:
         ids.append(found.row_ids)
         kept.append(found.batch)
@@ -156,7 +158,7 @@ class _SortedRight:
         self._index = index
         self._context = context
         self._keeps_right = problem.layout.keeps_right
-        share = context.budget.free_bytes // SHARES
+        share = context.budget.free_bytes // _RUNS_SHARE
         schema = pa.schema(
             [(_LEFT_ID, pa.uint64()), (_RIGHT_ID, pa.uint64()), *_plain(side.input.store.schema, side.columns)]
         )
@@ -165,10 +167,10 @@ class _SortedRight:
 
     def fill(self, fetched: Iterable[RowBatch]) -> None:
         """Take every right row once, in row-id order."""
-        share = self._context.budget.free_bytes // SHARES
+        share = self._context.budget.free_bytes // _RUNS_SHARE
         cursor = PairCursor(self._index.by_right(self._context.batch_rows, self._context, share))
         for found in fetched:
-            rows_max = max(share // SHARES // max(found.batch.nbytes // len(found.row_ids), 1), 1)
+            rows_max = max(share // _RUNS_SHARE // max(found.batch.nbytes // len(found.row_ids), 1), 1)
             for part in cursor.through(found.row_ids[-1], rows_max):
                 places = pa.array(_places(found.row_ids, ids_of(part, 0)))
                 self._add(self.pairs, part.column(1), part.column(0), found.batch.take(places))

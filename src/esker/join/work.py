@@ -20,6 +20,8 @@ MATCH_SECONDS_PER_ROW = 200e-9
 GATHER_BYTES_PER_SECOND = 1.5e9
 DIVIDE_BYTES_PER_SECOND = 1.0e9
 SPILL_BYTES_PER_SECOND = 4e8
+# Rows expected to match are imagined in so many runs at most: what they cost to fetch is not known better.
+_EXPECTED_RUNS_MAX = 4096
 # A string's length where nothing is known but its type.
 _VARIABLE_BYTES = 24
 
@@ -49,14 +51,14 @@ def expected_rows(own: JoinInput, other: JoinInput) -> RowSet:
     """
     candidates = own.candidates
     count = min(len(candidates), other.candidate_count)
-    if count == len(candidates):
-        return candidates
-    step = max(len(candidates) // max(count, 1), 1)
-    if not count or step == 1:
+    if count in (0, len(candidates)):
         return candidates if count else RowSet.empty()
-    if own.rows is None:
-        return RowSet.of(np.arange(0, len(candidates), step, dtype=np.uint64))
-    return RowSet.of(candidates.to_numpy()[::step])
+    run_count = min(count, _EXPECTED_RUNS_MAX)
+    if own.rows is not None:
+        ranks = np.linspace(0, len(candidates) - 1, run_count).astype(np.int64)
+        return RowSet.of([candidates.select(int(rank)) for rank in ranks])
+    starts = np.arange(run_count, dtype=np.uint64) * np.uint64(len(candidates) // run_count)
+    return RowSet.from_runs(starts, starts + np.uint64(count // run_count))
 
 
 def value_bytes(type_: pa.DataType) -> int:
