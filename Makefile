@@ -35,7 +35,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all check bench sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory check bench sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -73,6 +73,10 @@ test: setup  ## the fast tests, then those that measure memory, alone
 
 test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
+	@$(MAKE) --no-print-directory test-memory
+
+# Alone: what else runs would not be measured, but would slow it down.
+test-memory: setup
 	@$(PY) -m pytest -m memory
 
 # ---- check ----
