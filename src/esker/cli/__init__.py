@@ -1,1 +1,1 @@
-
+"""The command `esker`: what the public functions do, on the user's own files."""

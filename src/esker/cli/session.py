@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -85,6 +85,3 @@ class Session:
     def check(self) -> None:
         """Raise CancelledError after a signal; for work between two queries."""
         self.interrupts.cancellation.check()
-
-
-Command = Callable[..., None]
