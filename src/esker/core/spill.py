@@ -60,6 +60,17 @@ class SpillFolder:
         stat = os.statvfs(self.path)
         return stat.f_bavail * stat.f_frsize * 9 // 10
 
+    @property
+    def room_bytes(self) -> int:
+        """How much may still be written: the cap less what the folder holds."""
+        if self._limit_option is None:
+            return self.limit_bytes
+        used = 0
+        for path in self.path.iterdir():
+            with suppress(FileNotFoundError):  # another thread is done with it
+                used += path.stat().st_size
+        return self.limit_bytes - used
+
     def new_file(self, name: str) -> tuple[Path, int]:
         """Create a private file and return its path and an open descriptor (the caller closes it)."""
         self._files += 1

@@ -55,6 +55,18 @@ def test_a_full_disk_says_where_and_what_to_change(tmp_path: Path) -> None:
     assert "ESKER_SPILL_FOLDER" in str(error)
 
 
+def test_the_room_left_is_the_cap_less_what_was_written(tmp_path: Path) -> None:
+    with SpillFolder(root=tmp_path, limit=1000) as spill:
+        path, fd = spill.new_file("pages")
+        os.write(fd, b"x" * 300)
+        os.close(fd)
+        assert spill.room_bytes == 700
+        path.unlink()
+        assert spill.room_bytes == 1000
+    with SpillFolder(root=tmp_path) as spill:
+        assert spill.room_bytes > 0
+
+
 def test_a_sweep_while_a_folder_is_made_leaves_it_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock = fcntl.flock
 
