@@ -18,6 +18,8 @@ from hypothesis import given, settings
 from esker.core.context import QueryContext
 from esker.core.memory import MemoryBudget
 from esker.core.row_set import RowSet
+from esker.core.spill import SpillFolder
+from esker.errors import SpillError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, JoinInput, plan_join
 from esker.join.algorithms import ALGORITHMS
@@ -272,6 +274,17 @@ def test_a_join_that_is_left_early_frees_memory_and_spill(
         assert not [path for path in context.spill.path.iterdir() if path.name.startswith(("join", "null"))]
         folder = context.spill.path
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("algorithm", ["asj", "hash"])
+def test_a_cap_on_spill_is_kept_and_named(algorithm: str, big_tables: tuple[pa.Table, pa.Table]) -> None:
+    left, right = big_tables
+    with QueryContext(budget=MemoryBudget("16MiB"), spill=SpillFolder(limit="2MiB")) as context:
+        inputs = whole(left, ["k"], batch_rows=20_000), whole(right, ["k"], batch_rows=20_000)
+        plan = plan_join(*inputs, [("k", "k")], "full", algorithm=algorithm, context=context)
+        with pytest.raises(SpillError, match="would pass spill_limit=2MiB"):
+            list(plan.run(context))
+        assert context.budget.held_bytes == 0
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -44,6 +44,8 @@ class JoinPlan:
         """Yield the joined rows; refuses before reading when the estimate is above the user's limit."""
         estimate = self.estimates[self.choice]
         context.check_cost(estimate.cost, "the join")
+        if self.choice != "asj":
+            self._drop_index()
         rows = 0
         try:
             for batch in ALGORITHMS[self.choice]().run(self.problem, context):
@@ -53,10 +55,7 @@ class JoinPlan:
                 if batch.num_rows:
                     yield batch
         finally:
-            if self.problem.index is not None:
-                self.join_index_rows = self.problem.index.pair_count
-                self.problem.index.close()
-                self.problem.index = None  # a second run decides again
+            self._drop_index()
         self.actual = self.problem.spent.cost
         context.log.emit(
             "join_done",
@@ -65,6 +64,13 @@ class JoinPlan:
             estimated=estimate.cost.to_json(),
             actual=self.actual.to_json(),
         )
+
+    def _drop_index(self) -> None:
+        """Free the join index; a second run makes it again."""
+        if self.problem.index is not None:
+            self.join_index_rows = self.problem.index.pair_count
+            self.problem.index.close()
+            self.problem.index = None
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary for `--json`, reports and the event log."""
@@ -164,7 +170,7 @@ def _side_reason(name: str, side: Side, read: ReadChoice, problem: JoinProblem, 
     if problem.layout.how == "anti" and number == 0:
         needed = index.left_rows - index.left_matched
     if (problem.layout.keeps_left, problem.layout.keeps_right)[number]:
-        return f"{name}: a scan, as all rows come out"
+        return f"{name}: a {read.method}, as all its rows come out"
     rows = side.input.store.row_count
     share = f"{len(needed) / max(rows, 1):.1%} of the" if 1000 * len(needed) >= rows else f"{len(needed):,} of {rows:,}"
     words = f"{share} {name} rows {'do not match' if problem.layout.how == 'anti' else 'match'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,6 +24,7 @@ class SpillFile:
         self._context = context
         self.schema = schema
         self.row_count = 0
+        self._bytes_max = context.spill.room_bytes
         self.path, fd = context.spill.new_file(name)
         self._file = os.fdopen(fd, "wb")
         self._writer: pa.RecordBatchFileWriter | None = pa.ipc.new_file(self._file, schema)
@@ -32,6 +34,8 @@ class SpillFile:
         assert self._writer is not None, "a sealed spill file takes no more batches"
         try:
             self._writer.write_batch(batch)
+            if self._file.tell() > self._bytes_max:
+                raise OSError(errno.ENOSPC, "the cap on spill is reached")
         except OSError as error:
             raise self._failure(error, batch.nbytes) from error
         self.row_count += batch.num_rows

@@ -129,6 +129,20 @@ def test_a_plan_that_is_never_run_frees_its_index_with_the_query() -> None:
     assert context.budget.held_bytes == 0
 
 
+def test_an_index_that_is_not_used_is_freed_before_the_run() -> None:
+    left, right = (cold(np.arange(1000), name, rate=1e12, request_seconds=0) for name in "lr")
+    with QueryContext() as context:
+        found = plan(left, right, context)
+        assert found.join_index_rows == 1000
+        found.choice = "hash"
+        rows = found.run(context)
+        next(rows)
+        assert found.problem.index is None
+        assert "join index" not in context.budget.holders()
+        assert sum(batch.num_rows for batch in rows) < 1000
+        assert found.join_index_rows == 1000
+
+
 def test_a_plan_runs_again_with_the_same_rows() -> None:
     with QueryContext() as context:
         found = plan(cold(np.arange(50), "l"), cold(np.arange(50), "r"), context)
