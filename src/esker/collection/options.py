@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from esker.core.arrow_memory import settle_allocator
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
 from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, QueryContext
@@ -63,6 +64,8 @@ class Options:
     def context(self) -> QueryContext:
         """A fresh context for one run."""
         budget = MemoryBudget(self.memory)
+        if self.memory is not None:
+            settle_allocator()
         threads = self.threads or len(os.sched_getaffinity(0))
         return QueryContext(
             budget=budget,

@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from esker.core.arrow_memory import settle_allocator
 from esker.core.cancellation import Cancellation
 from esker.core.cost import Cost
 from esker.core.event_log import EventLog
@@ -49,7 +48,6 @@ class QueryContext:
     resources: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        settle_allocator()
         self.scan_threads = self.scan_threads or self.threads
 
     def check(self) -> None:
