@@ -69,15 +69,15 @@ demo: setup  ## run the main job on real data; ends with a picture
 
 test: setup  ## the fast tests, then those that measure memory, alone
 	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory" $(ARGS)
-	@$(if $(ARGS),:,$(PY) -m pytest -m "memory and not slow")
+	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-memory)
 
 test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
 	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
-	@$(MAKE) --no-print-directory test-memory
+	@$(PY) -m pytest -m memory
 
 # Alone: what else runs would not be measured, but would slow it down.
 test-memory: setup
-	@$(PY) -m pytest -m memory
+	@$(PY) -m pytest -m "memory and not slow"
 
 # ---- check ----
 
