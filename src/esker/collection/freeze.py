@@ -16,7 +16,7 @@ from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.engine.stream import run
-from esker.errors import OptionError, OutputExistsError
+from esker.errors import OptionError
 from esker.frozen import FreezeReport
 from esker.frozen.write import ROW_GROUP_ROWS
 from esker.index import ColumnSpec, Equality, SegmentInfo, build_index
@@ -61,8 +61,7 @@ def freeze(
     dataset, specs, hot = _checked(source, keys, index, options)
     path = Path(target)
     require_parent(path)
-    if (path / "catalog.db").exists():
-        raise OutputExistsError(f"{path} is a frozen data set already; choose another name or remove it")
+    frozen.require_unfrozen(path)
     names = _as_list(order_by)
     with dataset._options.context() as context:
         compiled = compile_plan(dataset._node, context)
@@ -95,6 +94,7 @@ def plan_freeze(
 ) -> Explanation:
     """Say what `freeze` with the same arguments would read and write, and write nothing."""
     dataset, specs, hot = _checked(source, keys, index, options)
+    frozen.require_unfrozen(Path(target))
     where = tier if isinstance(tier, str) else (tier.uri if tier is not None else f"disk:{Path(target) / 'payload'}")
     detail: dict[str, Any] = {"target": str(target), "hot_columns": hot, "tier": where, "index": sorted(specs)}
     if order_by:

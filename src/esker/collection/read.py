@@ -15,6 +15,7 @@ from esker.engine.source import Source
 from esker.engine.sources.files import FilesSource
 from esker.engine.sources.frozen import FrozenSource
 from esker.engine.sources.stored import arrow_source
+from esker.frozen import looks_frozen
 from esker.plan.nodes import Scan
 
 Paths = str | Path | Sequence[str | Path]
@@ -38,7 +39,7 @@ def read_parquet(paths: Paths, *, columns: Sequence[str] | None = None) -> Datas
 def read_csv(paths: Paths, *, columns: Sequence[str] | None = None, **options: Any) -> Dataset:
     """Read CSV files, as a stream: `delimiter`, `header`, `null_values`, and `types` (column name -> Arrow type).
 
-    Types not given are inferred from the first block of the file. Raises InputFileError naming file and line of a
+    Types not given are inferred from the beginning of the file. Raises InputFileError naming file and line of a
     ragged row or of a value that does not fit its type.
     """
     return _scan(FilesSource(paths, "csv", **options), columns)
@@ -70,7 +71,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
         return source if columns is None else source.select(columns)
     if not isinstance(source, str | Path | list | tuple):
         return from_arrow(source) if columns is None else from_arrow(source).select(columns)
-    if isinstance(source, str | Path) and (Path(source) / "catalog.db").exists():
+    if isinstance(source, str | Path) and looks_frozen(Path(source)):
         return read_frozen(source, columns=columns)
     return _scan(FilesSource(source, None), columns)
 

@@ -3,7 +3,9 @@
 from esker.frozen.catalog import FrozenCatalog
 from esker.frozen.freeze import FreezeReport, append, freeze, rebuild_index
 from esker.frozen.garbage import Collected, collect_garbage
+from esker.frozen.location import looks_frozen
 from esker.frozen.records import FrozenExtent, HotPart, IndexBuilder, IndexSegment
+from esker.frozen.target import require_unfrozen
 
 __all__ = [
     "Collected",
@@ -16,5 +18,7 @@ __all__ = [
     "append",
     "collect_garbage",
     "freeze",
+    "looks_frozen",
     "rebuild_index",
+    "require_unfrozen",
 ]

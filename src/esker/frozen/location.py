@@ -6,6 +6,7 @@ import os
 from pathlib import Path, PurePosixPath
 
 from esker.errors import CatalogCorruptError, InputFileError
+from esker.frozen.records import CATALOG_FILE, INDEX_FOLDER, KEYS_FOLDER
 
 # SQLite's shared memory and our locks do not work across machines (contracts, 4).
 _NETWORK_TYPES = frozenset(
@@ -112,9 +113,14 @@ def split_uri(uri: str) -> tuple[str, str, str]:
     return head + colon, path, mark + options
 
 
+def looks_frozen(folder: Path) -> bool:
+    """Tell a data set's folder from one of plain files, even without its catalogue: its rows would be read twice."""
+    return (folder / CATALOG_FILE).exists() or all((folder / inner).is_dir() for inner in (KEYS_FOLDER, INDEX_FOLDER))
+
+
 def require_data_set(folder: Path) -> None:
     """Say clearly what is wrong with a path that is no frozen data set."""
-    catalog = folder / "catalog.db"
+    catalog = folder / CATALOG_FILE
     if catalog.is_file():
         return
     if not folder.exists():

@@ -8,10 +8,20 @@ from pathlib import Path
 
 from esker.core.file_system import FileSystem
 from esker.errors import InputFileError, OutputExistsError, OutputFileError
-from esker.frozen.location import require_local, tier_folder
+from esker.frozen.catalog_file import CatalogFile
+from esker.frozen.location import network_type, require_local, tier_folder
 from esker.frozen.records import CATALOG_FILE, INDEX_FOLDER, KEYS_FOLDER
 
 _CATALOG_FILES = tuple(CATALOG_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
+
+
+def require_unfrozen(folder: Path) -> None:
+    """Raise OutputExistsError when a data set was committed in `folder`; what an unfinished freeze left is fine."""
+    if not (folder / CATALOG_FILE).is_file():
+        return
+    with CatalogFile.open(folder, local=network_type(folder) is None) as file:
+        if file.read() is not None:
+            raise OutputExistsError(f"{folder} is a frozen data set already; choose another name or remove it")
 
 
 def make_target(folder: Path, tier_uri: str) -> bool:

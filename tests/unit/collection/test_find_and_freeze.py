@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -116,3 +119,28 @@ def test_freezing_sorts_and_splits(tmp_path: Path) -> None:
     report = esker.freeze(table, tmp_path / "m.esker", keys="month", order_by=["month", "n"], split_by="month")
     assert report.extents == 3
     assert esker.read_frozen(tmp_path / "m.esker").to_arrow()["n"].to_pylist() == [10, 11, 20, 30]
+
+
+def test_freezing_again_takes_the_place_of_a_freeze_that_was_killed(tmp_path: Path) -> None:
+    target = tmp_path / "killed.esker"
+    code = (
+        "import os, signal, sys, esker\n"
+        "def killed(batch):\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "rows = esker.from_arrow({'k': [1, 2]})\n"
+        "esker.freeze(rows.map_batches(killed, schema=rows.schema), sys.argv[1], keys='k')\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(target)], check=False).returncode == -signal.SIGKILL
+    with pytest.raises(InputFileError, match="freeze again"):
+        esker.read(target)
+    assert esker.freeze({"k": [1, 2]}, target, keys="k").rows == 2
+    assert esker.find(target, "k = 2").count() == 1
+    with pytest.raises(OutputExistsError, match="frozen data set already"):
+        esker.freeze({"k": [1, 2]}, target, keys="k")
+
+
+def test_a_data_set_without_its_catalogue_is_not_read_as_plain_files(tmp_path: Path) -> None:
+    target = tmp_path / "lost.esker"
+    esker.freeze({"k": [1, 2]}, target, keys="k")
+    (target / "catalog.db").unlink()
+    with pytest.raises(InputFileError, match=r"lost\.esker.*no catalog\.db"):
+        esker.read(target)
