@@ -106,7 +106,8 @@ class CsvFile(DataFile):
         with self._explained(), self._stream() as file:
             # Twice that, so that the block ends between records, and no more, so that nothing is read ahead.
             beginning = pa.BufferReader(file.read(2 * block_bytes))
-        with self._open(beginning, block_bytes, types, None) as reader:
+        with self._open(beginning, block_bytes, types, None) as reader, self._explained():
+            _ = reader.schema.names  # pyarrow reads names without looking whether they are UTF-8
             return reader.schema
 
     def _settle(self, found: pa.Schema, first: pa.Schema | None) -> pa.Schema:

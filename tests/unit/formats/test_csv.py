@@ -140,6 +140,13 @@ def test_bytes_that_are_not_utf8_are_named_by_line(path: Path, options: dict[str
     assert rows(path, encoding="latin-1")[-1] == {"n": 2, "s": "Zürich"}
 
 
+def test_a_header_that_is_not_utf8_is_named_too(path: Path) -> None:
+    path.write_bytes("größe,s\n1,x\n".encode("latin-1"))
+    with pytest.raises(InputFileError, match=r"line 1 is not utf-8; pass its encoding"):
+        rows(path)
+    assert rows(path, encoding="latin-1") == [{"größe": 1, "s": "x"}]
+
+
 def test_a_header_alone_is_an_empty_table(path: Path) -> None:
     path.write_text("n,s\n")
     assert open_files(path).schema.names == ["n", "s"]
