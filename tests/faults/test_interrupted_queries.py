@@ -100,3 +100,27 @@ def test_a_reader_that_leaves_early_frees_threads_and_spill(rows: int, tmp_path:
     result.close()
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == before
+
+
+def test_a_result_that_is_dropped_frees_what_it_holds_at_once(tmp_path: Path) -> None:
+    import gc
+
+    import pyarrow as pa
+
+    import esker
+
+    table = pa.table({"k": list(range(300_000)), "text": ["x" * 100] * 300_000})
+    data = esker.from_arrow(table).shuffle("k", 32).with_options(memory="16MiB", spill_folder=tmp_path)
+    gc.disable()
+    try:
+        for _ in data:
+            assert list(tmp_path.iterdir())
+            break
+        assert list(tmp_path.iterdir()) == []
+        reader = data.execute().to_reader()
+        assert reader.read_next_batch().num_rows
+        assert list(tmp_path.iterdir())
+        del reader
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        gc.enable()

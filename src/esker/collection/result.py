@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 
 import pyarrow as pa
@@ -24,12 +24,15 @@ class Result:
     def __init__(self, compiled: Compiled, context: QueryContext) -> None:
         self.explanation: Explanation = compiled.explanation
         self.schema: pa.Schema = compiled.stream.schema
-        self._compiled = compiled
         self._context = context
-        self._batches = self._run(lambda: run(compiled.stream, context, "result"))
+        # Knows nothing of this object: a cycle would keep threads and spill until the collector comes by.
+        self._batches = _run(compiled, context)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return self._batches
+        # A generator of its own holds this object for as long as someone reads; `yield from` would end the run when
+        # the first reader leaves.
+        for batch in self._batches:  # noqa: UP028
+            yield batch
 
     def to_arrow(self) -> pa.Table:
         """Read all rows into a table (in the caller's memory, outside the budget)."""
@@ -44,14 +47,15 @@ class Result:
         self._batches.close()
         self._context.close()
 
-    def _run(self, batches: Callable[[], Iterator[pa.RecordBatch]]) -> Generator[pa.RecordBatch]:
-        with self._context as context:
-            rows = 0
-            for batch in batches():
-                rows += batch.num_rows
-                yield cast_batch(batch, self.schema)
-            self._compiled.done(rows, context)
-
     def __del__(self) -> None:
         with suppress(Exception):
             self.close()
+
+
+def _run(compiled: Compiled, context: QueryContext) -> Generator[pa.RecordBatch]:
+    with context:
+        rows = 0
+        for batch in run(compiled.stream, context, "result"):
+            rows += batch.num_rows
+            yield cast_batch(batch, compiled.stream.schema)
+        compiled.done(rows, context)
