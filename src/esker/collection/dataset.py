@@ -20,7 +20,7 @@ from esker.errors import OptionError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
 from esker.plan.compile import Compiled, compile_plan
-from esker.plan.nodes import Filter, Head, Join, MapBatches, Node, Project, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Shuffle
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
@@ -122,6 +122,23 @@ class Dataset:
         require_columns(names, self.schema)
         _check_partitions(partitions)
         return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy))
+
+    def distinct(self, by: str | Sequence[str] | None = None, *, partitions: int = 256) -> Dataset:
+        """Keep the first row of each key `by` (default: all columns).
+
+        >>> import esker
+        >>> rows = esker.from_arrow({"k": ["a", "b", "a"], "v": [1, 2, 3]})
+        >>> sorted(rows.distinct("k").to_arrow()["v"].to_pylist())
+        [1, 2]
+
+        Nulls are one key, NaNs are one, and -0.0 is 0.0. Rows come partition by partition, in the order of the input
+        within each. Memory follows the distinct rows of the largest partition; the rest goes through the shuffle,
+        which spills. With `ordered=False` any row of a key may be the one that stays.
+        """
+        names = _names(self.columns if by is None else by, "by")
+        require_columns(names, self.schema)
+        _check_partitions(partitions)
+        return self._with(Distinct(self.schema, self._node, tuple(names), partitions))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
         """Group the rows that agree on the columns `by`; see `GroupBy.map_groups`."""

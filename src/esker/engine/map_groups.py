@@ -8,97 +8,12 @@ from typing import Any
 import pyarrow as pa
 
 from esker.core.batch import to_batches
-from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
-from esker.engine.group import groups, largest_group
+from esker.engine.each_partition import map_each_partition
+from esker.engine.group import groups
 from esker.engine.shuffle_barrier import ShuffleBarrier
-from esker.engine.stream import PartitionedStream, single
+from esker.engine.stream import PartitionedStream
 from esker.engine.user_function import call
-from esker.errors import MemoryBudgetExceededError
-
-# A partition is held as read, gathered by group, and once more in what the function makes of it.
-COPIES = 3
-# A partition that is still too large after this many splits has one key (or the data is beyond the budget).
-DEPTH_MAX = 4
-
-
-class GroupMapper:
-    """Calls the user's function with each group of each partition of a shuffle, as a table.
-
-    A partition that does not fit its share of the budget is shuffled again with another seed; a single group that
-    does not fit raises MemoryBudgetExceededError naming its key.
-    """
-
-    def __init__(
-        self,
-        by: Sequence[str],
-        function: Callable[[pa.Table], Any],
-        schema: pa.Schema,
-        context: QueryContext,
-        concurrency: int,
-    ) -> None:
-        self._by = tuple(by)
-        self._function = function
-        self._schema = schema
-        self._context = context
-        # The barrier's pages may hold half of the budget, the exchange a sixteenth: a quarter is for groups.
-        self._partition_bytes_max = context.budget.total_bytes // 4 // max(concurrency, 1)
-
-    def partition(self, barrier: ShuffleBarrier, index: int, depth: int = 0) -> Iterator[pa.RecordBatch]:
-        """Yield what the function returns for the groups of one partition, in order of the groups' first rows."""
-        operator = barrier.operator()
-        size = operator.partition_bytes[index]
-        if size * COPIES <= self._partition_bytes_max:
-            with self._context.budget.reserve("map_groups", 0) as held:
-                held.try_resize(size * COPIES)
-                table = pa.Table.from_batches(barrier.partition(index), operator.schema)
-                yield from self._groups(table)
-            return
-        yield from self._split(barrier, index, depth, size)
-
-    def _groups(self, table: pa.Table) -> Iterator[pa.RecordBatch]:
-        for number, group in enumerate(groups(table, self._by)):
-            self._context.check()
-            result = call(self._function, group, "map_groups", self._place(group, number))
-            yield from to_batches(result, self._schema)
-
-    def _place(self, group: pa.Table, number: int) -> str:
-        key = ", ".join(f"{name}={group.column(name)[0].as_py()!r}" for name in self._by)
-        return f"the group {key} ({group.num_rows:,} rows)" if key else f"group {number}"
-
-    def _split(self, barrier: ShuffleBarrier, index: int, depth: int, size: int) -> Iterator[pa.RecordBatch]:
-        operator = barrier.operator()
-        if depth >= DEPTH_MAX:
-            raise self._too_large(operator.schema, barrier.partition(index), size)
-        count = max(2, 2 * size * COPIES // self._partition_bytes_max + 1)
-        inner = ShuffleBarrier(
-            single(operator.schema, lambda: barrier.partition(index)),
-            self._by,
-            count,
-            self._context,
-            seed=self._context.seed + depth + 1,
-        )
-        try:
-            sizes = inner.operator().partition_bytes
-            for part in range(count):
-                if sizes[part] * COPIES > self._partition_bytes_max and sizes[part] >= 0.99 * size:
-                    raise self._too_large(operator.schema, inner.partition(part), sizes[part])
-                yield from self.partition(inner, part, depth + 1)
-        finally:
-            inner.close()
-
-    def _too_large(self, schema: pa.Schema, rows: Iterator[pa.RecordBatch], size: int) -> MemoryBudgetExceededError:
-        sample = next(iter(rows), None)
-        table = pa.Table.from_batches([sample] if sample is not None else [], schema)
-        key, _ = largest_group(table, self._by)
-        return MemoryBudgetExceededError.of(
-            "map_groups",
-            size * COPIES,
-            self._context.budget.total_bytes,
-            self._context.budget.holders(),
-            largest_key=key,
-            advice=f"one group has {format_bytes(size)}: raise memory=, or add a column to the key",
-        )
 
 
 def map_groups(
@@ -108,6 +23,17 @@ def map_groups(
     schema: pa.Schema,
     context: QueryContext,
 ) -> PartitionedStream:
-    """A stream of what `function` returns for each group, partition by partition."""
-    mapper = GroupMapper(by, function, schema, context, min(context.scan_threads, barrier.partition_count))
-    return PartitionedStream(schema, barrier.partition_count, lambda index: mapper.partition(barrier, index))
+    """A stream of what `function` returns for each group, in order of the groups' first rows in each partition."""
+
+    def call_with_groups(table: pa.Table) -> Iterator[pa.RecordBatch]:
+        for number, group in enumerate(groups(table, by)):
+            context.check()
+            result = call(function, group, "map_groups", _place(group, number, by))
+            yield from to_batches(result, schema)
+
+    return map_each_partition("map_groups", barrier, by, call_with_groups, schema, context)
+
+
+def _place(group: pa.Table, number: int, by: Sequence[str]) -> str:
+    key = ", ".join(f"{name}={group.column(name)[0].as_py()!r}" for name in by)
+    return f"the group {key} ({group.num_rows:,} rows)" if key else f"group {number}"

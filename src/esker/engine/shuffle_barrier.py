@@ -34,6 +34,7 @@ class ShuffleBarrier:
         strategy: str = "software_managed_buffers",
         explanation: Explanation | None = None,
         seed: int | None = None,
+        threads: int | None = None,
     ) -> None:
         self._stream = stream
         self._by = tuple(by)
@@ -41,6 +42,7 @@ class ShuffleBarrier:
         self._context = context
         self._strategy = strategy
         self._seed = context.seed if seed is None else seed
+        self._threads = min(threads or context.threads, THREADS_MAX)
         self._explanation = explanation
         self._lock = threading.Lock()
         self._operator: ShuffleOperator | None = None
@@ -80,7 +82,7 @@ class ShuffleBarrier:
                 budget=context.budget,
                 memory_bytes=int(context.budget.free_bytes * SHUFFLE_SHARE),
                 spill=context.spill,
-                thread_count=min(context.threads, THREADS_MAX),
+                thread_count=self._threads,
                 ordered=context.ordered,
                 seed=self._seed,
                 cancellation=context.cancellation,

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_groups
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
@@ -19,7 +20,7 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
-from esker.plan.nodes import Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
 from esker.plan.rules import optimise
 
 
@@ -75,8 +76,9 @@ def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
     return Compiled(below.stream.then(map_stage(node.function, node.schema), node.schema), explanation)
 
 
-def _barrier(node: Shuffle | MapGroups, context: QueryContext) -> tuple[ShuffleBarrier, Explanation]:
-    below = _compile(node.input, context)
+def _barrier(
+    node: Shuffle | MapGroups | Distinct, below: Compiled, context: QueryContext
+) -> tuple[ShuffleBarrier, Explanation]:
     strategy = node.strategy if isinstance(node, Shuffle) else "software_managed_buffers"
     explanation = Explanation(
         "shuffle",
@@ -90,16 +92,24 @@ def _barrier(node: Shuffle | MapGroups, context: QueryContext) -> tuple[ShuffleB
 
 
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
-    barrier, explanation = _barrier(node, context)
+    barrier, explanation = _barrier(node, _compile(node.input, context), context)
     return Compiled(barrier.stream(), explanation)
 
 
 def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
-    barrier, below = _barrier(node, context)
+    barrier, below = _barrier(node, _compile(node.input, context), context)
     explanation = Explanation(
         "map_groups", {"by": list(node.by), "function": function_name(node.function)}, inputs=[below]
     )
     return Compiled(map_groups(barrier, node.by, node.function, node.schema, context), explanation)
+
+
+def _distinct(node: Distinct, context: QueryContext) -> Compiled:
+    read = _compile(node.input, context)
+    first = Compiled(read.stream.then(distinct_stage(node.by)), read.explanation)
+    barrier, below = _barrier(node, first, context)
+    explanation = Explanation("distinct", {"by": list(node.by)}, inputs=[below])
+    return Compiled(distinct(barrier, node.by, node.schema, context), explanation)
 
 
 def _head(node: Head, context: QueryContext) -> Compiled:
@@ -154,6 +164,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     MapBatches: _map_batches,
     Shuffle: _shuffle,
     MapGroups: _map_groups,
+    Distinct: _distinct,
     Head: _head,
     Join: _join,
 }

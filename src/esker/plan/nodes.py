@@ -90,6 +90,14 @@ class MapGroups(OneInput):
 
 
 @dataclass(frozen=True, eq=False)
+class Distinct(OneInput):
+    """The first row of each key `by`."""
+
+    by: tuple[str, ...]
+    partition_count: int
+
+
+@dataclass(frozen=True, eq=False)
 class Head(OneInput):
     """The first `rows` rows."""
 

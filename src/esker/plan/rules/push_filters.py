@@ -11,7 +11,7 @@ from esker.plan.nodes import Filter, Join, Node, Project, Scan, Shuffle
 def push_filters(node: Node) -> Node:
     """Merge filters, and move each conjunct as far down as its columns allow.
 
-    A filter stays above functions, groups and `head`, whose rows it would change.
+    A filter stays above functions, groups, `distinct` and `head`, whose rows it would change.
     """
     if isinstance(node, Filter):
         return _push(node.input, conjuncts(node.predicate))
