@@ -72,3 +72,23 @@ def test_four_budgets_of_rows_go_through_one_budget_of_memory(
         f"{name}: {run.over_idle_bytes / 2**20:.0f} MiB over an idle interpreter, budget {MEMORY >> 20} MiB"
     )
     assert list(spill.iterdir()) == []
+
+
+SCAN = """
+import sys, esker
+data = esker.read_parquet(sys.argv[1]).with_options(memory=int(sys.argv[2]), threads=1)
+print(sum(batch.num_rows for batch in data))
+"""
+
+
+@pytest.mark.memory
+def test_a_row_group_of_twice_the_budget_is_read_within_it(tmp_path: Path) -> None:
+    path, row_count = tmp_path / "one_group.parquet", 1_600_000
+    digits = np.random.default_rng(5).integers(0, 10**9, row_count)
+    table = pa.table({"text": np.char.ljust(digits.astype("U9"), 120, "x")})
+    pq.write_table(table, path, row_group_size=row_count, compression="none")
+    assert path.stat().st_size > 1.9 * MEMORY
+    run = run_measured(SCAN, [str(path), str(MEMORY)])
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) == row_count
+    assert run.over_idle_bytes <= MEMORY * 1.05

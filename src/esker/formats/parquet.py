@@ -17,8 +17,13 @@ from esker.errors import InputFileError, OptionError, UnsupportedTypeError
 from esker.formats.format import FileWriter, Format, read_options, reading
 from esker.formats.source import ColumnStatistics, DataFile, FilePart
 
-# Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size.
+# Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size. A row
+# group of very many columns gets less for each.
 _READ_AHEAD_BYTES = 1 << 20
+_READ_AHEAD_MIN_BYTES = 16 << 10
+_READ_AHEAD_ALL_BYTES = 16 << 20
+# Wider rows come in batches of fewer, or a batch of them would outgrow what `batch_rows` was chosen for.
+_WIDE_ROW_BYTES = 256
 _CODECS = ("zstd", "snappy", "lz4", "gzip", "brotli", "none")
 
 
@@ -86,10 +91,16 @@ class ParquetDataFile(DataFile):
         """Decode a row group, `batch_rows` at a time."""
         with reading(self.path, "Parquet"):
             file = pq.ParquetFile(
-                self.path, metadata=self.metadata, buffer_size=_READ_AHEAD_BYTES, page_checksum_verification=True
+                self.path,
+                metadata=self.metadata,
+                # Or pyarrow would load the whole row group first, however large its writer made it.
+                pre_buffer=False,
+                buffer_size=_buffer_bytes(len(columns)),
+                page_checksum_verification=True,
             )
         with file:
-            batches = file.iter_batches(batch_rows, row_groups=[part], columns=list(columns), use_threads=False)
+            rows = self._rows_of_a_batch(part, columns, batch_rows)
+            batches = file.iter_batches(rows, row_groups=[part], columns=list(columns), use_threads=False)
             while True:
                 with reading(self.path, "Parquet"):
                     batch = next(batches, None)
@@ -125,6 +136,13 @@ class ParquetDataFile(DataFile):
                 joined.append(chunk)
         return joined
 
+    def _rows_of_a_batch(self, part: int, columns: Sequence[str], batch_rows: int) -> int:
+        group = self.metadata.row_group(part)
+        leaves = (leaf for name in columns for leaf in self._leaves[name])
+        size_bytes = int(sum(max(group.column(leaf).total_uncompressed_size, 0) for leaf in leaves))
+        row_bytes = size_bytes // max(int(group.num_rows), 1)
+        return max(1, min(batch_rows, batch_rows * _WIDE_ROW_BYTES // max(row_bytes, 1)))
+
     def _find_leaves(self) -> dict[str, list[int]]:
         leaves: dict[str, list[int]] = {name: [] for name in self.schema.names}
         schema = self.metadata.schema
@@ -155,6 +173,11 @@ class ParquetDataFile(DataFile):
                 f" of {self._file_bytes:,}"
             )
         return ByteRange(start, stop)
+
+
+def _buffer_bytes(column_count: int) -> int:
+    """How far each column is read ahead, so that all of them together take little."""
+    return max(_READ_AHEAD_MIN_BYTES, min(_READ_AHEAD_BYTES, _READ_AHEAD_ALL_BYTES // max(column_count, 1)))
 
 
 class ParquetFileWriter(FileWriter):
