@@ -112,7 +112,8 @@ class FileWriter(ABC):
 
     def _give_up(self, error: BaseException) -> None:
         self._abandon()
-        # The context manager removes the file and raises the error again, which our caller is raising already.
+        # The context manager removes the file and raises the error again, which our caller is raising already; closing
+        # the file on a full disk fails once more, and tells less.
         with _swallow(error):
             self._aside.__exit__(type(error), error, error.__traceback__)
 
@@ -122,7 +123,7 @@ def _swallow(error: BaseException) -> Iterator[None]:
     try:
         yield
     except BaseException as raised:
-        if raised is not error:
+        if raised is not error and not isinstance(raised, OSError):
             raise
 
 

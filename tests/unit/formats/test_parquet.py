@@ -3,13 +3,16 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from esker.errors import InputFileError, OptionError, UnsupportedTypeError
-from esker.formats import ColumnStatistics, open_files, open_writer
+from esker.core.file_system import FileSystem
+from esker.errors import InputFileError, OptionError, OutputFileError, UnsupportedTypeError
+from esker.formats import FORMATS, ColumnStatistics, open_files, open_writer
 
 
 def write(path: Path, table: pa.Table, **options: object) -> Path:
@@ -180,3 +183,17 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "rows.parquet")
     with pytest.raises(InputFileError, match="two columns named 'n'"):
         open_files(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "arrow"])
+def test_a_full_disk_is_an_error_that_names_the_file(format_: str, tmp_path: Path) -> None:
+    class Full(FileSystem):
+        def open_new(self, path: Path) -> BinaryIO:
+            return Path("/dev/full").open("w+b")
+
+    rows = pa.record_batch({"n": np.random.default_rng(1).random(300_000)})
+    writer = FORMATS[format_].writer(tmp_path / "rows", rows.schema, file_system=Full())
+    with pytest.raises(OutputFileError, match="rows: No space left on device"), writer:
+        for _ in range(8):
+            writer.write(rows)
+    assert list(tmp_path.iterdir()) == []
