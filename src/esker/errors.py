@@ -168,7 +168,8 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
         message = f"{operator} needs {bytes_wanted:,} bytes of memory, but only {max(left, 0):,} of the budget of"
         message += f" {budget_bytes:,} are left ({held or 'nothing is held'});"
         if largest_key is not None:
-            message += f" the largest key is {largest_key!r};"
+            shown = repr(largest_key)
+            message += f" the largest key is {shown if len(shown) <= 80 else shown[:79] + '…'};"
         message += f" {advice}"
         return cls(message, operator=operator, bytes_wanted=bytes_wanted, holders=holders, largest_key=largest_key)
 

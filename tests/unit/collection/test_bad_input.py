@@ -206,3 +206,15 @@ def test_a_full_spill_folder_says_where_and_leaves_nothing(tmp_path: Path) -> No
     assert list(spill.iterdir()) == []
     assert not out.exists()
     assert [path.name for path in tmp_path.iterdir()] == ["spill"]
+
+
+def test_two_columns_of_one_name_are_refused_where_they_come_in() -> None:
+    twice = pa.table([pa.array([1]), pa.array([2])], names=["n", "n"])
+    for data in (twice, twice.to_reader()):
+        with pytest.raises(InputError, match="two columns named 'n'"):
+            esker.from_arrow(data)
+
+
+def test_a_long_key_does_not_fill_the_screen() -> None:
+    error = MemoryBudgetExceededError.of("group_by", 500, 300, {}, largest_key="x" * 5_000_000)
+    assert len(str(error)) < 400

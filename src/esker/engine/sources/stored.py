@@ -169,9 +169,12 @@ def spooled_source(stream: PartitionedStream, explanation: Explanation, context:
 def arrow_source(data: Any, name: str | None = None) -> Source:
     """A source over any Arrow object: a one-time reader stays a stream, everything else can be read again."""
     label = name or type(data).__name__
-    if isinstance(data, pa.RecordBatchReader):
-        return StreamSource(data, label)
-    return TableSource(to_reader(data).read_all(), label)
+    reader = data if isinstance(data, pa.RecordBatchReader) else to_reader(data)
+    names = reader.schema.names
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{label} has two columns named {twice!r}; rename one of them")
+    return StreamSource(reader, label) if reader is data else TableSource(reader.read_all(), label)
 
 
 def _read_rows(
