@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esker.expression import to_sql
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
 
 
 def describe(node: Node, indent: str = "") -> str:
@@ -24,6 +24,8 @@ def _words(node: Node) -> str:
             return f"shuffle by {', '.join(by)} into {count}"
         case Distinct(by=by):
             return f"distinct by {', '.join(by)}"
+        case Sort(by=by):
+            return f"sort by {', '.join(by)}"
         case MapGroups(by=by):
             return f"map_groups by {', '.join(by)}"
         case MapBatches():

@@ -34,6 +34,7 @@ PLANS: dict[str, Dataset] = {
     "select over join": FLIGHTS.join(PLANES, on="tail").select(["seats", "month"]),
     "select of a clashing column": FLIGHTS.join(PLANES, on="tail").select(["note_right"]),
     "filter over distinct stays": FLIGHTS.distinct("tail").filter("month = 6").select(["delay"]),
+    "filter over sort": FLIGHTS.sort("delay").filter("month = 6").select(["tail"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
 }
 

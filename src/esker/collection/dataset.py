@@ -16,11 +16,12 @@ from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.core.sort import require_sortable
 from esker.errors import OptionError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
 from esker.plan.compile import Compiled, compile_plan
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Shuffle, Sort
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
@@ -139,6 +140,26 @@ class Dataset:
         require_columns(names, self.schema)
         _check_partitions(partitions)
         return self._with(Distinct(self.schema, self._node, tuple(names), partitions))
+
+    def sort(self, by: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Dataset:
+        """Put all rows in the order of the columns `by`; equal rows stay as they came.
+
+        >>> import esker
+        >>> rows = esker.from_arrow({"n": [2, None, 3, 1]})
+        >>> rows.sort("n").to_arrow()["n"].to_pylist(), rows.sort("n", descending=True).to_arrow()["n"].to_pylist()
+        ([1, 2, 3, None], [3, 2, 1, None])
+
+        NaN is above all numbers, nulls are last in either direction; strings are ordered by their bytes. `descending`
+        is for all columns, or a list with one for each. What does not fit the memory budget is spilled as sorted runs
+        and merged. The result is one partition.
+        """
+        names = _names(by, "by")
+        require_columns(names, self.schema)
+        require_sortable(names, self.schema, "by")
+        down = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)
+        if len(down) != len(names):
+            raise OptionError(f"descending has {len(down)} entries and by {len(names)} columns; give one for each")
+        return self._with(Sort(self.schema, self._node, tuple(names), down))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
         """Group the rows that agree on the columns `by`; see `GroupBy.map_groups`."""

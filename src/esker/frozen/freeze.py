@@ -15,6 +15,7 @@ from esker.core.clock import SYSTEM_CLOCK, Clock
 from esker.core.context import QueryContext
 from esker.core.cost import Cost
 from esker.core.file_system import LOCAL, FileSystem
+from esker.core.sort import require_sortable
 from esker.errors import InputFileError, OptionError, OutputExistsError
 from esker.frozen.catalog import open_payload_tier
 from esker.frozen.catalog_file import CatalogFile
@@ -22,7 +23,6 @@ from esker.frozen.check import check_contents, check_files
 from esker.frozen.divide import require_divisible
 from esker.frozen.location import require_data_set, require_local, resolve_tier_uri, store_tier_uri
 from esker.frozen.lock import writer_lock
-from esker.frozen.order import require_sortable
 from esker.frozen.records import Contents, Description, IndexBuilder
 from esker.frozen.schema import frozen_schema
 from esker.frozen.target import clear_target, make_target

@@ -15,6 +15,7 @@ import pyarrow as pa
 from esker.core.clock import Clock
 from esker.core.context import QueryContext
 from esker.core.file_system import FileSystem
+from esker.core.sort import sort_batches
 from esker.errors import EskerError, OptionError, OutputFileError
 from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.divide import divide
@@ -22,7 +23,6 @@ from esker.frozen.garbage import Collected, collect
 from esker.frozen.hot import read_parts
 from esker.frozen.hot_writer import HotWriter
 from esker.frozen.location import store_tier_uri
-from esker.frozen.order import sort_batches
 from esker.frozen.payload_writer import ExtentShape, PayloadWriter
 from esker.frozen.records import (
     INDEX_FOLDER,
@@ -199,9 +199,10 @@ class Write:
         self, batches: Iterator[pa.RecordBatch], options: FreezeOptions
     ) -> Iterator[tuple[pa.RecordBatch, bool]]:
         schema = self.after.description.schema
-        fitted = (fit(batch, schema) for batch in batches)
-        ordered = sort_batches(fitted, options.order_by, schema, self._place.context) if options.order_by else fitted
-        return divide(ordered, options.split_by)
+        rows: Iterator[pa.RecordBatch] = (fit(batch, schema) for batch in batches)
+        if options.order_by:
+            rows = sort_batches(rows, options.order_by, schema, self._place.context, operator="freeze order_by")
+        return divide(rows, options.split_by)
 
     def _write_rows(
         self, pieces: Iterator[tuple[pa.RecordBatch, bool]], payload: PayloadWriter, hot: HotWriter

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.core.sort import sort_batches
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_groups
 from esker.engine.shuffle_barrier import ShuffleBarrier
@@ -20,7 +21,7 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
 from esker.plan.rules import optimise
 
 
@@ -112,6 +113,18 @@ def _distinct(node: Distinct, context: QueryContext) -> Compiled:
     return Compiled(distinct(barrier, node.by, node.schema, context), explanation)
 
 
+def _sort(node: Sort, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    words = [f"{name} descending" if down else name for name, down in zip(node.by, node.descending, strict=True)]
+    explanation = Explanation("sort", {"by": words}, inputs=[below.explanation])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows = run(below.stream, context, "scan before sort")
+        return sort_batches(rows, node.by, node.schema, context, descending=node.descending)
+
+    return Compiled(single(node.schema, batches), explanation)
+
+
 def _head(node: Head, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("head", {"rows": node.rows}, inputs=[below.explanation])
@@ -165,6 +178,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Shuffle: _shuffle,
     MapGroups: _map_groups,
     Distinct: _distinct,
+    Sort: _sort,
     Head: _head,
     Join: _join,
 }

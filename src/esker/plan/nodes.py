@@ -98,6 +98,14 @@ class Distinct(OneInput):
 
 
 @dataclass(frozen=True, eq=False)
+class Sort(OneInput):
+    """All rows in the order of the columns `by`; `descending` is as long."""
+
+    by: tuple[str, ...]
+    descending: tuple[bool, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Head(OneInput):
     """The first `rows` rows."""
 

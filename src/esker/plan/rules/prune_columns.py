@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from esker.expression import columns
 from esker.join import join_schema
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
 
 
 def prune_columns(node: Node) -> Node:
@@ -29,7 +29,7 @@ def _prune(node: Node, wanted: Iterable[str]) -> Node:
     if isinstance(node, Filter):
         below = _prune(node.input, {*names, *columns(node.predicate)})
         return _as_asked(Filter(below.schema, below, node.predicate), names)
-    if isinstance(node, Shuffle | Distinct):
+    if isinstance(node, Shuffle | Distinct | Sort):
         below = _prune(node.input, {*names, *node.by})
         return _as_asked(replace(node, schema=below.schema, input=below), names)
     if isinstance(node, Head):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from esker.expression import Expression, columns, conjunction, conjuncts
-from esker.plan.nodes import Filter, Join, Node, Project, Scan, Shuffle
+from esker.plan.nodes import Filter, Join, Node, Project, Scan, Shuffle, Sort
 
 
 def push_filters(node: Node) -> Node:
@@ -24,7 +24,7 @@ def _push(node: Node, parts: list[Expression]) -> Node:
     if isinstance(node, Scan):
         known = conjuncts(node.predicate) if node.predicate is not None else []
         return replace(node, predicate=conjunction([*known, *parts]))
-    if isinstance(node, Project | Shuffle):
+    if isinstance(node, Project | Shuffle | Sort):
         return node.with_inputs((_push(node.input, parts),))
     if isinstance(node, Join):
         return _push_into_join(node, parts)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from esker.core.context import QueryContext
 from esker.core.memory import MemoryBudget
 from esker.core.seeded import generator
+from esker.core.sort import require_sortable, sort_batches
 from esker.core.spill import SpillFolder
 from esker.errors import MemoryBudgetExceededError, SpillError, UnsupportedTypeError
-from esker.frozen.order import require_sortable, sort_batches
 from esker.testing import TYPES, streams
 from tests.unit.frozen.tools import same
 
@@ -24,9 +24,9 @@ ORDERED = [
 ]
 
 
-def ordered(batches, by, schema, run_bytes, **options):
+def ordered(batches, by, schema, run_bytes, descending=(), **options):
     with QueryContext(budget=MemoryBudget("16MiB"), **options) as context:
-        found = list(sort_batches(iter(batches), by, schema, context, run_bytes=run_bytes))
+        found = list(sort_batches(iter(batches), by, schema, context, descending=descending, run_bytes=run_bytes))
         assert context.budget.held_bytes == 0
         assert not list(context.spill.path.glob("sort-*")), "runs are removed once merged"
         return pa.Table.from_batches(found, schema)
@@ -41,10 +41,12 @@ def ordered(batches, by, schema, run_bytes, **options):
 def test_rows_come_as_duckdb_orders_them_and_equal_rows_as_they_came(stream, run_bytes, data):
     schema, batches = stream
     by = data.draw(st.permutations(schema.names).map(lambda names: names[: max(1, len(names) - 1)]))
+    descending = data.draw(st.lists(st.booleans(), min_size=len(by), max_size=len(by)))
     table = pa.Table.from_batches(batches, schema)
     numbered = table.append_column("came", pa.array(range(len(table)), pa.int64()))
-    found = ordered(numbered.to_batches(), by, numbered.schema, run_bytes)
-    keys = ", ".join(f"{name} NULLS LAST" for name in [*by, "came"])
+    found = ordered(numbered.to_batches(), by, numbered.schema, run_bytes, descending)
+    words = [f"{name} {'DESC' if down else 'ASC'} NULLS LAST" for name, down in zip(by, descending, strict=True)]
+    keys = ", ".join([*words, "came"])
     expected = duckdb.sql(f"SELECT came FROM numbered ORDER BY {keys}").to_arrow_table()
     assert found["came"].to_pylist() == expected["came"].to_pylist()
     assert same(found, numbered.take(found["came"]))
@@ -83,7 +85,7 @@ def test_a_spill_limit_is_kept():
 def test_a_budget_that_is_taken_is_not_overdrawn():
     table = pa.table({"key": range(2_000_000)})
     with QueryContext(budget=MemoryBudget("16MiB")) as context, context.budget.reserve("other", 15 << 20):
-        with pytest.raises(MemoryBudgetExceededError, match="freeze order_by"):
+        with pytest.raises(MemoryBudgetExceededError, match="sort needs"):
             list(sort_batches(iter(table.to_batches()), ["key"], table.schema, context))
 
 

@@ -26,20 +26,56 @@ def sort_batches(
     schema: pa.Schema,
     context: QueryContext,
     *,
+    descending: Sequence[bool] = (),
+    operator: str = "sort",
     run_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield all rows in ascending order of the columns `by`: NaN after numbers, nulls last, equal rows as they came.
+    """Yield all rows in the order of the columns `by`: NaN above numbers, nulls last, equal rows as they came.
 
-    Takes up to half of the budget's free bytes; what does not fit there is spilled as sorted runs, which are merged
-    in as many passes as the budget asks for. `run_bytes` forces the size of a run.
+    `descending` says for each column whether its greatest value comes first; nulls are last either way. Takes up to
+    half of the budget's free bytes; what does not fit there is spilled as sorted runs, which are merged in as many
+    passes as the budget asks for. `run_bytes` forces the size of a run.
     """
-    sorter = _Sorter(list(by), schema, context, run_bytes)
+    sorter = _Sorter(SortOrder(by, descending), schema, context, operator, run_bytes)
     yield from sorter.sort(batches)
 
 
+class SortOrder:
+    """The order of some columns, ascending or descending: NaN above numbers, nulls last.
+
+    >>> order = SortOrder(["n"], [True])
+    >>> order.indices(order.keys(pa.table({"n": [1.0, None, float("nan"), 2.0]}))).to_pylist()
+    [2, 3, 0, 1]
+    """
+
+    def __init__(self, by: Sequence[str], descending: Sequence[bool] = ()) -> None:
+        self._columns = list(zip(by, descending or [False] * len(by), strict=True))
+
+    def keys(self, table: pa.Table) -> pa.RecordBatch:
+        """The columns to sort by, in types that pyarrow sorts; `table` has no more than one chunk."""
+        keys: dict[str, pa.Array] = {}
+        for number, (name, descending) in enumerate(self._columns):
+            chunks = table.column(name)
+            column = chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type)
+            if pa.types.is_float16(column.type):
+                column = column.cast(pa.float32())
+            if descending and pa.types.is_floating(column.type):
+                # pyarrow puts NaN after numbers in either direction.
+                keys[f"{number}.nan.descending"] = pc.is_nan(column)
+            keys[f"{number}.{'descending' if descending else 'ascending'}"] = column
+        return pa.RecordBatch.from_arrays(list(keys.values()), names=list(keys))
+
+    def indices(self, keys: pa.RecordBatch) -> pa.Array:
+        """Row numbers in order; equal rows keep theirs."""
+        return pc.sort_indices(keys, sort_keys=[(name, name.rpartition(".")[2]) for name in keys.schema.names])
+
+
 class _Sorter:
-    def __init__(self, by: list[str], schema: pa.Schema, context: QueryContext, run_bytes: int | None) -> None:
-        self._by = by
+    def __init__(
+        self, order: SortOrder, schema: pa.Schema, context: QueryContext, operator: str, run_bytes: int | None
+    ) -> None:
+        self._order = order
+        self._operator = operator
         self._schema = schema
         self._context = context
         # Combining chunks doubles a run for a moment, so a quarter of what is free is gathered.
@@ -52,7 +88,7 @@ class _Sorter:
     def sort(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         runs: list[_Run] = []
         gathered: list[pa.RecordBatch] = []
-        with self._context.budget.reserve("freeze order_by") as reservation:
+        with self._context.budget.reserve(self._operator) as reservation:
             gathered_bytes = 0
             for batch in batches:
                 self._context.check()
@@ -80,7 +116,7 @@ class _Sorter:
         gathered.clear()
         if not table.num_rows:
             return
-        order = _order(_keys(table, self._by))
+        order = self._order.indices(self._order.keys(table))
         rows = self._block_rows(table)
         for start in range(0, len(order), rows):
             yield from table.take(order.slice(start, rows)).combine_chunks().to_batches()
@@ -101,26 +137,26 @@ class _Sorter:
         except OSError as error:
             raise self._context.spill.failure(error) from error
         self._spilled_bytes += path.stat().st_size
-        self._context.log.emit("freeze_run_spilled", bytes=path.stat().st_size)
-        return _Run(path, self._by)
+        self._context.log.emit("sort_run_spilled", operator=self._operator, bytes=path.stat().st_size)
+        return _Run(path, self._order)
 
     def _require_room(self, file_bytes: int) -> None:
         limit_bytes = self._context.spill.limit_bytes
         if self._spilled_bytes + file_bytes > limit_bytes:
             raise SpillError(
                 f"sorting spills more than the {limit_bytes:,} bytes allowed in {self._context.spill.root}:"
-                " raise spill_limit= or memory=, or freeze data that is in order already"
+                " raise spill_limit= or memory="
             )
 
     def _merged(self, runs: list[_Run]) -> Iterator[pa.RecordBatch]:
         """Merge sorted runs and remove them."""
         while runs := [run for run in runs if run.fill()]:
             self._context.check()
-            chosen, last = _next_runs(runs)
+            chosen, last = _next_runs(runs, self._order)
             if len(chosen) == 1:
                 yield from slices(chosen[0].take(chosen[0].row_count), self._context.batch_rows)
                 continue
-            order = _order(pa.concat_batches([run.keys for run in chosen]))
+            order = self._order.indices(pa.concat_batches([run.keys for run in chosen]))
             places = order.to_numpy()
             edges = np.cumsum([0, *(run.row_count for run in chosen)])
             # Rows after the first run's end to be reached may be preceded by rows that are not read yet.
@@ -135,9 +171,9 @@ class _Sorter:
 class _Run:
     """A sorted run in a spill file, and its block in memory."""
 
-    def __init__(self, path: Path, by: list[str]) -> None:
+    def __init__(self, path: Path, order: SortOrder) -> None:
         self._path = path
-        self._by = by
+        self._order = order
         self._batches: Iterator[pa.RecordBatch] | None = None
         self.block: pa.RecordBatch | None = None
         self.keys: pa.RecordBatch | None = None
@@ -155,7 +191,7 @@ class _Run:
             self.block = next(self._batches, None)
             if self.block is None:
                 return False
-            self.keys = _keys(pa.Table.from_batches([self.block]), self._by)
+            self.keys = self._order.keys(pa.Table.from_batches([self.block]))
         return True
 
     def take(self, row_count: int) -> pa.RecordBatch:
@@ -172,7 +208,7 @@ def _read_run(path: Path) -> Iterator[pa.RecordBatch]:
     path.unlink()
 
 
-def _next_runs(runs: list[_Run]) -> tuple[list[_Run], int]:
+def _next_runs(runs: list[_Run], order: SortOrder) -> tuple[list[_Run], int]:
     """The runs whose rows come next, and which of them reaches the end of its block first.
 
     Looks at the first and last row of every block: a run that begins after the earliest end takes no part, so runs
@@ -180,7 +216,7 @@ def _next_runs(runs: list[_Run]) -> tuple[list[_Run], int]:
     """
     ends = [run.keys.take(pa.array([0, run.row_count - 1])) for run in runs if run.keys is not None]
     ranks = np.empty(2 * len(runs), np.int64)
-    ranks[_order(pa.concat_batches(ends)).to_numpy()] = np.arange(2 * len(runs))
+    ranks[order.indices(pa.concat_batches(ends)).to_numpy()] = np.arange(2 * len(runs))
     firsts, lasts = ranks[0::2], ranks[1::2]
     earliest = int(lasts.argmin())
     chosen = [number for number in range(len(runs)) if firsts[number] <= lasts[earliest]]
@@ -193,27 +229,13 @@ def _counts(places: npt.NDArray[np.uint64], edges: npt.NDArray[np.int64]) -> lis
     return [int(count) for count in counts]
 
 
-def _keys(table: pa.Table, by: list[str]) -> pa.RecordBatch:
-    """The columns to sort by, in types that pyarrow sorts; `table` has no more than one chunk."""
-    columns = []
+def require_sortable(by: Sequence[str], schema: pa.Schema, option: str = "order_by") -> None:
+    """Raise UnsupportedTypeError for a column that cannot be sorted by; `option` is what the user named it in."""
     for name in by:
-        chunks = table.column(name)
-        column = chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type)
-        columns.append(column.cast(pa.float32()) if pa.types.is_float16(column.type) else column)
-    return pa.RecordBatch.from_arrays(columns, names=[str(number) for number in range(len(by))])
-
-
-def _order(keys: pa.RecordBatch) -> pa.Array:
-    """Row numbers in ascending order of all columns; equal rows keep their order."""
-    return pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.schema.names])
-
-
-def require_sortable(by: Sequence[str], schema: pa.Schema) -> None:
-    """Raise UnsupportedTypeError for a column that cannot be sorted by."""
-    for name in by:
+        order = SortOrder([name])
         try:
-            _order(_keys(schema.empty_table(), [name]))
+            order.indices(order.keys(schema.empty_table()))
         except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowKeyError) as error:
             raise UnsupportedTypeError(
-                f"order_by={name!r}: a column of type {schema.field(name).type} cannot be sorted; choose another"
+                f"{option}={name!r}: a column of type {schema.field(name).type} cannot be sorted; choose another"
             ) from error
