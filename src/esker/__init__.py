@@ -11,9 +11,15 @@ It decides on the keys first and fetches the payload last.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# Arrow reads this once, when it is first imported; `esker.core.arrow_memory` says why. The user's own choice stands.
+if "pyarrow" not in sys.modules:
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
 
 if TYPE_CHECKING:
     from esker import bitmap, errors

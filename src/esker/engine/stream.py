@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from esker.core.batch import slices
 from esker.core.context import QueryContext
+from esker.core.memory import Reservation
 from esker.engine.exchange import Exchange
+from esker.errors import MemoryBudgetExceededError
 from esker.runtime.executors import EXECUTORS
 
 EXCHANGE_BYTES_MAX = 64 << 20
@@ -20,12 +22,14 @@ EXCHANGE_BYTES_MAX = 64 << 20
 class PartitionedStream:
     """Batches in `partition_count` partitions: `partition(i)` makes them anew each time it is called.
 
-    A stage is a pure function of its input partition, so a lost partition can be made again.
+    A stage is a pure function of its input partition, so a lost partition can be made again. `held_bytes` is what
+    making one holds at a time, beside its batches: fewer run at once where that is much.
     """
 
     schema: pa.Schema
     partition_count: int
     partition: Callable[[int], Iterator[pa.RecordBatch]]
+    held_bytes: int = 0
 
     def then(
         self,
@@ -34,7 +38,9 @@ class PartitionedStream:
     ) -> PartitionedStream:
         """Fuse a stage onto every partition."""
         inner = self.partition
-        return PartitionedStream(schema or self.schema, self.partition_count, lambda index: stage(inner(index)))
+        return PartitionedStream(
+            schema or self.schema, self.partition_count, lambda index: stage(inner(index)), self.held_bytes
+        )
 
 
 def single(schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -> PartitionedStream:
@@ -47,16 +53,36 @@ def run(stream: PartitionedStream, context: QueryContext, operator: str = "strea
 
     Holds at most a sixteenth of the budget (and 64 MiB) in batches between workers and the caller.
     """
-    if context.scan_threads <= 1 or stream.partition_count <= 1:
+    with context.budget.reserve(operator) as held:
+        workers = _workers(stream, context, held)
+        if workers > 1:
+            yield from _run_threads(stream, context, operator, workers)
+            return
         for index in range(stream.partition_count):
             for batch in stream.partition(index):
                 context.check()
                 yield from slices(batch, context.batch_rows)
-        return
-    yield from _run_threads(stream, context, operator)
 
 
-def _run_threads(stream: PartitionedStream, context: QueryContext, operator: str) -> Iterator[pa.RecordBatch]:
+def _workers(stream: PartitionedStream, context: QueryContext, held: Reservation) -> int:
+    """How many partitions to make at once; reserves what they hold, or says which limit is too low for even one."""
+    workers = max(1, min(context.scan_threads, stream.partition_count))
+    while workers > 1 and not held.try_resize(workers * stream.held_bytes):
+        workers -= 1
+    if workers == 1 and not held.try_resize(stream.held_bytes):
+        raise MemoryBudgetExceededError.of(
+            held.operator,
+            stream.held_bytes,
+            context.budget.total_bytes,
+            context.budget.holders(),
+            advice=f"reading holds a page of each of {len(stream.schema)} columns: select fewer, or raise memory=",
+        )
+    return workers
+
+
+def _run_threads(
+    stream: PartitionedStream, context: QueryContext, operator: str, workers: int
+) -> Iterator[pa.RecordBatch]:
     bytes_max = min(max(context.budget.total_bytes // 16, 1 << 20), EXCHANGE_BYTES_MAX)
     exchange = Exchange(stream.partition_count, bytes_max, context.cancellation, ordered=context.ordered)
 
@@ -71,7 +97,6 @@ def _run_threads(stream: PartitionedStream, context: QueryContext, operator: str
         finally:
             exchange.finish(index, error)
 
-    workers = min(context.scan_threads, stream.partition_count)
     with context.budget.reserve(operator, 0) as held:
         held.try_resize(min(bytes_max, context.budget.free_bytes))
         executor = EXECUTORS["threads"](workers)

@@ -20,6 +20,8 @@ from esker.formats.source import ColumnStatistics, DataFile, FilePart
 # Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size. A row
 # group of very many columns gets less for each.
 _READ_AHEAD_BYTES = 1 << 20
+# What most writers make a page of; a chunk smaller than that is one page.
+_PAGE_BYTES = 1 << 20
 _READ_AHEAD_MIN_BYTES = 16 << 10
 _READ_AHEAD_ALL_BYTES = 16 << 20
 # Wider rows come in batches of fewer, or a batch of them would outgrow what `batch_rows` was chosen for.
@@ -123,6 +125,14 @@ class ParquetDataFile(DataFile):
         type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
         high = None if pa.types.is_floating(type_) else _bound(found, "max", type_)
         return ColumnStatistics(_bound(found, "min", type_), high, nulls)
+
+    def held_bytes(self, part: int, columns: Sequence[str]) -> int:
+        """A page of each column, decoded, and what is read ahead of it."""
+        group = self.metadata.row_group(part)
+        chunks = [group.column(leaf) for name in set(columns) for leaf in self._leaves[name]]
+        ahead = _buffer_bytes(len(chunks))
+        decoded = sum(min(chunk.total_uncompressed_size, _PAGE_BYTES) for chunk in chunks)
+        return decoded + sum(min(chunk.total_compressed_size, ahead) for chunk in chunks)
 
     def byte_ranges(self, part: int, columns: Sequence[str]) -> list[ByteRange]:
         """The column chunks, dictionary pages included, those that touch joined."""

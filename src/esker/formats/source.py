@@ -73,6 +73,10 @@ class DataFile(ABC):
         """The bytes of the file that reading `columns` of a part takes, ascending."""
         return [ByteRange(0, self.path.stat().st_size)]
 
+    def held_bytes(self, part: int, columns: Sequence[str]) -> int:
+        """About how much reading `columns` of a part holds at a time, beside the batches it gives."""
+        return 0
+
     def check_unchanged(self) -> None:
         """Raise InputFileError when the file is not the one that was opened."""
         if _signature(self.path) != self._signature:
@@ -154,6 +158,10 @@ class FileSource:
         """Bounds of `column` in a fragment, or None where the file keeps none."""
         require_columns([column], self.schema, str(fragment.path))
         return self._file_of[fragment.index].statistics(fragment.part, column)
+
+    def held_bytes(self, fragment: Fragment, columns: Sequence[str]) -> int:
+        """About how much reading `columns` of a fragment holds at a time, beside the batches it gives."""
+        return self._file_of[fragment.index].held_bytes(fragment.part, columns)
 
     def byte_ranges(self, fragment: Fragment, columns: Sequence[str] | None = None) -> list[ByteRange]:
         """The bytes of the file that reading `columns` of a fragment takes, ascending and apart."""

@@ -218,3 +218,14 @@ def test_two_columns_of_one_name_are_refused_where_they_come_in() -> None:
 def test_a_long_key_does_not_fill_the_screen() -> None:
     error = MemoryBudgetExceededError.of("group_by", 500, 300, {}, largest_key="x" * 5_000_000)
     assert len(str(error)) < 400
+
+
+def test_more_columns_than_the_budget_can_read_at_once_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    numbers = pa.array(range(20_000), pa.float64())
+    table = pa.table({f"c{n}": numbers for n in range(300)})
+    path = tmp_path / "wide.parquet"
+    esker.from_arrow(table).write_parquet(path)
+    wide = esker.read_parquet(path).with_options(memory="16MiB")
+    with pytest.raises(MemoryBudgetExceededError, match="select fewer"):
+        wide.to_arrow()
+    assert wide.select(["c0", "c299"]).to_arrow().num_rows == 20_000

@@ -123,7 +123,8 @@ class FilesSource(Source):
                 context.check()
                 yield batch
 
-        stream = filtered(PartitionedStream(read_schema, len(kept), partition), columns, predicate, self.schema)
+        held = max((self._files.held_bytes(fragment, wanted) for fragment in kept), default=0)
+        stream = filtered(PartitionedStream(read_schema, len(kept), partition, held), columns, predicate, self.schema)
         explanation = scan_explanation(
             self.name, self.format, columns, predicate, fragments=f"{len(kept)} of {len(fragments)}"
         )
