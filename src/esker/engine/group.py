@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esker.shuffle.border import encoded_key, is_encoded
+
 Codes = npt.NDArray[np.int64]
 
 
@@ -64,6 +66,8 @@ def _column_codes(column: pa.ChunkedArray) -> Codes:
         if pa.types.is_float16(column.type):  # no arithmetic on half floats; every one is a float32
             column = column.cast(pa.float32())
         column = pc.add(column, pa.scalar(0, column.type))  # -0.0 + 0 is 0.0
+    if is_encoded(column.type):
+        column = pa.chunked_array([encoded_key(chunk) for chunk in column.chunks], pa.large_binary())
     encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()

@@ -11,8 +11,8 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.errors import UnsupportedTypeError
 from esker.join.spill_file import SpillFile
+from esker.shuffle.border import require_held
 from esker.shuffle.operator import ShuffleOperator
-from esker.shuffle.partition_function import hash_rows
 
 # Of the bytes free when a level begins, each of these takes one share: left pages, right pages, a part, the rest.
 SHARES = 4
@@ -121,9 +121,8 @@ def block_bytes(context: QueryContext) -> int:
 
 def undividable(schema: pa.Schema) -> str | None:
     """Say which column the shuffle's pages do not hold, or give None when they hold all."""
-    empty = pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
     try:
-        hash_rows(empty, schema.names[:1])
+        require_held(schema)
     except UnsupportedTypeError as error:
         return str(error)
     return None

@@ -1,5 +1,5 @@
 """
-Pages, shuffle, key hashes and bitmaps; reached only through esker.kernel.
+Pages, shuffle, nested rows, key hashes and bitmaps; reached only through esker.kernel.
 """
 
 from collections.abc import Sequence
@@ -63,6 +63,10 @@ class Wah32ColumnWriter:
     def drain(self) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint64], dict(shape=(None,))]]: ...
 
     def finish(self, row_count: int) -> tuple[Annotated[NDArray[numpy.uint32], dict(shape=(None,))], Annotated[NDArray[numpy.uint64], dict(shape=(None,))]]: ...
+
+def encode_rows(array: object, *, as_key: bool = False) -> CapsuleType: ...
+
+def decode_rows(type: object, batch: object) -> CapsuleType: ...
 
 class PagePool:
     def __init__(self, budget_bytes: int) -> None: ...

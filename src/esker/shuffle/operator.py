@@ -14,7 +14,7 @@ from esker.core.cancellation import Cancellation
 from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
 from esker.errors import EskerError, InputError, SchemaMismatchError
-from esker.shuffle.border import to_page_batch, to_page_schema, to_schema
+from esker.shuffle.border import page_keys, to_page_batch, to_page_schema, to_schema
 from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
 from esker.shuffle.strategies import STRATEGIES
@@ -73,9 +73,10 @@ class ShuffleOperator:
         self._bytes: list[int] | None = None
         self._closed = False
         try:
+            self._keys = key_indices(schema.names, by)
             task = ShuffleTask(
-                schema=to_page_schema(schema),
-                keys=key_indices(schema.names, by),
+                schema=to_page_schema(schema, self._keys),
+                keys=page_keys(schema, self._keys),
                 partition_count=partition_count,
                 memory_bytes=memory_bytes - 2 * self._staging_bytes_max,
                 spill=spill,
@@ -97,8 +98,10 @@ class ShuffleOperator:
             raise SchemaMismatchError(f"the shuffle takes {self.schema}; a batch has {batch.schema}")
         if batch.num_rows == 0:
             return
-        self._staged.append(to_page_batch(batch))
-        self._staged_bytes += batch.nbytes
+        with _Translated(self, batch.nbytes):
+            staged = to_page_batch(batch, self._keys)
+        self._staged.append(staged)
+        self._staged_bytes += staged.nbytes
         if self._staged_bytes >= self._staging_bytes_max:
             self._flush()
 
@@ -119,8 +122,10 @@ class ShuffleOperator:
                 batch = next(batches, None)
             if batch is None:
                 return
-            yield to_schema(batch, self.schema)
-            del batch
+            with _Translated(self, batch.nbytes):
+                out = to_schema(batch, self.schema)
+            yield out
+            del batch, out
 
     @property
     def partition_rows(self) -> list[int]:

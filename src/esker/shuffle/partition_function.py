@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from esker.core.batch import require_columns
 from esker.errors import EskerError, OptionError
 from esker.kernel import _kernel
+from esker.shuffle.border import page_keys, to_page_batch
 
 FUNCTIONS = ("hash", "modulo", "id")
 # What the kernel can number.
@@ -43,10 +45,10 @@ def hash_rows(batch: Any, by: Sequence[str], seed: int = 0) -> npt.NDArray[np.ui
     (True, False)
 
     Nulls are equal, -0.0 is 0.0, all NaNs are one; integers are equal by value whatever their width, strings by
-    their bytes however Arrow holds them.
+    their bytes however Arrow holds them, nested values when all that is in them is.
     """
     require_columns(by, batch.schema)
-    found: npt.NDArray[np.uint64] = _kernel.hash_rows(batch, list(key_indices(batch.schema.names, by)), seed)
+    found: npt.NDArray[np.uint64] = _kernel.hash_rows(*_hashed(batch, by), seed)
     return found
 
 
@@ -64,11 +66,19 @@ def partition_ids(
     """
     require_columns(by, batch.schema)
     check_partition_count(partition_count)
-    keys = list(key_indices(batch.schema.names, by))
     try:
-        found: npt.NDArray[np.uint32] = _kernel.partition_ids(batch, keys, partition_count, function, seed)
+        found: npt.NDArray[np.uint32] = _kernel.partition_ids(*_hashed(batch, by), partition_count, function, seed)
     except EskerError:
         raise
     except ValueError as error:
         raise OptionError(f"by={list(by)}: {error}") from error
     return found
+
+
+def _hashed(batch: Any, by: Sequence[str]) -> tuple[pa.RecordBatch, list[int]]:
+    """The key columns as a page holds them, and their numbers."""
+    taken = pa.record_batch(batch)
+    key_indices(taken.schema.names, by)
+    keys = taken.select(list(by))
+    numbers = range(len(by))
+    return to_page_batch(keys, numbers), list(page_keys(keys.schema, numbers))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from esker.testing.arrow_types import BINARY, FIXED_WIDTH, FLOATS, INTEGERS, STRINGS, TEMPORAL, TYPES, VIEWS
+from esker.testing.arrow_types import BINARY, FIXED_WIDTH, FLOATS, INTEGERS, NESTED, STRINGS, TEMPORAL, TYPES, VIEWS
 
 if TYPE_CHECKING:
     from esker.testing.arrow_strategies import arrays, batches, streams, tables
@@ -17,6 +17,7 @@ __all__ = [
     "FIXED_WIDTH",
     "FLOATS",
     "INTEGERS",
+    "NESTED",
     "STRINGS",
     "TEMPORAL",
     "TYPES",

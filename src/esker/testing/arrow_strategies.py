@@ -10,6 +10,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from hypothesis.strategies import SearchStrategy
 
 from esker.testing.arrow_types import TYPES
@@ -98,6 +99,10 @@ def _cells(type_: pa.DataType, nulls: bool) -> SearchStrategy[Any]:
 
 
 def _values(type_: pa.DataType) -> SearchStrategy[Any]:
+    if pa.types.is_nested(type_) or pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return _nested_values(type_)
+    if pa.types.is_null(type_):
+        return st.none()
     if pa.types.is_boolean(type_):
         return st.booleans()
     if pa.types.is_integer(type_):
@@ -123,6 +128,20 @@ def _values(type_: pa.DataType) -> SearchStrategy[Any]:
     )
 
 
+def _nested_values(type_: pa.DataType) -> SearchStrategy[Any]:
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return _values(type_.value_type)
+    if pa.types.is_struct(type_):
+        fields = [type_.field(number) for number in range(type_.num_fields)]
+        return st.fixed_dictionaries({field.name: _cells(field.type, True) for field in fields})
+    if pa.types.is_map(type_):
+        items = st.tuples(_values(type_.key_type), _cells(type_.item_type, True))
+        return st.lists(items, max_size=3, unique_by=lambda item: item[0])
+    if pa.types.is_fixed_size_list(type_):
+        return st.lists(_cells(type_.value_type, True), min_size=type_.list_size, max_size=type_.list_size)
+    return st.lists(_cells(type_.value_type, True), max_size=4)
+
+
 def _ticks(type_: pa.DataType) -> SearchStrategy[int]:
     """Integers in the type's own unit."""
     if pa.types.is_date(type_):
@@ -140,6 +159,10 @@ def _ticks(type_: pa.DataType) -> SearchStrategy[int]:
 
 
 def _array(cells: list[Any], type_: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(type_):
+        return pa.array(cells, type_.value_type).dictionary_encode().cast(type_)
+    if pa.types.is_run_end_encoded(type_):
+        return pc.run_end_encode(pa.array(cells, type_.value_type), run_end_type=type_.run_end_type)
     if pa.types.is_temporal(type_):
         storage = pa.int64() if type_.bit_width == 64 else pa.int32()
         return pa.array(cells, storage).cast(type_)

@@ -34,3 +34,15 @@ STRINGS = (pa.string(), pa.large_string())
 BINARY = (pa.binary(), pa.large_binary())
 VIEWS = (pa.string_view(), pa.binary_view())
 TYPES = (*FIXED_WIDTH, *STRINGS, *BINARY)
+NESTED = (
+    pa.list_(pa.int32()),
+    pa.large_list(pa.string()),
+    pa.list_(pa.float64(), 2),
+    pa.struct([("a", pa.int64()), ("b", pa.string()), ("c", pa.bool_())]),
+    pa.map_(pa.string(), pa.list_(pa.float32())),
+    pa.list_view(pa.bool_()),
+    pa.list_(pa.struct([("x", pa.list_(pa.binary_view())), ("y", pa.list_(pa.decimal128(4, 1), 1))])),
+    pa.struct([("deep", pa.list_(pa.list_(pa.null())))]),
+    pa.dictionary(pa.int8(), pa.string()),
+    pa.run_end_encoded(pa.int32(), pa.large_string()),
+)

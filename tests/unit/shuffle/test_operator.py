@@ -20,7 +20,6 @@ from esker.errors import (
     SchemaMismatchError,
     SpillError,
     UnknownColumnError,
-    UnsupportedTypeError,
 )
 from esker.shuffle.operator import ShuffleOperator
 from esker.shuffle.partition import partition
@@ -189,11 +188,6 @@ def test_a_batch_of_another_schema_is_refused():
     with ShuffleOperator(rows(1).schema, ["k"], 2, memory_bytes=MEMORY) as shuffle:
         with pytest.raises(SchemaMismatchError):
             shuffle.push(pa.record_batch({"k": [1]}))
-
-
-def test_a_nested_column_is_named():
-    with pytest.raises(UnsupportedTypeError, match="'tags' is a list"):
-        ShuffleOperator(pa.schema({"k": pa.int8(), "tags": pa.list_(pa.string())}), ["k"], 2, memory_bytes=MEMORY)
 
 
 def test_nulls_in_a_column_declared_without_are_refused():
