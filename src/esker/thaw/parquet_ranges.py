@@ -18,10 +18,10 @@ def merge_ranges(ranges: Iterable[ByteRange], gap_bytes: int) -> Sequence[ByteRa
     [ByteRange(start=0, stop=20), ByteRange(start=90, stop=100)]
     """
     merged: list[ByteRange] = []
-    for part in sorted(ranges):
+    for part in sorted(part for part in ranges if part.length):
         if merged and part.start <= merged[-1].stop + gap_bytes:
             merged[-1] = ByteRange(merged[-1].start, max(merged[-1].stop, part.stop))
-        elif part.length:
+        else:
             merged.append(part)
     return merged
 

@@ -31,6 +31,7 @@ def test_merged_ranges_hold_all_bytes_and_lie_further_apart_than_the_gap(parts: 
 
 def test_an_empty_range_reads_nothing() -> None:
     assert merge_ranges([ByteRange(5, 5)], 10) == []
+    assert merge_ranges([ByteRange(0, 1), ByteRange(2, 2)], 1) == [ByteRange(0, 1)]
 
 
 @given(data=st.binary(min_size=1, max_size=60), start=st.integers(0, 60), length=st.integers(0, 60))
