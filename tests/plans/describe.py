@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from esker.expression import to_sql
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
+from esker.plan.nodes import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Head,
+    Join,
+    MapBatches,
+    MapGroups,
+    Node,
+    Project,
+    Scan,
+    Shuffle,
+    Sort,
+)
 
 
 def describe(node: Node, indent: str = "") -> str:
@@ -26,6 +39,8 @@ def _words(node: Node) -> str:
             return f"distinct by {', '.join(by)}"
         case Sort(by=by):
             return f"sort by {', '.join(by)}"
+        case Aggregate(by=by):
+            return f"aggregate by {', '.join(by)}"
         case MapGroups(by=by):
             return f"map_groups by {', '.join(by)}"
         case MapBatches():

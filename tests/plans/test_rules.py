@@ -35,6 +35,7 @@ PLANS: dict[str, Dataset] = {
     "select of a clashing column": FLIGHTS.join(PLANES, on="tail").select(["note_right"]),
     "filter over distinct stays": FLIGHTS.distinct("tail").filter("month = 6").select(["delay"]),
     "filter over sort": FLIGHTS.sort("delay").filter("month = 6").select(["tail"]),
+    "aggregate reads its columns": FLIGHTS.group_by("tail").agg({"n": ("delay", "sum")}).filter("n > 1").select(["n"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
 }
 

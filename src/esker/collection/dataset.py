@@ -162,7 +162,7 @@ class Dataset:
         return self._with(Sort(self.schema, self._node, tuple(names), down))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
-        """Group the rows that agree on the columns `by`; see `GroupBy.map_groups`."""
+        """Group the rows that agree on the columns `by`; see `GroupBy.agg` and `GroupBy.map_groups`."""
         names = _names(by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.sort import sort_batches
+from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_groups
 from esker.engine.shuffle_barrier import ShuffleBarrier
@@ -21,7 +22,20 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
+from esker.plan.nodes import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Head,
+    Join,
+    MapBatches,
+    MapGroups,
+    Node,
+    Project,
+    Scan,
+    Shuffle,
+    Sort,
+)
 from esker.plan.rules import optimise
 
 
@@ -78,7 +92,7 @@ def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
 
 
 def _barrier(
-    node: Shuffle | MapGroups | Distinct, below: Compiled, context: QueryContext
+    node: Shuffle | MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
 ) -> tuple[ShuffleBarrier, Explanation]:
     strategy = node.strategy if isinstance(node, Shuffle) else "software_managed_buffers"
     explanation = Explanation(
@@ -111,6 +125,17 @@ def _distinct(node: Distinct, context: QueryContext) -> Compiled:
     barrier, below = _barrier(node, first, context)
     explanation = Explanation("distinct", {"by": list(node.by)}, inputs=[below])
     return Compiled(distinct(barrier, node.by, node.schema, context), explanation)
+
+
+def _aggregate(node: Aggregate, context: QueryContext) -> Compiled:
+    read = _compile(node.input, context)
+    stream = read.stream
+    if node.aggregator.combines:
+        stream = stream.then(partial_stage(node.aggregator), node.aggregator.partial_schema)
+    barrier, below = _barrier(node, Compiled(stream, read.explanation), context)
+    made = [f"{one.function}({one.column})" for one in node.aggregator.aggregations]
+    explanation = Explanation("aggregate", {"by": list(node.by), "columns": made}, inputs=[below])
+    return Compiled(aggregate(barrier, node.by, node.aggregator, context), explanation)
 
 
 def _sort(node: Sort, context: QueryContext) -> Compiled:
@@ -178,6 +203,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Shuffle: _shuffle,
     MapGroups: _map_groups,
     Distinct: _distinct,
+    Aggregate: _aggregate,
     Sort: _sort,
     Head: _head,
     Join: _join,

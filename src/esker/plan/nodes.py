@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from esker.engine.aggregate import Aggregator
 from esker.engine.source import Source
 from esker.expression import Expression
 
@@ -94,6 +95,15 @@ class Distinct(OneInput):
     """The first row of each key `by`."""
 
     by: tuple[str, ...]
+    partition_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Aggregate(OneInput):
+    """One row for each key `by`, with what `aggregator` makes of the columns it names."""
+
+    by: tuple[str, ...]
+    aggregator: Aggregator
     partition_count: int
 
 

@@ -9,7 +9,20 @@ import pyarrow as pa
 
 from esker.expression import columns
 from esker.join import join_schema
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, MapGroups, Node, Project, Scan, Shuffle, Sort
+from esker.plan.nodes import (
+    Aggregate,
+    Distinct,
+    Filter,
+    Head,
+    Join,
+    MapBatches,
+    MapGroups,
+    Node,
+    Project,
+    Scan,
+    Shuffle,
+    Sort,
+)
 
 
 def prune_columns(node: Node) -> Node:
@@ -32,6 +45,9 @@ def _prune(node: Node, wanted: Iterable[str]) -> Node:
     if isinstance(node, Shuffle | Distinct | Sort):
         below = _prune(node.input, {*names, *node.by})
         return _as_asked(replace(node, schema=below.schema, input=below), names)
+    if isinstance(node, Aggregate):
+        used = {*node.by, *(one.column for one in node.aggregator.aggregations)}
+        return _as_asked(node.with_inputs((_prune(node.input, used),)), names)
     if isinstance(node, Head):
         below = _prune(node.input, names)
         return replace(node, schema=below.schema, input=below)
