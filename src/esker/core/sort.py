@@ -78,8 +78,9 @@ class _Sorter:
         self._operator = operator
         self._schema = schema
         self._context = context
-        # Combining chunks doubles a run for a moment, so a quarter of what is free is gathered.
-        self._run_bytes = run_bytes or min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 4, 1 << 20))
+        # A run is held as read, once more in one piece, and its keys and order beside: an eighth of what is free keeps
+        # all of it, and what reads the input meanwhile, within the budget.
+        self._run_bytes = run_bytes or min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 8, 1 << 20))
         self._block_bytes = min(self._run_bytes // 32 + 1, _BLOCK_BYTES_MAX)
         # A block is held once as read, once joined with the others, once in its new order.
         self._fan_in = max(2, self._run_bytes * 2 // (3 * self._block_bytes))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from esker.core.context import QueryContext
 from esker.core.row_set import RowSet
@@ -50,16 +51,11 @@ def find_rows(store: RowStore, index: Index | None, predicate: Expression | None
 def _check_hot(store: RowStore, rows: RowSet, predicate: Expression, context: QueryContext) -> RowSet:
     names = sorted(columns(predicate)) or store.schema.names[:1]
 
-    def matches() -> Iterator[RowSet]:
-        for found in store.fetch(rows, names, context):
-            mask = evaluate(predicate, found.batch).fill_null(False)
-            yield RowSet.of(found.row_ids[mask.to_numpy(zero_copy_only=False)])
-
-    return _union(list(matches()))
-
-
-def _union(sets: list[RowSet]) -> RowSet:
-    """Pairwise, so that many small sets are not copied once for each."""
-    while len(sets) > 1:
-        sets = [sets[i] | sets[i + 1] if i + 1 < len(sets) else sets[i] for i in range(0, len(sets), 2)]
-    return sets[0] if sets else RowSet.empty()
+    starts, stops = [], []
+    for found in store.fetch(rows, names, context):
+        mask = evaluate(predicate, found.batch).fill_null(False)
+        matched = RowSet.of(found.row_ids[mask.to_numpy(zero_copy_only=False)]).runs()
+        starts.append(matched[0])
+        stops.append(matched[1])
+    # Batches come in row-id order, so their runs do too.
+    return RowSet.from_runs(np.concatenate(starts), np.concatenate(stops)) if starts else RowSet.empty()

@@ -131,8 +131,8 @@ class ParquetDataFile(DataFile):
         group = self.metadata.row_group(part)
         chunks = [group.column(leaf) for name in set(columns) for leaf in self._leaves[name]]
         ahead = _buffer_bytes(len(chunks))
-        decoded = sum(min(chunk.total_uncompressed_size, _PAGE_BYTES) for chunk in chunks)
-        return decoded + sum(min(chunk.total_compressed_size, ahead) for chunk in chunks)
+        decoded = sum(min(int(chunk.total_uncompressed_size), _PAGE_BYTES) for chunk in chunks)
+        return decoded + sum(min(int(chunk.total_compressed_size), ahead) for chunk in chunks)
 
     def byte_ranges(self, part: int, columns: Sequence[str]) -> list[ByteRange]:
         """The column chunks, dictionary pages included, those that touch joined."""

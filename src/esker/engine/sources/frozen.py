@@ -93,8 +93,9 @@ class FrozenSource(Source):
 
         def batches() -> Iterator[pa.RecordBatch]:
             before = self._store.counted
-            for rows in self._store.run(plan, context):
-                yield rows.batch
+            with context.budget.reserve("row set", found.rows.nbytes):
+                for rows in self._store.run(plan, context):
+                    yield rows.batch
             explanation.actual = self._store.counted.since(before)
             explanation.timeline = self._store.timeline()
 
