@@ -13,6 +13,7 @@ from esker.plan.nodes import (
     MapGroups,
     Node,
     Project,
+    Sample,
     Scan,
     Shuffle,
     Sort,
@@ -41,6 +42,8 @@ def _words(node: Node) -> str:
             return f"sort by {', '.join(by)}"
         case Aggregate(by=by):
             return f"aggregate by {', '.join(by)}"
+        case Sample(fraction=fraction):
+            return f"sample {fraction}"
         case MapGroups(by=by):
             return f"map_groups by {', '.join(by)}"
         case MapBatches():

@@ -36,6 +36,7 @@ PLANS: dict[str, Dataset] = {
     "filter over distinct stays": FLIGHTS.distinct("tail").filter("month = 6").select(["delay"]),
     "filter over sort": FLIGHTS.sort("delay").filter("month = 6").select(["tail"]),
     "aggregate reads its columns": FLIGHTS.group_by("tail").agg({"n": ("delay", "sum")}).filter("n > 1").select(["n"]),
+    "filter over sample stays": FLIGHTS.sample(0.5).filter("month = 6").select(["tail"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
 }
 

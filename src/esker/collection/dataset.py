@@ -21,7 +21,7 @@ from esker.errors import OptionError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
 from esker.plan.compile import Compiled, compile_plan
-from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Shuffle, Sort
+from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
@@ -105,6 +105,21 @@ class Dataset:
         if rows < 0:
             raise OptionError(f"head({rows}): give a number of rows of at least 0")
         return self._with(Head(self.schema, self._node, rows))
+
+    def sample(self, fraction: float, seed: int = 0) -> Dataset:
+        """Keep each row with the chance `fraction`, the same rows for the same `seed`, whatever the threads.
+
+        >>> import esker
+        >>> rows = esker.from_arrow({"n": range(1000)})
+        >>> kept = rows.sample(0.1, seed=7).to_arrow()
+        >>> kept.equals(rows.sample(0.1, seed=7).to_arrow()), 50 < kept.num_rows < 150
+        (True, True)
+        """
+        if not 0 <= fraction <= 1:
+            raise OptionError(f"sample({fraction}): give a fraction from 0 to 1")
+        if seed < 0:
+            raise OptionError(f"sample(seed={seed}): give a number of at least 0")
+        return self._with(Sample(self.schema, self._node, float(fraction), seed))
 
     # Wide steps
 

@@ -14,6 +14,7 @@ from esker.core.sort import sort_batches
 from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_groups
+from esker.engine.sample import sample
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
 from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
@@ -32,6 +33,7 @@ from esker.plan.nodes import (
     MapGroups,
     Node,
     Project,
+    Sample,
     Scan,
     Shuffle,
     Sort,
@@ -150,6 +152,12 @@ def _sort(node: Sort, context: QueryContext) -> Compiled:
     return Compiled(single(node.schema, batches), explanation)
 
 
+def _sample(node: Sample, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    explanation = Explanation("sample", {"fraction": node.fraction, "seed": node.seed}, inputs=[below.explanation])
+    return Compiled(sample(below.stream, node.fraction, node.seed), explanation)
+
+
 def _head(node: Head, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("head", {"rows": node.rows}, inputs=[below.explanation])
@@ -205,6 +213,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Distinct: _distinct,
     Aggregate: _aggregate,
     Sort: _sort,
+    Sample: _sample,
     Head: _head,
     Join: _join,
 }

@@ -116,6 +116,14 @@ class Sort(OneInput):
 
 
 @dataclass(frozen=True, eq=False)
+class Sample(OneInput):
+    """Each row with the chance `fraction`."""
+
+    fraction: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
 class Head(OneInput):
     """The first `rows` rows."""
 

@@ -19,6 +19,7 @@ from esker.plan.nodes import (
     MapGroups,
     Node,
     Project,
+    Sample,
     Scan,
     Shuffle,
     Sort,
@@ -48,7 +49,7 @@ def _prune(node: Node, wanted: Iterable[str]) -> Node:
     if isinstance(node, Aggregate):
         used = {*node.by, *(one.column for one in node.aggregator.aggregations)}
         return _as_asked(node.with_inputs((_prune(node.input, used),)), names)
-    if isinstance(node, Head):
+    if isinstance(node, Head | Sample):
         below = _prune(node.input, names)
         return replace(node, schema=below.schema, input=below)
     if isinstance(node, Join):
