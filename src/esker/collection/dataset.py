@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from esker.collection.group_by import GroupBy
 from esker.collection.infer import batch_schema
-from esker.collection.options import DEFAULT_OPTIONS, Options
+from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
@@ -20,6 +20,7 @@ from esker.core.sort import require_sortable
 from esker.errors import OptionError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
+from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
 
@@ -102,8 +103,8 @@ class Dataset:
 
     def head(self, rows: int = 10) -> Dataset:
         """Keep the first `rows` rows; reading stops there."""
-        if rows < 0:
-            raise OptionError(f"head({rows}): give a number of rows of at least 0")
+        if not is_whole(rows) or rows < 0:
+            raise OptionError(f"head({rows!r}): give a whole number of rows of at least 0")
         return self._with(Head(self.schema, self._node, rows))
 
     def sample(self, fraction: float, seed: int = 0) -> Dataset:
@@ -205,6 +206,10 @@ class Dataset:
         >>> left.join(esker.from_arrow({"k": [2], "b": [True]}), on="k").to_arrow().to_pylist()
         [{'k': 2, 'a': 'y', 'b': True}]
         """
+        if not isinstance(other, Dataset):
+            raise OptionError(f"join with {type(other).__name__}: give a Dataset, such as esker.from_arrow(...)")
+        if algorithm != "auto" and algorithm not in ALGORITHMS:
+            raise OptionError(f"algorithm={algorithm!r}; there is: auto, {', '.join(ALGORITHMS)}")
         pairs = _join_pairs(on, left_on, right_on)
         if how not in JOIN_KINDS:
             raise OptionError(f"how={how!r}; there is: {', '.join(JOIN_KINDS)}")
@@ -289,6 +294,7 @@ class Dataset:
 
 def _names(names: str | Sequence[str], option: str) -> list[str]:
     found = [names] if isinstance(names, str) else list(names)
+    _check_texts(found, option)
     if not found:
         raise OptionError(f"{option} is empty; name at least one column")
     twice = next((name for name in found if found.count(name) > 1), None)
@@ -297,9 +303,15 @@ def _names(names: str | Sequence[str], option: str) -> list[str]:
     return found
 
 
+def _check_texts(names: Sequence[object], option: str) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise OptionError(f"{option} takes names of columns, not {name!r}")
+
+
 def _check_partitions(partitions: int) -> None:
-    if not 1 <= partitions <= PARTITIONS_MAX:
-        raise OptionError(f"partitions={partitions}: give a number from 1 to {PARTITIONS_MAX:,}")
+    if not is_whole(partitions) or not 1 <= partitions <= PARTITIONS_MAX:
+        raise OptionError(f"partitions={partitions!r}: give a whole number from 1 to {PARTITIONS_MAX:,}")
 
 
 def _join_pairs(

@@ -46,7 +46,7 @@ class Options:
             MemoryBudget(self.memory)
         if self.spill_limit is not None:
             parse_bytes(self.spill_limit, "spill_limit")
-        if self.threads is not None and self.threads < 1:
+        if self.threads is not None and (not is_whole(self.threads) or self.threads < 1):
             raise OptionError(f"threads={self.threads!r}: give a number of at least 1")
         self.cost_limits()
         unknown = set(self.max_cost or {}) - set(COST_LIMITS)
@@ -92,6 +92,11 @@ class Options:
             except ValueError as error:
                 raise OptionError(f"max_cost {name}={value!r} is not a number") from error
         return limits
+
+
+def is_whole(value: object) -> bool:
+    """Whether a caller without a type checker gave a whole number."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 COST_LIMITS = ("bytes", "requests", "mounts", "seconds", "money")

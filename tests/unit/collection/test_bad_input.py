@@ -178,6 +178,16 @@ def test_senseless_arguments_are_named() -> None:
         FLIGHTS.join(FLIGHTS, on="origin", how="sideways")
     with pytest.raises(OptionError, match="quantum"):
         FLIGHTS.join(FLIGHTS, on="origin", algorithm="quantum").to_arrow()
+    with pytest.raises(OptionError, match="quantum"):
+        FLIGHTS.join(FLIGHTS, on="origin", algorithm="quantum")
+    with pytest.raises(OptionError, match="join with list"):
+        FLIGHTS.join([], on="origin")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="head"):
+        FLIGHTS.head("3")  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="names of columns, not 1"):
+        FLIGHTS.select([1])  # type: ignore[list-item]
+    with pytest.raises(OptionError, match="threads"):
+        FLIGHTS.with_options(threads="2")
     with pytest.raises(InputError, match="does not speak Arrow"):
         esker.from_arrow(object())
 
