@@ -114,7 +114,7 @@ def part_name(number: int, token: str) -> str:
 
 
 class SegmentLike(Protocol):
-    """What an index builder returns for each segment it wrote."""
+    """What is recorded of a segment of the index: an index builder returns it, a catalogue gives it back."""
 
     @property
     def file(self) -> str: ...

@@ -8,8 +8,9 @@ from types import TracebackType
 
 from esker.errors import BitmapCorruptError, UnknownColumnError
 from esker.expression import Expression
+from esker.frozen.records import SegmentLike
 from esker.index.answer import Evaluation, IndexAnswer
-from esker.index.segment import ReadCount, Segment, SegmentLike
+from esker.index.segment import ReadCount, Segment
 
 
 class Index:

@@ -8,7 +8,7 @@ import weakref
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ import pyarrow as pa
 from esker.bitmap import Bitmap, union
 from esker.core.checksum import checksum_file
 from esker.errors import BitmapCorruptError
+from esker.frozen.records import SegmentLike
 from esker.index.column_spec import Bins, Equality
 from esker.index.segment_file import FOOTER, MAGIC, Directory, read_directory, read_footer
 from esker.index.slots import FIRST_SLOT
@@ -25,23 +26,6 @@ SlotMask = npt.NDArray[np.bool_]
 
 # Vectors ORed at a time: enough for the wide union to pay, few enough to bound memory.
 UNION_BYTES = 16 << 20
-
-
-class SegmentLike(Protocol):
-    """What a catalogue records of a segment."""
-
-    @property
-    def file(self) -> str: ...
-    @property
-    def column(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def checksum(self) -> str: ...
-    @property
-    def spec(self) -> Any: ...
 
 
 @dataclass(frozen=True)
