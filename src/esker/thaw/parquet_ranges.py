@@ -51,7 +51,8 @@ class PrefetchedFile(io.RawIOBase):
     def __init__(self, key: str, size_bytes: int, parts: Iterable[Fetched]) -> None:
         self._key = key
         self._size_bytes = size_bytes
-        self._parts = sorted(parts, key=lambda part: part.start)
+        # An empty part would hide one that starts at the same byte.
+        self._parts = sorted((part for part in parts if len(part.data)), key=lambda part: part.start)
         self._starts = [part.start for part in self._parts]
         self._position = 0
 

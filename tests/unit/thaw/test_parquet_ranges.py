@@ -50,6 +50,10 @@ def test_a_file_gives_what_was_fetched_and_nothing_else(data: bytes, start: int,
             file.read(length)
 
 
+def test_an_empty_part_hides_no_other() -> None:
+    assert bytes(PrefetchedFile("key", 1, [Fetched(0, b"x"), Fetched(0, b"")]).read(1)) == b"x"
+
+
 def test_a_file_seeks_from_all_three_places() -> None:
     file = PrefetchedFile("key", 10, [Fetched(0, b"0123456789")])
     assert (file.seek(4), file.seek(2, io.SEEK_CUR), file.seek(-1, io.SEEK_END)) == (4, 6, 9)
