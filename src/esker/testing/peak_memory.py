@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,11 +61,11 @@ def anonymous_bytes(pid: int) -> int:
 def _tree(pid: int) -> list[int]:
     found = [pid]
     for process in found:
-        for children in Path(f"/proc/{process}/task").glob("*/children"):
-            try:
-                found += [int(child) for child in children.read_text().split()]
-            except OSError:
-                continue
+        # A process or a thread may end while we look at it; what ended has no children and no memory.
+        with suppress(OSError):
+            for children in Path(f"/proc/{process}/task").glob("*/children"):
+                with suppress(OSError):
+                    found += [int(child) for child in children.read_text().split()]
     return found
 
 
