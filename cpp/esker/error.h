@@ -33,6 +33,11 @@ struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Another thread of the same push failed; that one's error is what the caller gets.
+struct Abandoned : std::runtime_error {
+  Abandoned() : std::runtime_error("another thread failed") {}
+};
+
 struct BitmapCorrupt : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -75,7 +75,8 @@ void test_the_pool_keeps_its_budget_over_pages_of_many_sizes() {
 std::vector<std::uint8_t> sealed_page() {
   Chance chance(1);
   const TestBatch batch(chance, 300, 0, 50, 30);
-  esker::shuffle::Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), {});
+  esker::shuffle::Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20),
+                                  esker::shuffle::combination("software_managed_buffers", ""), {});
   shuffle.push({batch.view});
   shuffle.finish();
   const auto leased = shuffle.next(0);

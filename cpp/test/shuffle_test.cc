@@ -1,4 +1,4 @@
-// Every row once, in order, intact: with threads, with spill, under interruption and failure.
+// Every row once, in order, intact, under every strategy and page manager: with threads, spill, interruption, failure.
 #include "esker/shuffle/shuffle.h"
 
 #include <unistd.h>
@@ -12,6 +12,9 @@
 
 using esker::arrow::load;
 using esker::page::PagePool;
+using esker::shuffle::Combination;
+using esker::shuffle::combination;
+using esker::shuffle::combinations;
 using esker::shuffle::Shuffle;
 using esker::shuffle::ShuffleOptions;
 
@@ -28,6 +31,10 @@ int temporary_file() {
   return fd;
 }
 
+const Combination& usual() {
+  return combination("software_managed_buffers", "");
+}
+
 struct Case {
   std::uint32_t partition_count;
   std::uint32_t thread_count;
@@ -36,14 +43,17 @@ struct Case {
   bool ordered;
   std::uint64_t length_max;
   std::uint64_t rows_each = 9'000;
+  esker::shuffle::Optimisations optimisations = {};
+  std::uint64_t key_count = 5000;
 };
 
-std::vector<std::unique_ptr<TestBatch>> make_batches(std::uint64_t length_max, int count, std::int64_t rows) {
+std::vector<std::unique_ptr<TestBatch>> make_batches(std::uint64_t length_max, int count, std::int64_t rows,
+                                                     std::uint64_t key_count = 5000) {
   Chance chance(3);
   std::vector<std::unique_ptr<TestBatch>> batches;
   for (int i = 0; i < count; ++i) {
     const std::uint64_t first = static_cast<std::uint64_t>(i) * static_cast<std::uint64_t>(rows);
-    batches.push_back(std::make_unique<TestBatch>(chance, rows, first, 5000, length_max));
+    batches.push_back(std::make_unique<TestBatch>(chance, rows, first, key_count, length_max));
   }
   return batches;
 }
@@ -83,8 +93,9 @@ void check_page(const esker::shuffle::LeasedPage& leased, const Shuffle& shuffle
   batch.release(&batch);
 }
 
-void run(const Case& with) {
-  const auto batches = make_batches(with.length_max, 4, static_cast<std::int64_t>(with.rows_each));
+void run(const Combination& how, const Case& with) {
+  const auto batches =
+      make_batches(with.length_max, 4, static_cast<std::int64_t>(with.rows_each), with.key_count);
   auto pool = std::make_shared<PagePool>(with.pool_bytes);
   ShuffleOptions options;
   options.function = esker::shuffle::Function::modulo;
@@ -92,7 +103,8 @@ void run(const Case& with) {
   options.ordered = with.ordered;
   options.spill_fd = with.spill ? temporary_file() : -1;
   options.spill_limit_bytes = kNoLimit;
-  Shuffle shuffle(TestBatch::columns(), {0}, with.partition_count, pool, options);
+  options.optimisations = with.optimisations;
+  Shuffle shuffle(TestBatch::columns(), {0}, with.partition_count, pool, how, options);
   shuffle.push({batches[0]->view, batches[1]->view, batches[2]->view});
   shuffle.push({});
   shuffle.push({batches[3]->view});
@@ -107,26 +119,77 @@ void run(const Case& with) {
   for (const bool row : seen) CHECK(row);
   CHECK(pool->used_bytes() == 0);
   CHECK(pool->peak_bytes() <= with.pool_bytes);
-  CHECK((shuffle.statistics().spilled_pages > 0) == with.spill);
+  const auto statistics = shuffle.statistics();
+  CHECK((statistics.spilled_pages > 0) == with.spill);
+  CHECK(statistics.rows == seen.size());
+  CHECK(statistics.accesses.page_writes == seen.size());
 }
 
 void test_every_row_arrives_once_with_any_threads_order_and_budget() {
-  for (const std::uint32_t threads : {1U, 2U, 7U}) {
-    for (const bool ordered : {true, false}) {
-      run({8, threads, 64 << 20, false, ordered, 40});
-      run({700, threads, 512 << 10, true, ordered, 40});
-      run({3, threads, 256 << 10, true, ordered, 9});
-      run({5, threads, 4 << 20, true, ordered, 1000});
+  for (const Combination& how : combinations()) {
+    for (const std::uint32_t threads : {1U, 2U, 7U}) {
+      for (const bool ordered : {true, false}) {
+        if (ordered && threads > 1 && !how.ordered) continue;
+        run(how, {8, threads, 64 << 20, false, ordered, 40});
+        run(how, {700, threads, 512 << 10, true, ordered, 40});
+        run(how, {3, threads, 256 << 10, true, ordered, 9});
+        run(how, {5, threads, 4 << 20, true, ordered, 1000});
+      }
+    }
+    // Longer than the pages: each such row has a page of its own.
+    run(how, {4, 2, 64 << 20, false, how.ordered, 20'000, 500});
+    run(how, {16, 2, 512 << 10, true, how.ordered, 20'000, 500});
+  }
+}
+
+void test_rows_of_one_key_and_of_very_many_partitions_arrive_once() {
+  for (const Combination& how : combinations()) {
+    run(how, {256, 2, 64 << 20, false, how.ordered, 40, 9'000, {}, 1});
+    run(how, {4096, 2, 256 << 20, false, how.ordered, 40, 9'000, {}, 100'000});
+    run(how, {1, 3, 64 << 20, false, how.ordered, 40});
+  }
+}
+
+void test_no_optimisation_changes_the_rows() {
+  for (const Combination& how : combinations()) {
+    for (int off = 0; off < 5; ++off) {
+      esker::shuffle::Optimisations optimisations;
+      optimisations.padded_locks = off != 0;
+      optimisations.minimal_locking = off != 1;
+      optimisations.two_step = off != 2;
+      optimisations.streaming_stores = off != 3;
+      optimisations.power_of_two = off != 4;
+      run(how, {64, 3, 64 << 20, false, how.ordered, 40, 2'000, optimisations});
     }
   }
-  // Longer than the pages: each such row has a page of its own.
-  run({4, 2, 64 << 20, false, true, 20'000, 500});
-  run({16, 2, 256 << 10, true, true, 20'000, 500});
+}
+
+void test_a_pair_that_does_not_go_together_is_refused_by_name() {
+  bool refused = false;
+  try {
+    combination("radix", "lock_free");
+  } catch (const std::invalid_argument& error) {
+    refused = std::string(error.what()).find("radix") != std::string::npos;
+  }
+  CHECK(refused);
+}
+
+void test_order_is_not_promised_by_who_cannot_keep_it() {
+  ShuffleOptions options;
+  options.thread_count = 2;
+  bool refused = false;
+  try {
+    Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(1 << 20),
+                    combination("on_demand", "lock_free"), options);
+  } catch (const std::invalid_argument&) {
+    refused = true;
+  }
+  CHECK(refused);
 }
 
 void test_a_pool_without_spill_says_that_it_is_exhausted() {
   const auto batches = make_batches(40, 1, 50'000);
-  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), ShuffleOptions{});
+  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), usual(), ShuffleOptions{});
   bool thrown = false;
   try {
     shuffle.push({batches[0]->view});
@@ -143,7 +206,7 @@ void test_a_full_disk_reaches_the_caller_as_its_errno() {
     options.thread_count = threads;
     options.spill_fd = temporary_file();
     options.spill_limit_bytes = 100'000;
-    Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), options);
+    Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), usual(), options);
     int code = 0;
     try {
       shuffle.push({batches[0]->view});
@@ -165,7 +228,7 @@ void test_a_push_ends_when_it_is_interrupted() {
   const auto batches = make_batches(40, 1, 50'000);
   ShuffleOptions options;
   options.thread_count = 3;
-  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(64 << 20), options);
+  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(64 << 20), usual(), options);
   shuffle.interrupt();
   bool interrupted = false;
   try {
@@ -182,7 +245,7 @@ void test_partitions_are_read_by_several_threads_while_pages_move_to_disk() {
   options.thread_count = 2;
   options.spill_fd = temporary_file();
   options.spill_limit_bytes = kNoLimit;
-  Shuffle shuffle(TestBatch::columns(), {0}, 64, std::make_shared<PagePool>(1 << 20), options);
+  Shuffle shuffle(TestBatch::columns(), {0}, 64, std::make_shared<PagePool>(1 << 20), usual(), options);
   for (const auto& batch : batches) shuffle.push({batch->view});
   shuffle.finish();
   std::atomic<std::uint64_t> rows{0};
@@ -202,7 +265,7 @@ void test_a_page_outlives_its_shuffle() {
   const auto batches = make_batches(40, 1, 100);
   std::optional<esker::shuffle::LeasedPage> kept;
   {
-    Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), ShuffleOptions{});
+    Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), usual(), ShuffleOptions{});
     shuffle.push({batches[0]->view});
     shuffle.finish();
     kept = shuffle.next(0);
@@ -214,6 +277,10 @@ void test_a_page_outlives_its_shuffle() {
 
 int main() {
   test_every_row_arrives_once_with_any_threads_order_and_budget();
+  test_rows_of_one_key_and_of_very_many_partitions_arrive_once();
+  test_no_optimisation_changes_the_rows();
+  test_a_pair_that_does_not_go_together_is_refused_by_name();
+  test_order_is_not_promised_by_who_cannot_keep_it();
   test_a_pool_without_spill_says_that_it_is_exhausted();
   test_a_full_disk_reaches_the_caller_as_its_errno();
   test_a_push_ends_when_it_is_interrupted();

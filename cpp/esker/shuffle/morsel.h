@@ -1,13 +1,12 @@
-// A thread's buffers: the rows of a morsel, gathered by partition.
-//
-// A buffer holds two-byte references to rows that are still in the cache, not copies of them, so every value
-// is moved once, straight to its page. All buffers of a thread are one array, cut where the partitions begin.
+// The rows of a morsel, sorted by partition: two-byte references to rows that are still in the cache, not copies of
+// them, so every value is moved once, straight to its page.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "esker/arrow/batch_view.h"
+#include "esker/shuffle/claim.h"
 #include "esker/shuffle/partition_function.h"
 
 namespace esker::shuffle {
@@ -21,29 +20,30 @@ struct Morsel {
   std::int64_t row_count;
 };
 
-class MorselBuffers {
+// Writes the bytes that the long values of each row take on a heap. Throws UnsupportedType for rows no page holds.
+void measure_heap(const arrow::BatchView& batch, const std::vector<arrow::ColumnType>& columns,
+                  std::int64_t row_begin, std::int64_t row_count, std::uint32_t* out);
+
+class SortedMorsel {
  public:
-  // Sorts the rows by partition, stably, and measures the bytes their long values take on a heap.
+  // Sorts the rows by partition, stably: one pass counts (the histogram), one places.
   void fill(const Morsel& morsel, const std::vector<arrow::ColumnType>& columns, bool has_views,
             const PartitionFunction& partition_of);
 
   const Morsel& morsel() const { return morsel_; }
-  // Rows of a partition, relative to the morsel's first, are rows()[begin(p)] to rows()[begin(p + 1) - 1].
+  // The rows of partition p, relative to the morsel's first, are rows()[run(p).begin] to rows()[run(p).end - 1].
   const std::uint16_t* rows() const { return rows_.data(); }
-  std::uint32_t begin(std::uint32_t partition) const { return begins_[partition]; }
-  std::uint64_t heap_bytes(std::uint32_t partition) const {
-    return has_views_ ? partition_heap_[partition] : 0;
+  RowRun run(std::uint32_t partition) const {
+    return {partition, begins_[partition], begins_[partition + 1], has_views_ ? heap_ends_.data() : nullptr};
   }
-  std::uint64_t row_heap_bytes(std::uint16_t row) const { return has_views_ ? row_heap_[row] : 0; }
 
-  // An upper bound of what the buffers of one thread take.
+  // An upper bound of what the references of one thread take.
   static std::uint64_t bytes_max(std::uint32_t partition_count) {
-    return kMorselRowsMax * (4 + 2 + 4) + std::uint64_t{partition_count} * (4 + 4 + 8 + 32);
+    return kMorselRowsMax * (4 + 2 + 4 + 8) + std::uint64_t{partition_count} * (4 + 4);
   }
 
  private:
   void sort(std::uint32_t partition_count);
-  void measure(const std::vector<arrow::ColumnType>& columns, std::uint32_t partition_count);
 
   Morsel morsel_{};
   bool has_views_ = false;
@@ -52,7 +52,7 @@ class MorselBuffers {
   std::vector<std::uint32_t> begins_;
   std::vector<std::uint32_t> ends_;
   std::vector<std::uint32_t> row_heap_;
-  std::vector<std::uint64_t> partition_heap_;
+  std::vector<std::uint64_t> heap_ends_;
 };
 
 }  // namespace esker::shuffle

@@ -1,27 +1,30 @@
-// Copies rows of a morsel into space claimed on a page, column by column.
+// Copies rows of a morsel into space claimed on a page.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "esker/page/page.h"
+#include "esker/shuffle/claim.h"
 #include "esker/shuffle/morsel.h"
 
 namespace esker::shuffle {
 
-// Space on a page that one thread has claimed: `row_count` rows from `row_begin` on, and heap from
-// `heap_next` on.
-struct Claim {
-  std::uint8_t* bytes;
-  const page::PageLayout* layout;
-  std::uint32_t row_begin;
-  std::uint32_t row_count;
-  const std::uint16_t* rows;  // which rows of the morsel go there
-  std::uint64_t heap_next;
-  std::uint64_t heap_bytes;
+struct WriteOptions {
+  bool streaming = true;  // whole lines past the cache
+  // A column of all rows after the other, bytes of long values last (source 002, 3.3.5: fewer memory pages in use at a
+  // time). False: row by row.
+  bool two_step = true;
 };
 
-// Writes every claim of a morsel.
-void write(std::vector<Claim>& claims, const Morsel& morsel, const page::PageSchema& schema);
+// Writes every claim; claim.first counts in `rows`, which refer to rows of the morsel.
+void write(const std::vector<Claim>& claims, const Morsel& morsel, const std::uint16_t* rows,
+           const page::PageSchema& schema, const WriteOptions& options);
+
+// Writes one claim row by row.
+void write_rows(const Claim& claim, const Morsel& morsel, const std::uint16_t* rows, const page::PageSchema& schema);
+
+// Says that the rows of the claims are in place.
+void publish(const std::vector<Claim>& claims);
 
 }  // namespace esker::shuffle

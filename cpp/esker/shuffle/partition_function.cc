@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <stdexcept>
 #include <type_traits>
 
@@ -18,8 +19,10 @@ std::uint32_t modulo(Stored value, std::uint32_t count) {
   if constexpr (std::is_signed_v<Stored>) {
     const auto rest = static_cast<std::int64_t>(value) % static_cast<std::int64_t>(count);
     return static_cast<std::uint32_t>(rest < 0 ? rest + count : rest);
+  } else if constexpr (sizeof(Stored) <= 4) {
+    return static_cast<std::uint32_t>(value) % count;
   } else {
-    return static_cast<std::uint32_t>(static_cast<std::uint64_t>(value) % count);
+    return static_cast<std::uint32_t>(value % count);
   }
 }
 
@@ -34,12 +37,14 @@ std::uint32_t as_id(Stored value, bool valid, std::uint32_t count) {
 }  // namespace
 
 PartitionFunction::PartitionFunction(Function function, const std::vector<arrow::ColumnType>& columns,
-                                     std::vector<int> keys, std::uint32_t partition_count, std::uint64_t seed)
+                                     std::vector<int> keys, std::uint32_t partition_count, std::uint64_t seed,
+                                     bool power_of_two)
     : function_(function),
       columns_(columns),
       keys_(std::move(keys)),
       partition_count_(partition_count),
-      seed_(seed) {
+      seed_(seed),
+      mask_(power_of_two && std::has_single_bit(partition_count) ? partition_count - 1 : 0) {
   if (partition_count == 0 || partition_count > kPartitionCountMax) {
     throw std::invalid_argument("the number of partitions must be from 1 to " +
                                 std::to_string(kPartitionCountMax));
@@ -94,13 +99,32 @@ void PartitionFunction::by_hash(const arrow::BatchView& batch, std::int64_t begi
 template <class Stored>
 void PartitionFunction::by_integer(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
                                    std::uint32_t* out) const {
+  if (function_ == Function::modulo) return by_modulo<Stored>(key, begin, count, out);
   constexpr auto width = static_cast<std::int64_t>(sizeof(Stored));
   const auto* values = key.values + (key.offset + begin) * width;
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto value = arrow::load<Stored>(values + i * width);
-    const bool valid = key.valid(begin + i);
-    out[i] = function_ == Function::id ? as_id(value, valid, partition_count_)
-                                       : (valid ? modulo(value, partition_count_) : 0);
+    out[i] = as_id(arrow::load<Stored>(values + i * width), key.valid(begin + i), partition_count_);
+  }
+}
+
+// Source 002, 3.1 and 3.2. Two's complement makes & right for negative values too.
+template <class Stored>
+void PartitionFunction::by_modulo(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
+                                  std::uint32_t* out) const {
+  constexpr auto width = static_cast<std::int64_t>(sizeof(Stored));
+  const auto* values = key.values + (key.offset + begin) * width;
+  if (mask_ != 0 || partition_count_ == 1) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      out[i] = static_cast<std::uint32_t>(arrow::load<Stored>(values + i * width)) & mask_;
+    }
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      out[i] = modulo(arrow::load<Stored>(values + i * width), partition_count_);
+    }
+  }
+  if (key.validity == nullptr) return;
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!key.valid(begin + i)) out[i] = 0;
   }
 }
 

@@ -20,7 +20,7 @@ class PartitionFunction {
  public:
   // Throws std::invalid_argument when the keys do not fit the function.
   PartitionFunction(Function function, const std::vector<arrow::ColumnType>& columns, std::vector<int> keys,
-                    std::uint32_t partition_count, std::uint64_t seed);
+                    std::uint32_t partition_count, std::uint64_t seed, bool power_of_two = true);
 
   std::uint32_t partition_count() const { return partition_count_; }
 
@@ -34,12 +34,15 @@ class PartitionFunction {
   template <class Stored>
   void by_integer(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
                   std::uint32_t* out) const;
+  template <class Stored>
+  void by_modulo(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count, std::uint32_t* out) const;
 
   Function function_;
   const std::vector<arrow::ColumnType>& columns_;
   std::vector<int> keys_;
   std::uint32_t partition_count_;
   std::uint64_t seed_;
+  std::uint32_t mask_;  // what & takes in place of %; 0: nothing
 };
 
 }  // namespace esker::shuffle

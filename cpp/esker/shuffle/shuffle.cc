@@ -2,142 +2,211 @@
 
 #include <algorithm>
 #include <stdexcept>
-#include <thread>
-#include <utility>
 
 #include "esker/error.h"
+#include "esker/shuffle/page_managers/hybrid.h"
+#include "esker/shuffle/page_managers/lock_free.h"
+#include "esker/shuffle/page_managers/locked.h"
+#include "esker/shuffle/page_managers/locked_batches.h"
+#include "esker/shuffle/page_managers/owned.h"
+#include "esker/shuffle/page_managers/radix.h"
+#include "esker/shuffle/page_managers/thread_local.h"
+#include "esker/shuffle/strategies/collaborative_buffers.h"
+#include "esker/shuffle/strategies/collaborative_units.h"
+#include "esker/shuffle/strategies/hybrid.h"
+#include "esker/shuffle/strategies/on_demand.h"
+#include "esker/shuffle/strategies/radix.h"
+#include "esker/shuffle/strategies/software_managed_buffers.h"
+#include "esker/shuffle/strategies/thread_local_merge.h"
 
 namespace esker::shuffle {
 namespace {
 
-// A morsel and what is made of it should stay in the second-level cache.
-constexpr std::uint64_t kMorselBytes = 512 << 10;
-constexpr std::int64_t kMorselRowsMin = 4096;
-// With fewer rows than this for each partition the cost of a claim shows.
-constexpr std::int64_t kRowsPerClaim = 16;
 constexpr std::uint32_t kThreadsMax = 256;
 
-std::int64_t morsel_rows(const page::PageSchema& schema, std::uint32_t partition_count) {
-  const auto by_bytes = static_cast<std::int64_t>(kMorselBytes * 8 / schema.row_bits());
-  const std::int64_t by_claims = std::int64_t{partition_count} * kRowsPerClaim;
-  return std::min(kMorselRowsMax, std::max({by_bytes, by_claims, kMorselRowsMin}));
+using Make = std::unique_ptr<Strategy> (*)(Context, std::uint32_t);
+
+template <class Made>
+std::unique_ptr<Strategy> make(Context context, std::uint32_t thread_count) {
+  return std::make_unique<Made>(context, thread_count);
+}
+
+// The product of strategies and page managers, as far as the types allow it.
+struct Entry {
+  Combination combination;
+  Make make;
+};
+
+const Entry kEntries[] = {
+    {{"software_managed_buffers", "locked_batches", true, true, 0}, &make<SoftwareManagedBuffers<LockedBatchPages>>},
+    {{"software_managed_buffers", "locked", true, true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
+    {{"software_managed_buffers", "lock_free", true, true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
+    {{"on_demand", "locked", false, false, 0}, &make<OnDemand<LockedPages>>},
+    {{"on_demand", "locked_batches", false, false, 0}, &make<OnDemand<LockedBatchPages>>},
+    {{"on_demand", "lock_free", false, false, 0}, &make<OnDemand<LockFreePages>>},
+    {{"radix", "radix", true, false, 0}, &make<Radix<RadixPages>>},
+    {{"hybrid", "hybrid", true, false, 0}, &make<Hybrid<HybridPages>>},
+    {{"thread_local_merge", "thread_local", false, true, 1}, &make<ThreadLocalMerge>},
+    {{"collaborative_buffers", "owned", true, true, 0}, &make<CollaborativeBuffers<OwnedPages>>},
+    {{"collaborative_buffers", "locked_batches", true, true, 0}, &make<CollaborativeBuffers<LockedBatchPages>>},
+    {{"collaborative_units", "owned", true, false, 0}, &make<CollaborativeUnits<OwnedPages>>},
+    {{"collaborative_units", "locked_batches", true, false, 0}, &make<CollaborativeUnits<LockedBatchPages>>},
+};
+
+Make make_of(const Combination& combination) {
+  for (const Entry& entry : kEntries) {
+    if (entry.combination.strategy == combination.strategy && entry.combination.pages == combination.pages) {
+      return entry.make;
+    }
+  }
+  throw std::invalid_argument("no such combination");
+}
+
+std::uint32_t threads_of(const ShuffleOptions& options) {
+  return std::clamp(options.thread_count, 1U, kThreadsMax);
+}
+
+std::uint32_t lists_of(const Combination& combination, std::uint32_t thread_count) {
+  return combination.lists_each > 0 ? combination.lists_each * thread_count : 1;
+}
+
+void require_order(const Combination& combination, const ShuffleOptions& options, std::uint32_t thread_count) {
+  if (!options.ordered || thread_count == 1 || combination.ordered) return;
+  throw std::invalid_argument("strategy '" + std::string(combination.strategy) +
+                              "' gives rows in the order of arrival when it has several threads");
+}
+
+// Columns at the end that no page holds: they only say the partition.
+std::vector<arrow::ColumnType> held(std::vector<arrow::ColumnType> columns, std::uint32_t key_only_columns) {
+  if (key_only_columns >= columns.size()) throw std::invalid_argument("every column is only a key");
+  columns.resize(columns.size() - key_only_columns);
+  return columns;
 }
 
 }  // namespace
 
+const std::vector<Combination>& combinations() {
+  static const std::vector<Combination> all = [] {
+    std::vector<Combination> found;
+    for (const Entry& entry : kEntries) found.push_back(entry.combination);
+    return found;
+  }();
+  return all;
+}
+
+const Combination& combination(std::string_view strategy, std::string_view pages) {
+  std::string there;
+  for (const Combination& found : combinations()) {
+    if (found.strategy != strategy) continue;
+    if (pages.empty() || found.pages == pages) return found;
+    there += (there.empty() ? "" : ", ") + std::string(found.pages);
+  }
+  if (there.empty()) throw std::invalid_argument("no shuffle strategy '" + std::string(strategy) + "'");
+  throw std::invalid_argument("strategy '" + std::string(strategy) + "' does not go with page manager '" +
+                              std::string(pages) + "'; there is: " + there);
+}
+
 Shuffle::Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, std::uint32_t partition_count,
-                 std::shared_ptr<page::PagePool> pool, const ShuffleOptions& options)
-    : schema_(std::move(columns)),
-      partition_of_(options.function, schema_.columns(), std::move(keys), partition_count, options.seed),
+                 std::shared_ptr<page::PagePool> pool, const Combination& combination, const ShuffleOptions& options)
+    : columns_(std::move(columns)),
+      schema_(held(columns_, options.key_only_columns)),
+      partition_of_(options.function, columns_, std::move(keys), partition_count, options.seed,
+                    options.optimisations.power_of_two),
       pool_(std::move(pool)),
       options_(options),
-      sizes_(schema_, partition_count, pool_->budget_bytes(), options.page_bytes_max),
-      partitions_(partition_count),
-      workers_(std::clamp(options.thread_count, 1U, kThreadsMax)),
-      turnstile_(options.ordered),
-      spill_file_(std::make_shared<SpillFile>(options.spill_fd, options.spill_limit_bytes)) {}
+      store_(schema_, partition_count, lists_of(combination, threads_of(options)), pool_, options.page_bytes_max,
+             options.spill_fd, options.spill_limit_bytes, options.optimisations.padded_locks) {
+  const std::uint32_t thread_count = threads_of(options);
+  const Context context{schema_, partition_of_, store_, options_, interrupted_};
+  try {
+    require_order(combination, options, thread_count);
+    strategy_ = make_of(combination)(context, thread_count);
+  } catch (...) {
+    // Only a shuffle that was made owns the descriptor.
+    store_.release_spill_fd();
+    throw;
+  }
+}
 
 Shuffle::~Shuffle() {
-  give_back_pages();
+  strategy_.reset();
 }
 
 void Shuffle::push(const std::vector<arrow::BatchView>& batches) {
   const std::lock_guard lock(mutex_);
   require(State::filling, "push");
-  const auto morsels = morsels_of(batches);
-  if (morsels.empty()) return;
-  turnstile_.restart();
-  std::atomic<std::size_t> next{0};
-  std::vector<std::thread> threads;
-  const std::size_t thread_count = std::min(workers_.size(), morsels.size());
   state_ = State::failed;  // until all is well
-  try {
-    for (std::size_t i = 1; i < thread_count; ++i) {
-      threads.emplace_back([this, i, &morsels, &next] { work(workers_[i], morsels, next); });
-    }
-  } catch (const std::system_error&) {
-    // The machine gives no more threads: those there are do the work.
-  }
-  work(workers_[0], morsels, next);
-  for (std::thread& thread : threads) thread.join();
-  for (Worker& worker : workers_) {
-    if (worker.error) std::rethrow_exception(worker.error);
-  }
-  morsel_count_ += morsels.size();
-  for (Worker& worker : workers_) claim_count_ += std::exchange(worker.claim_count, 0);
+  strategy_->push(batches);
   state_ = State::filling;
-}
-
-std::vector<Morsel> Shuffle::morsels_of(const std::vector<arrow::BatchView>& batches) const {
-  const std::int64_t rows = morsel_rows(schema_, partition_count());
-  std::vector<Morsel> morsels;
-  for (const arrow::BatchView& batch : batches) {
-    for (std::int64_t begin = 0; begin < batch.row_count; begin += rows) {
-      morsels.push_back({&batch, begin, std::min(rows, batch.row_count - begin)});
-    }
-  }
-  return morsels;
-}
-
-void Shuffle::work(Worker& worker, const std::vector<Morsel>& morsels, std::atomic<std::size_t>& next) {
-  try {
-    for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
-      if (interrupted_.load(std::memory_order_relaxed)) throw Interrupted("the shuffle was interrupted");
-      worker.buffers.fill(morsels[i], schema_.columns(), schema_.has_views(), partition_of_);
-      if (!place(worker, i)) return;
-    }
-  } catch (...) {
-    worker.error = std::current_exception();
-    turnstile_.fail();
-  }
-}
-
-// Claims space for the worker's buffers and writes them; false when another thread failed.
-bool Shuffle::place(Worker& worker, std::size_t number) {
-  const MorselBuffers& buffers = worker.buffers;
-  worker.claims.clear();
-  if (!turnstile_.enter(number)) return false;
-  for (std::uint32_t p = 0; p < partition_count(); ++p) {
-    const std::uint32_t end = buffers.begin(p + 1);
-    std::uint64_t heap_bytes = buffers.heap_bytes(p);
-    for (std::uint32_t begin = buffers.begin(p); begin < end;) {
-      const std::uint64_t heap_before = partitions_[p].heap_bytes();
-      std::uint64_t bytes_wanted = 0;
-      begin += partitions_[p].claim(buffers, begin, end, heap_bytes, schema_, sizes_, *pool_, worker.claims,
-                                    bytes_wanted);
-      heap_bytes -= partitions_[p].heap_bytes() - heap_before;
-      if (begin < end && !make_room_inside(worker, bytes_wanted)) return false;
-    }
-  }
-  turnstile_.leave();
-  write(worker.claims, buffers.morsel(), schema_);
-  worker.claim_count += worker.claims.size();
-  turnstile_.written();
-  return true;
-}
-
-// From inside the turnstile: writes the worker's claims so far, so that no page is in use, and spills.
-bool Shuffle::make_room_inside(Worker& worker, std::uint64_t bytes_wanted) {
-  write(worker.claims, worker.buffers.morsel(), schema_);
-  worker.claim_count += worker.claims.size();
-  worker.claims.clear();
-  if (!turnstile_.wait_until_written()) return false;
-  if (!spill(bytes_wanted)) throw PoolExhausted(bytes_wanted, pool_->budget_bytes());
-  return true;
 }
 
 void Shuffle::finish() {
   const std::lock_guard lock(mutex_);
   require(State::filling, "finish");
-  for (std::uint32_t p = 0; p < partition_count(); ++p) partitions_[p].close();
-  workers_.clear();
-  workers_.shrink_to_fit();
+  state_ = State::failed;
+  strategy_->finish();
+  store_.close_all();
+  accesses_ = strategy_->accesses();
+  claims_ = strategy_->claim_count();
+  morsels_ = strategy_->morsel_count();
+  turn_waits_ = strategy_->turn_waits();
+  strategy_.reset();
   state_ = State::finished;
 }
 
-std::uint64_t Shuffle::overhead_bytes(std::uint32_t partition_count, std::uint32_t thread_count) {
-  return thread_count * MorselBuffers::bytes_max(partition_count) +
-         std::uint64_t{partition_count} * sizeof(Partition);
+std::optional<LeasedPage> Shuffle::next(std::uint32_t partition) {
+  {
+    const std::lock_guard lock(mutex_);
+    require(State::finished, "read a partition");
+  }
+  if (partition >= partition_count()) throw std::out_of_range("no such partition");
+  return store_.next(partition);
+}
+
+void Shuffle::free() {
+  const std::lock_guard lock(mutex_);
+  state_ = State::freed;
+  strategy_.reset();
+  store_.free();
+}
+
+std::vector<std::uint64_t> Shuffle::partition_rows() const {
+  std::vector<std::uint64_t> rows;
+  for (std::uint32_t p = 0; p < partition_count(); ++p) rows.push_back(store_.partition_rows(p));
+  return rows;
+}
+
+std::vector<std::uint64_t> Shuffle::partition_bytes() const {
+  std::vector<std::uint64_t> bytes;
+  for (std::uint32_t p = 0; p < partition_count(); ++p) bytes.push_back(store_.partition_bytes(p));
+  return bytes;
+}
+
+ShuffleStatistics Shuffle::statistics() const {
+  const std::lock_guard lock(mutex_);
+  ShuffleStatistics found;
+  static_cast<PageCounts&>(found) = store_.counts();
+  found.pool_peak_bytes = pool_->peak_bytes();
+  found.claims = strategy_ ? strategy_->claim_count() : claims_;
+  found.morsels = strategy_ ? strategy_->morsel_count() : morsels_;
+  found.turn_waits = strategy_ ? strategy_->turn_waits() : turn_waits_;
+  found.accesses = strategy_ ? strategy_->accesses() : accesses_;
+  return found;
+}
+
+std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& columns, std::uint32_t partition_count,
+                                      const Combination& combination, std::uint32_t thread_count,
+                                      std::uint64_t buffer_bytes) {
+  const page::PageSchema schema(columns);
+  ShuffleOptions options;
+  options.buffer_bytes = buffer_bytes;
+  const std::uint64_t buffers = Staging::bytes_max(schema, partition_count, shuffle::buffer_bytes(options));
+  const std::uint64_t sorted = SortedMorsel::bytes_max(partition_count);
+  std::uint64_t each = sorted;
+  if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge") each = buffers;
+  if (combination.strategy == "collaborative_buffers") each = sorted + buffers / thread_count;
+  if (combination.strategy == "radix") each = 4 * sorted;
+  return thread_count * each + PageStore::overhead_bytes(partition_count, lists_of(combination, thread_count));
 }
 
 void Shuffle::require(State state, const char* what) const {

@@ -20,6 +20,7 @@ class SpillFile {
   SpillFile& operator=(const SpillFile&) = delete;
 
   bool usable() const { return fd_ >= 0; }
+  void release() { fd_ = -1; }
   std::uint64_t bytes() const { return end_; }
 
   // Appends the header and the ranges of a sealed page; returns where. Throws SpillFailed.

@@ -1,0 +1,347 @@
+#include "esker/shuffle/staging.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <new>
+
+#include "esker/memory/stream_copy.h"
+#include "esker/shuffle/bit_writer.h"
+#include "esker/shuffle/view.h"
+
+namespace esker::shuffle {
+namespace {
+
+using arrow::ColumnType;
+using arrow::ColumnView;
+using arrow::Layout;
+using arrow::Source;
+
+constexpr std::uint32_t kRowsMin = 16;
+constexpr std::uint32_t kRowsMax = 1024;
+constexpr std::uint32_t kHeapMin = 512;
+constexpr std::uint32_t kHeapMax = 16 << 10;
+constexpr std::size_t kHugePageBytes = 2 << 20;
+
+// Values of 12 bytes lie 16 apart: stores that cross a line cost more than the room.
+std::uint32_t stride_of(const ColumnType& type) {
+  switch (type.layout) {
+    case Layout::none:
+      return 0;
+    case Layout::bits:
+      return 1;
+    case Layout::view:
+      return sizeof(View);
+    case Layout::fixed:
+      return type.width == 12 ? 16 : type.width;
+  }
+  return 0;
+}
+
+std::uint64_t row_bytes(const page::PageSchema& schema) {
+  std::uint64_t bytes = schema.has_views() ? sizeof(std::uint64_t) : 0;
+  for (const ColumnType& type : schema.columns()) bytes += stride_of(type) + (type.nullable ? 1U : 0U);
+  return std::max<std::uint64_t>(bytes, 1);
+}
+
+std::uint64_t heap_share(std::uint32_t partition_count, std::uint64_t bytes) {
+  return std::clamp<std::uint64_t>(bytes / partition_count / 64 * 64, kHeapMin, kHeapMax);
+}
+
+std::uint64_t rows_share(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes) {
+  return std::clamp<std::uint64_t>(std::bit_floor(bytes / (partition_count * row_bytes(schema)) | 1), kRowsMin, kRowsMax);
+}
+
+template <std::size_t width, std::size_t stride>
+void scatter(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::memcpy(to + std::size_t{slots[i]} * stride, from + std::size_t{i} * width, width);
+  }
+}
+
+void scatter_any(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count,
+                 std::size_t width) {
+  if (width == 0) return;
+  for (std::uint32_t i = 0; i < count; ++i) memory::copy_short(to + slots[i] * width, from + i * width, width);
+}
+
+void scatter_fixed(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count,
+                   std::uint32_t width) {
+  switch (width) {
+    case 1:
+      return scatter<1, 1>(to, from, slots, count);
+    case 2:
+      return scatter<2, 2>(to, from, slots, count);
+    case 4:
+      return scatter<4, 4>(to, from, slots, count);
+    case 8:
+      return scatter<8, 8>(to, from, slots, count);
+    case 12:
+      return scatter<12, 16>(to, from, slots, count);
+    case 16:
+      return scatter<16, 16>(to, from, slots, count);
+    default:
+      return scatter_any(to, from, slots, count, width);
+  }
+}
+
+std::uint32_t greatest(const std::vector<std::uint32_t>& values) {
+  std::uint32_t found = 0;
+  for (const std::uint32_t value : values) found = value > found ? value : found;
+  return found;
+}
+
+}  // namespace
+
+StagingShape StagingShape::of(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes,
+                              double heap_per_row) {
+  if (!schema.has_views()) {
+    return {static_cast<std::uint32_t>(rows_share(schema, partition_count, bytes)), 0};
+  }
+  // Rows and bytes should fill up together; twice the rows, since some have less.
+  const std::uint64_t heap_max = heap_share(partition_count, bytes);
+  const auto rows = static_cast<std::uint64_t>(2.0 * static_cast<double>(heap_max) / std::max(heap_per_row, 1.0));
+  const std::uint64_t rows_max = rows_share(schema, partition_count, bytes / 2);
+  return {static_cast<std::uint32_t>(std::clamp<std::uint64_t>(std::bit_ceil(rows), kRowsMin, rows_max)),
+          static_cast<std::uint32_t>(heap_max)};
+}
+
+std::uint64_t Staging::bytes_max(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes) {
+  const std::uint64_t rows = rows_share(schema, partition_count, bytes);
+  const std::uint64_t heap = schema.has_views() ? heap_share(partition_count, bytes) : 0;
+  return partition_count * (rows * row_bytes(schema) + heap + 8) + StagingBlock::kRowsMax * 20 + 2 * kHugePageBytes;
+}
+
+void Staging::Free::operator()(std::uint8_t* bytes) const {
+  std::free(bytes);
+}
+
+Staging::Bytes Staging::allocate(std::size_t size) {
+  // Buffers of all partitions are in use at a time: with small memory pages they would outnumber what the TLB knows.
+  const std::size_t alignment = size >= kHugePageBytes ? kHugePageBytes : 4096;
+  const std::size_t rounded = page::round_up(std::max<std::size_t>(size, 1), alignment);
+  auto* const memory = static_cast<std::uint8_t*>(std::aligned_alloc(alignment, rounded));
+  if (memory == nullptr) throw std::bad_alloc();
+  if (alignment == kHugePageBytes) madvise(memory, rounded, MADV_HUGEPAGE);
+  return Bytes(memory);
+}
+
+Staging::Staging(const page::PageSchema& schema, std::uint32_t partition_count, StagingShape shape)
+    : schema_(schema),
+      shape_(shape),
+      has_views_(schema.has_views()),
+      rows_shift_(static_cast<std::uint32_t>(std::countr_zero(shape.rows_max))),
+      slot_count_(std::size_t{partition_count} * shape.rows_max),
+      rows_(partition_count),
+      heap_(partition_count) {
+  for (const ColumnType& type : schema.columns()) {
+    Column& column = columns_.emplace_back();
+    column.stride = stride_of(type);
+    // Rows of an odd width may be copied 16 bytes at a time.
+    column.values = allocate(slot_count_ * column.stride + 16);
+  }
+  if (!has_views_) return;
+  heap_bytes_ = allocate(std::size_t{partition_count} * shape.heap_max);
+  heap_ends_.resize(slot_count_);
+}
+
+std::uint32_t Staging::fullest_rows() const {
+  return greatest(rows_);
+}
+
+std::uint32_t Staging::fullest_heap() const {
+  return has_views_ ? greatest(heap_) : 0;
+}
+
+void StagingBlock::measure(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+                           const page::PageSchema& schema, const PartitionFunction& partition_of) {
+  partition_of(batch, row_begin, count, partitions.data());
+  if (schema.has_views()) measure_heap(batch, schema.columns(), row_begin, count, heap.data());
+}
+
+bool Staging::take(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block) {
+  if (!assign(count, block)) return false;
+  copy_in(batch, row_begin, count, block);
+  return true;
+}
+
+void Staging::copy_in(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+                      StagingBlock& block) {
+  for (std::size_t i = 0; i < columns_.size(); ++i) stage_column(i, batch.columns[i], row_begin, count, block);
+}
+
+void Staging::prepare(const arrow::BatchView& batch) {
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const ColumnType& type = schema_.columns()[i];
+    const bool kept = type.nullable && type.layout != Layout::none;
+    if (kept && batch.columns[i].validity != nullptr) allocate_validity(columns_[i]);
+  }
+}
+
+// Gives each row its slot and the place of its long values; undone when a buffer would overflow.
+bool Staging::assign(std::uint32_t count, StagingBlock& block) {
+  const std::uint32_t* const partitions = block.partitions.data();
+  std::uint32_t* const slots = block.slots.data();
+  std::uint32_t* const rows = rows_.data();
+  const auto too_long = [this](std::uint32_t bytes) { return bytes > shape_.heap_max; };
+  if (has_views_ && std::any_of(block.heap.data(), block.heap.data() + count, too_long)) return false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t partition = partitions[i];
+    slots[i] = (partition << rows_shift_) + rows[partition]++;
+  }
+  bool fits = fullest_rows() <= shape_.rows_max;
+  if (fits && has_views_) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      block.places[i] = heap_[partitions[i]];
+      heap_[partitions[i]] += block.heap[i];
+    }
+    fits = fullest_heap() <= shape_.heap_max;
+    if (!fits) {
+      for (std::uint32_t i = 0; i < count; ++i) heap_[partitions[i]] -= block.heap[i];
+    }
+  }
+  if (!fits) {
+    for (std::uint32_t i = 0; i < count; ++i) --rows[partitions[i]];
+    return false;
+  }
+  if (has_views_) {
+    for (std::uint32_t i = 0; i < count; ++i) heap_ends_[slots[i]] = block.places[i] + block.heap[i];
+  }
+  return true;
+}
+
+void Staging::place(std::uint32_t count, StagingBlock& block, std::uint32_t* rows, std::uint32_t* heap) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t partition = block.partitions[i];
+    block.slots[i] = (partition << rows_shift_) + rows[partition]++;
+    if (!has_views_) continue;
+    block.places[i] = heap[partition];
+    heap[partition] += block.heap[i];
+    heap_ends_[block.slots[i]] = heap[partition];
+  }
+}
+
+void Staging::stage_column(std::size_t index, const ColumnView& column, std::int64_t row_begin, std::uint32_t count,
+                           StagingBlock& block) {
+  const ColumnType& type = schema_.columns()[index];
+  Column& staged = columns_[index];
+  if (type.layout == Layout::none) return;
+  const std::uint32_t* const slots = block.slots.data();
+  if (type.nullable && (staged.validity != nullptr || column.validity != nullptr)) {
+    allocate_validity(staged);
+    for (std::uint32_t i = 0; i < count; ++i) staged.validity[slots[i]] = column.valid(row_begin + i) ? 1 : 0;
+  }
+  switch (type.source) {
+    case Source::none:
+      return;
+    case Source::bits:
+      for (std::uint32_t i = 0; i < count; ++i) {
+        staged.values[slots[i]] = arrow::bit_at(column.values, column.offset + row_begin + i) ? 1 : 0;
+      }
+      return;
+    case Source::fixed:
+      return scatter_fixed(staged.values.get(),
+                           column.values + (column.offset + row_begin) * std::int64_t{type.width}, slots, count,
+                           type.width);
+    case Source::offsets32:
+      return stage_views<Source::offsets32>(staged, column, row_begin, count, block);
+    case Source::offsets64:
+      return stage_views<Source::offsets64>(staged, column, row_begin, count, block);
+    case Source::views:
+      return stage_views<Source::views>(staged, column, row_begin, count, block);
+  }
+}
+
+// Until the first null comes, no row's validity is kept.
+void Staging::allocate_validity(Column& staged) {
+  if (staged.validity != nullptr) return;
+  staged.validity = allocate(slot_count_);
+  std::memset(staged.validity.get(), 1, slot_count_);
+}
+
+// Long values go to the buffer's heap; offsets count from its begin until the page is known.
+template <Source source>
+void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t row_begin, std::uint32_t count,
+                          StagingBlock& block) {
+  std::uint8_t* const views = staged.values.get();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    std::uint8_t* const view = views + std::size_t{block.slots[i]} * sizeof(View);
+    if (!column.valid(row_begin + i)) {
+      std::memset(view, 0, sizeof(View));
+      continue;
+    }
+    const arrow::Bytes value = arrow::bytes_at<source>(column, row_begin + i);
+    std::uint64_t& place = block.places[i];
+    write_view(view, value, place);
+    if (value.size <= kInlineBytesMax) continue;
+    memory::copy_short(heap_bytes_.get() + std::size_t{block.partitions[i]} * shape_.heap_max + place, value.data,
+                       static_cast<std::size_t>(value.size));
+    place += static_cast<std::uint64_t>(value.size);
+  }
+}
+
+void Staging::write(const Claim& claim, std::uint32_t partition, const WriteOptions& options) {
+  const std::size_t first = (std::size_t{partition} << rows_shift_) + claim.first;
+  std::int64_t heap_shift = 0;
+  if (has_views_) {
+    const std::uint64_t heap_begin = claim.first > 0 ? heap_ends_[first - 1] : 0;
+    heap_shift = static_cast<std::int64_t>(claim.heap_next) - static_cast<std::int64_t>(heap_begin);
+    memory::copy(claim.bytes + claim.heap_next,
+                 heap_bytes_.get() + std::size_t{partition} * shape_.heap_max + heap_begin, claim.heap_bytes,
+                 options.streaming);
+  }
+  if (options.two_step) {
+    for (std::size_t i = 0; i < columns_.size(); ++i) write_column(claim, i, first, heap_shift, options.streaming);
+    return;
+  }
+  Claim row = claim;
+  row.row_count = 1;
+  for (std::uint32_t i = 0; i < claim.row_count; ++i, ++row.row_begin) {
+    for (std::size_t column = 0; column < columns_.size(); ++column) {
+      write_column(row, column, first + i, heap_shift, false);
+    }
+  }
+}
+
+void Staging::write_column(const Claim& claim, std::size_t index, std::size_t first, std::int64_t heap_shift,
+                           bool streaming) {
+  const ColumnType& type = schema_.columns()[index];
+  Column& staged = columns_[index];
+  const page::Region& region = claim.layout->regions[index];
+  if (region.validity != 0) {
+    BitWriter out(claim.bytes + region.validity, claim.row_begin);
+    if (staged.validity == nullptr) {
+      out.add_ones(claim.row_count);
+    } else {
+      for (std::uint32_t i = 0; i < claim.row_count; ++i) out.add(staged.validity[first + i] != 0);
+    }
+  }
+  std::uint8_t* const from = staged.values.get() + first * staged.stride;
+  std::uint8_t* const to = claim.bytes + region.values;
+  if (type.layout == Layout::none) return;
+  if (type.layout == Layout::bits) {
+    BitWriter out(to, claim.row_begin);
+    for (std::uint32_t i = 0; i < claim.row_count; ++i) out.add(from[i] != 0);
+    return;
+  }
+  if (type.layout == Layout::view && heap_shift != 0) {
+    for (std::uint32_t i = 0; i < claim.row_count; ++i) {
+      View view;
+      std::memcpy(&view, from + i * sizeof view, sizeof view);
+      if (view.size <= kInlineBytesMax) continue;
+      view.offset = static_cast<std::uint32_t>(view.offset + heap_shift);
+      std::memcpy(from + i * sizeof view, &view, sizeof view);
+    }
+  }
+  if (staged.stride == type.width || type.layout == Layout::view) {
+    memory::copy(to + std::size_t{claim.row_begin} * staged.stride, from,
+                 std::size_t{claim.row_count} * staged.stride, streaming);
+    return;
+  }
+  memory::LineWriter out(to + std::size_t{claim.row_begin} * type.width, streaming);
+  for (std::uint32_t i = 0; i < claim.row_count; ++i) std::memcpy(out.room(12), from + std::size_t{i} * 16, 12);
+}
+
+}  // namespace esker::shuffle

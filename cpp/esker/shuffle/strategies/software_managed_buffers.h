@@ -1,0 +1,139 @@
+// Software-managed buffers (source 002, 3.5): each thread collects the rows of a partition until there are enough to pay
+// for a claim.
+//
+// Rows of a partition come in the order of the input when there is one thread. With several, ordered, a thread empties
+// its buffers at the end of its morsel, and claims space when it is the morsel's turn; else buffers stay as they are
+// from morsel to morsel, and rows come in the order in which buffers filled up.
+#pragma once
+
+#include <optional>
+
+#include "esker/shuffle/strategies/buffered.h"
+
+namespace esker::shuffle {
+
+template <InsertsRows Manager>
+class SoftwareManagedBuffers : public Strategy {
+ public:
+  SoftwareManagedBuffers(Context context, std::uint32_t thread_count)
+      : Strategy(context, thread_count),
+        manager_(context),
+        in_turn_(context.options.ordered && thread_count > 1),
+        turnstile_(in_turn_),
+        buffers_(thread_count) {}
+
+  void push(const std::vector<arrow::BatchView>& batches) override {
+    if (batches.empty()) return;
+    if (!shape_) {
+      heap_each_ = heap_per_row(context_, batches.front());
+      shape_ = StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options), heap_each_);
+    }
+    const auto morsels = cut(batches, buffered_morsel_rows(context_, *shape_, heap_each_));
+    turnstile_.restart();
+    std::atomic<std::size_t> next{0};
+    run_team(context_, workers_, std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())),
+             &turnstile_, [&](Worker& worker) {
+               for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
+                 context_.check();
+                 in_turn_ ? place_in_turn(worker, morsels[i], i) : place(worker, morsels[i]);
+               }
+             });
+  }
+
+  void finish() override {
+    run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
+      if (buffers_[worker.number]) flush_all(worker, false);
+    });
+    for (auto& buffers : buffers_) buffers.reset();
+  }
+
+  std::uint64_t turn_waits() const override { return turnstile_.wait_count(); }
+
+ protected:
+  Manager manager_;
+
+ private:
+  Buffers& buffers_of(const Worker& worker) {
+    auto& buffers = buffers_[worker.number];
+    if (!buffers) buffers = std::make_unique<Buffers>(context_, *shape_);
+    return *buffers;
+  }
+
+  auto copy_from(Staging& staging) {
+    return [this, &staging](const std::vector<Claim>& claims) {
+      for (const Claim& claim : claims) staging.write(claim, claim.partition, context_.write_options());
+    };
+  }
+
+  void place(Worker& worker, const Morsel& morsel) {
+    Staging& staging = buffers_of(worker).staging();
+    Writing writing(context_, worker, copy_from(staging), false);
+    fill(worker, morsel, writing, [] {});
+  }
+
+  // The turn is taken when the first buffer overflows, at the end at the latest, and kept till then.
+  void place_in_turn(Worker& worker, const Morsel& morsel, std::size_t number) {
+    Staging& staging = buffers_of(worker).staging();
+    bool inside = false;
+    const auto enter = [&] {
+      if (inside) return;
+      if (!turnstile_.enter(number)) throw Abandoned();
+      inside = true;
+    };
+    Writing at_once(context_, worker, copy_from(staging), false);
+    fill(worker, morsel, at_once, enter);
+    enter();
+    flush_all(worker, true, [&] { turnstile_.leave(); });
+  }
+
+  template <class Copy, class Enter>
+  void fill(Worker& worker, const Morsel& morsel, Writing<Copy>& writing, const Enter& enter) {
+    Staging& staging = buffers_of(worker).staging();
+    const auto flush = [&](std::uint32_t partition) {
+      enter();
+      manager_.insert(worker, staging.run(partition), writing);
+      staging.clear(partition);
+    };
+    const auto direct = [&](std::uint32_t partition, std::int64_t row, std::uint32_t heap) {
+      enter();
+      insert_directly(worker, partition, {morsel.batch, row, 1}, heap);
+    };
+    buffers_of(worker).fill(morsel, flush, direct);
+    worker.accesses.input_reads += static_cast<std::uint64_t>(morsel.row_count);
+    worker.accesses.buffer_writes += static_cast<std::uint64_t>(morsel.row_count);
+  }
+
+  void insert_directly(Worker& worker, std::uint32_t partition, const Morsel& single, std::uint32_t heap) {
+    const std::uint16_t row = 0;
+    const std::uint64_t heap_end = heap;
+    const auto copy = [&](const std::vector<Claim>& claims) {
+      for (const Claim& claim : claims) write_rows(claim, single, &row, context_.schema);
+    };
+    Writing writing(context_, worker, copy, false);
+    manager_.insert(worker, RowRun{partition, 0, 1, &heap_end}, writing);
+  }
+
+  // Claims for every buffer, and writes at once, or when `claimed` was called.
+  template <class Claimed>
+  void flush_all(Worker& worker, bool defer, const Claimed& claimed) {
+    Staging& staging = buffers_of(worker).staging();
+    Writing writing(context_, worker, copy_from(staging), defer);
+    for (std::uint32_t p = 0; p < context_.partition_count(); ++p) {
+      if (staging.rows(p) > 0) manager_.insert(worker, staging.run(p), writing);
+    }
+    claimed();
+    writing.settle();
+    for (std::uint32_t p = 0; p < context_.partition_count(); ++p) staging.clear(p);
+  }
+  void flush_all(Worker& worker, bool defer) {
+    flush_all(worker, defer, [] {});
+  }
+
+  bool in_turn_;
+  Turnstile turnstile_;
+  std::optional<StagingShape> shape_;
+  double heap_each_ = 0;
+  std::vector<std::unique_ptr<Buffers>> buffers_;
+};
+
+}  // namespace esker::shuffle
