@@ -53,7 +53,9 @@ void copy(std::uint8_t* to, const std::uint8_t* from, std::size_t size, bool str
   }
 #endif
   (void)streaming;
-  if (size > 0) std::memcpy(to, from, size);
+  // The call costs more than a few lines.
+  if (size <= 4 * kLineBytes) return copy_short(to, from, size);
+  std::memcpy(to, from, size);
 }
 
 void fence() {

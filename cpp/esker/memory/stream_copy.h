@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace esker::memory {
 
@@ -16,14 +17,28 @@ void copy(std::uint8_t* to, const std::uint8_t* from, std::size_t size, bool str
 // Makes streamed bytes visible before anything that is stored later.
 void fence();
 
-// A short copy without a call: values are mostly shorter than what the library's dispatch costs.
+// A short copy without a call: values are mostly shorter than what the library's dispatch costs. Pieces overlap at the
+// end, so that lengths that differ by a little take the same branches.
 inline void copy_short(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
-  if (size >= 16) {
-    for (std::size_t i = 0; i + 16 <= size; i += 16) std::memcpy(to + i, from + i, 16);
-    std::memcpy(to + size - 16, from + size - 16, 16);
+  const auto piece = [&]<std::size_t width>(std::size_t at, std::integral_constant<std::size_t, width>) {
+    std::memcpy(to + at, from + at, width);
+  };
+  const auto ends = [&]<std::size_t width>(std::integral_constant<std::size_t, width> of) {
+    piece(0, of);
+    piece(size - width, of);
+  };
+  if (size >= 64) {
+    constexpr std::integral_constant<std::size_t, 64> kWhole;
+    for (std::size_t at = 0; at + 64 < size; at += 64) piece(at, kWhole);
+    piece(size - 64, kWhole);
+  } else if (size >= 32) {
+    ends(std::integral_constant<std::size_t, 32>());
+  } else if (size >= 16) {
+    ends(std::integral_constant<std::size_t, 16>());
   } else if (size >= 8) {
-    std::memcpy(to, from, 8);
-    std::memcpy(to + size - 8, from + size - 8, 8);
+    ends(std::integral_constant<std::size_t, 8>());
+  } else if (size >= 4) {
+    ends(std::integral_constant<std::size_t, 4>());
   } else {
     for (std::size_t i = 0; i < size; ++i) to[i] = from[i];
   }

@@ -93,12 +93,27 @@ void start(const Page& page, const PageSchema& schema) {
   const std::uint64_t bitmap = bitmap_bytes(layout.row_capacity);
   for (std::size_t i = 0; i < schema.columns().size(); ++i) {
     const Region& region = layout.regions[i];
-    if (region.validity != 0) std::memset(page.bytes + region.validity, 0, bitmap);
+    if (region.validity != 0) std::memset(page.bytes + region.validity, 0xFF, bitmap);
     if (schema.columns()[i].layout == Layout::bits) std::memset(page.bytes + region.values, 0, bitmap);
   }
 }
 
+namespace {
+
+// Bits after the last row are zero in a sealed page.
+void end_bitmap(std::uint8_t* bitmap, std::uint32_t row_count) {
+  if (row_count % 64 == 0) return;
+  auto* const last = bitmap + row_count / 64 * 8;
+  const std::uint64_t kept = arrow::load<std::uint64_t>(last) & ((std::uint64_t{1} << row_count % 64) - 1);
+  std::memcpy(last, &kept, sizeof kept);
+}
+
+}  // namespace
+
 void seal(const Page& page, const PageSchema& schema, std::uint32_t partition, bool with_checksum) {
+  for (const Region& region : page.layout->regions) {
+    if (region.validity != 0) end_bitmap(page.bytes + region.validity, page.row_count);
+  }
   PageHeader header{};
   std::memcpy(header.magic, kMagic, sizeof kMagic);
   header.schema_id = schema.id();

@@ -1,5 +1,8 @@
-// Bits of a page's bitmap, one after the other. A word is written once, atomically, since a neighbour's claim may share
-// the first and the last.
+// Bits of a page's bitmap, one after the other. A word is written once; the first and the last, which a neighbour's claim
+// may share, atomically.
+//
+// Values of bits are set in a bitmap of zeros, nulls are cleared in one of ones. An atomic operation waits for the
+// streaming stores before it: bitmaps of all claims are written before any values.
 #pragma once
 
 #include <atomic>
@@ -7,43 +10,49 @@
 
 namespace esker::shuffle {
 
+enum class Bits : std::uint8_t { set, clear };
+
+// `add(true)` sets the next bit of the bitmap, or clears it.
+template <Bits how>
 class BitWriter {
  public:
   BitWriter(std::uint8_t* bitmap, std::uint32_t begin)
-      : word_(reinterpret_cast<std::uint64_t*>(bitmap) + begin / 64), bit_(begin % 64) {}
-  ~BitWriter() { flush(); }
+      : word_(reinterpret_cast<std::uint64_t*>(bitmap) + begin / 64), bit_(begin % 64), whole_(bit_ == 0) {}
+  ~BitWriter() { share(); }
   BitWriter(const BitWriter&) = delete;
   BitWriter& operator=(const BitWriter&) = delete;
 
-  void add(bool value) {
-    bits_ |= std::uint64_t{value} << bit_;
+  void add(bool change) {
+    bits_ |= std::uint64_t{change} << bit_;
     if (++bit_ == 64) next_word();
-  }
-
-  void add_ones(std::uint32_t count) {
-    while (count > 0) {
-      const std::uint32_t here = count < 64 - bit_ ? count : 64 - bit_;
-      bits_ |= (here == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << here) - 1) << bit_;
-      bit_ += here;
-      count -= here;
-      if (bit_ == 64) next_word();
-    }
   }
 
  private:
   void next_word() {
-    flush();
+    if (whole_) {
+      *word_ = how == Bits::set ? bits_ : ~bits_;
+    } else {
+      share();
+    }
     ++word_;
+    bits_ = 0;
     bit_ = 0;
+    whole_ = true;
   }
 
-  void flush() {
-    if (bits_ != 0) std::atomic_ref<std::uint64_t>(*word_).fetch_or(bits_, std::memory_order_relaxed);
-    bits_ = 0;
+  void share() {
+    if (bits_ == 0) return;
+    std::atomic_ref<std::uint64_t> word(*word_);
+    if constexpr (how == Bits::set) {
+      word.fetch_or(bits_, std::memory_order_relaxed);
+    } else {
+      word.fetch_and(~bits_, std::memory_order_relaxed);
+    }
   }
 
   std::uint64_t* word_;
   std::uint32_t bit_;
+  bool whole_;  // all bits of the word are ours
   std::uint64_t bits_ = 0;
 };
 

@@ -96,22 +96,19 @@ void write_fixed(const Sink& sink, std::size_t index, const ColumnView& column, 
 
 void write_bits(const Sink& sink, std::size_t index, const ColumnView& column) {
   for (const Claim& claim : sink.claims) {
-    BitWriter out(claim.bytes + claim.layout->regions[index].values, claim.row_begin);
+    BitWriter<Bits::set> out(claim.bytes + claim.layout->regions[index].values, claim.row_begin);
     for (std::uint32_t i = 0; i < claim.row_count; ++i) {
       out.add(arrow::bit_at(column.values, column.offset + sink.morsel.row_begin + sink.rows[claim.first + i]));
     }
   }
 }
 
-void write_validity(const Sink& sink, std::size_t index, const ColumnView& column) {
+void write_nulls(const Sink& sink, std::size_t index, const ColumnView& column) {
+  if (column.validity == nullptr) return;
   for (const Claim& claim : sink.claims) {
-    BitWriter out(claim.bytes + claim.layout->regions[index].validity, claim.row_begin);
-    if (column.validity == nullptr) {
-      out.add_ones(claim.row_count);
-      continue;
-    }
+    BitWriter<Bits::clear> out(claim.bytes + claim.layout->regions[index].validity, claim.row_begin);
     for (std::uint32_t i = 0; i < claim.row_count; ++i) {
-      out.add(arrow::bit_at(column.validity, column.offset + sink.morsel.row_begin + sink.rows[claim.first + i]));
+      out.add(!arrow::bit_at(column.validity, column.offset + sink.morsel.row_begin + sink.rows[claim.first + i]));
     }
   }
 }
@@ -152,9 +149,8 @@ void write_views(Sink& sink, std::size_t index, const ColumnView& column) {
 void write_values(Sink& sink, std::size_t index, const ColumnView& column, const ColumnType& type) {
   switch (type.source) {
     case Source::none:
+    case Source::bits:  // written before, with the validity
       return;
-    case Source::bits:
-      return write_bits(sink, index, column);
     case Source::fixed:
       return write_fixed(sink, index, column, type);
     case Source::offsets32:
@@ -181,7 +177,7 @@ void write_value_of_row(const Claim& claim, std::size_t index, std::uint32_t pla
   const page::Region& region = claim.layout->regions[index];
   auto* const values = claim.bytes + region.values;
   const bool valid = column.valid(row);
-  if (region.validity != 0) BitWriter(claim.bytes + region.validity, place).add(valid);
+  if (region.validity != 0 && !valid) BitWriter<Bits::clear>(claim.bytes + region.validity, place).add(true);
   auto* const view = values + std::size_t{place} * sizeof(View);
   if (type.layout == Layout::view && !valid) {
     std::memset(view, 0, sizeof(View));
@@ -191,7 +187,7 @@ void write_value_of_row(const Claim& claim, std::size_t index, std::uint32_t pla
     case Source::none:
       return;
     case Source::bits:
-      return BitWriter(values, place).add(arrow::bit_at(column.values, column.offset + row));
+      return BitWriter<Bits::set>(values, place).add(arrow::bit_at(column.values, column.offset + row));
     case Source::fixed:
       return memory::copy_short(values + std::size_t{place} * type.width,
                                 column.values + (column.offset + row) * std::int64_t{type.width}, type.width);
@@ -219,8 +215,11 @@ void write(const std::vector<Claim>& claims, const Morsel& morsel, const std::ui
   for (std::size_t i = 0; i < schema.columns().size(); ++i) {
     const ColumnType& type = schema.columns()[i];
     const ColumnView& column = morsel.batch->columns[i];
-    if (type.nullable && type.layout != Layout::none) write_validity(sink, i, column);
-    write_values(sink, i, column, type);
+    if (type.nullable && type.layout != Layout::none) write_nulls(sink, i, column);
+    if (type.layout == Layout::bits) write_bits(sink, i, column);
+  }
+  for (std::size_t i = 0; i < schema.columns().size(); ++i) {
+    write_values(sink, i, morsel.batch->columns[i], schema.columns()[i]);
   }
 }
 

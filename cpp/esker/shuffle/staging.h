@@ -24,7 +24,7 @@ struct StagingShape {
   static StagingShape of(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes,
                          double heap_per_row);
 
-  std::uint32_t rows_max;  // a power of two
+  std::uint32_t rows_max;
   std::uint32_t heap_max;
 };
 
@@ -53,23 +53,23 @@ class Staging {
 
   // The parts of `take`, for threads that share buffers. `prepare` is for all batches before any is copied in.
   void prepare(const arrow::BatchView& batch);
-  // Gives the rows of a block their places, behind `rows` rows and `heap` bytes of each partition, which go up.
-  void place(std::uint32_t count, StagingBlock& block, std::uint32_t* rows, std::uint32_t* heap);
+  // Gives the rows of a block their places: `next_slot` and `heap` of each partition, which go up.
+  void place(std::uint32_t count, StagingBlock& block, std::uint32_t* next_slot, std::uint32_t* heap);
   void copy_in(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block);
   void grow(std::uint32_t partition, std::uint32_t rows, std::uint32_t heap) {
-    rows_[partition] += rows;
+    next_slot_[partition] += rows;
     heap_[partition] += heap;
   }
   bool has_room(std::uint32_t partition, std::uint64_t rows, std::uint64_t heap) const {
-    return rows_[partition] + rows <= shape_.rows_max && heap_[partition] + heap <= shape_.heap_max;
+    return this->rows(partition) + rows <= shape_.rows_max && heap_[partition] + heap <= shape_.heap_max;
   }
-  const std::vector<std::uint32_t>& row_counts() const { return rows_; }
+  const std::vector<std::uint32_t>& next_slots() const { return next_slot_; }
   const std::vector<std::uint32_t>& heap_counts() const { return heap_; }
 
-  std::uint32_t rows(std::uint32_t partition) const { return rows_[partition]; }
+  std::uint32_t rows(std::uint32_t partition) const { return next_slot_[partition] - first_slot_[partition]; }
   // Whether half of a buffer is in use, by rows or by bytes.
   bool is_half_full(std::uint32_t partition) const {
-    return rows_[partition] * 2 >= shape_.rows_max || (has_views_ && heap_[partition] * 2 >= shape_.heap_max);
+    return rows(partition) * 2 >= shape_.rows_max || (has_views_ && heap_[partition] * 2 >= shape_.heap_max);
   }
   // The most rows a buffer holds, and the most bytes.
   std::uint32_t fullest_rows() const;
@@ -77,12 +77,14 @@ class Staging {
   const StagingShape& shape() const { return shape_; }
 
   RowRun run(std::uint32_t partition) const {
-    return {partition, 0, rows_[partition],
-            has_views_ ? heap_ends_.data() + std::size_t{partition} * shape_.rows_max : nullptr};
+    return {partition, 0, rows(partition), has_views_ ? heap_ends_.data() + first_slot_[partition] : nullptr};
   }
-  // Copies rows of a partition's buffer to the page.
-  void write(const Claim& claim, std::uint32_t partition, const WriteOptions& options);
-  void clear(std::uint32_t partition) { rows_[partition] = heap_[partition] = 0; }
+  // Copies rows of the buffers of the claims' partitions to pages.
+  void write(const std::vector<Claim>& claims, const WriteOptions& options);
+  void clear(std::uint32_t partition) {
+    next_slot_[partition] = first_slot_[partition];
+    heap_[partition] = 0;
+  }
 
   // An upper bound of what the buffers of one thread take.
   static std::uint64_t bytes_max(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes);
@@ -107,17 +109,36 @@ class Staging {
   template <arrow::Source source>
   void stage_views(Column& staged, const arrow::ColumnView& column, std::int64_t row_begin, std::uint32_t count,
                    StagingBlock& block);
-  void write_column(const Claim& claim, std::size_t index, std::size_t first, std::int64_t heap_shift, bool streaming);
+  void write_bits(const Claim& claim, std::size_t index, std::size_t first, std::uint32_t count);
+  void write_columns(const Claim& claim, bool streaming);
+  void write_row_by_row(const Claim& claim);
+  void write_values(const Claim& claim, std::size_t index, std::size_t first, std::int64_t heap_shift,
+                    std::uint32_t row_begin, std::uint32_t count, bool streaming);
+
+  std::size_t first_slot(const Claim& claim) const {
+    return std::size_t{first_slot_[claim.partition]} + claim.first;
+  }
+  std::uint8_t* heap_of(std::uint32_t partition) const {
+    return heap_bytes_.get() + std::size_t{partition} * heap_stride_;
+  }
+  // Where the long values of a claim begin in its partition's buffer, and how far they move.
+  std::uint64_t heap_before(const Claim& claim) const {
+    return claim.first > 0 ? heap_ends_[first_slot(claim) - 1] : 0;
+  }
+  std::int64_t shift_of(const Claim& claim) const {
+    return has_views_ ? static_cast<std::int64_t>(claim.heap_next) - static_cast<std::int64_t>(heap_before(claim)) : 0;
+  }
 
   const page::PageSchema& schema_;
   const StagingShape shape_;
   const bool has_views_;
-  std::uint32_t rows_shift_;
+  std::size_t heap_stride_;
   std::size_t slot_count_;
   std::vector<Column> columns_;
   Bytes heap_bytes_;
   std::vector<std::uint64_t> heap_ends_;
-  std::vector<std::uint32_t> rows_;  // of each partition
+  std::vector<std::uint32_t> first_slot_;  // of each partition
+  std::vector<std::uint32_t> next_slot_;
   std::vector<std::uint32_t> heap_;
 };
 

@@ -48,9 +48,12 @@ page::PageSchema schema_of_pages(const page::PageSchema& schema) {
   return page::PageSchema(std::move(columns));
 }
 
-void clear_bits_from(std::uint8_t* bitmap, std::uint32_t row, std::uint32_t end) {
-  for (; row < end && row % 8 != 0; ++row) bitmap[row / 8] &= static_cast<std::uint8_t>(~(1U << (row % 8)));
-  if (row < end) std::fill(bitmap + row / 8, bitmap + (end + 7) / 8, std::uint8_t{0});
+void fill_bits_from(std::uint8_t* bitmap, std::uint32_t row, std::uint32_t end, bool set) {
+  const auto put = [set](std::uint8_t& byte, std::uint32_t bits) {
+    byte = static_cast<std::uint8_t>(set ? byte | bits : byte & ~bits);
+  };
+  for (; row < end && row % 8 != 0; ++row) put(bitmap[row / 8], 1U << (row % 8));
+  for (; row < end; row += 8) put(bitmap[row / 8], 0xFF);
 }
 
 // Takes the last `count` rows off a page. Taken from the end they leave no gap among the columns; what their long
@@ -59,9 +62,9 @@ void take_off(page::Page& page, const page::PageSchema& schema, std::uint32_t co
   const std::uint32_t rows = page.row_count - count;
   for (std::size_t i = 0; i < schema.columns().size(); ++i) {
     const page::Region& region = page.layout->regions[i];
-    if (region.validity != 0) clear_bits_from(page.bytes + region.validity, rows, page.row_count);
+    if (region.validity != 0) fill_bits_from(page.bytes + region.validity, rows, page.row_count, true);
     if (schema.columns()[i].layout == arrow::Layout::bits) {
-      clear_bits_from(page.bytes + region.values, rows, page.row_count);
+      fill_bits_from(page.bytes + region.values, rows, page.row_count, false);
     }
   }
   page.row_count = rows;

@@ -41,7 +41,7 @@ class Buffers {
 
   Staging& staging() { return staging_; }
 
-  // Takes all rows of a morsel. `flush(partition)` empties a buffer; `direct(partition, row, heap)` places a row whose
+  // Takes all rows of a morsel. `flush(partitions)` empties buffers; `direct(partition, row, heap)` places a row whose
   // long values exceed one.
   template <class Flush, class Direct>
   void fill(const Morsel& morsel, const Flush& flush, const Direct& direct) {
@@ -78,7 +78,8 @@ class Buffers {
         count = block_rows_ = count / 2;
         flush_half_full(flush);
       } else {
-        flush(block_.partitions[0]);
+        full_.assign(1, block_.partitions[0]);
+        flush(full_);
         if (!staging_.take(batch, begin, 1, block_)) {
           direct(block_.partitions[0], begin, block_.heap.empty() ? 0 : block_.heap[0]);
         }
@@ -95,9 +96,11 @@ class Buffers {
 
   template <class Flush>
   void flush_half_full(const Flush& flush) {
+    full_.clear();
     for (std::uint32_t p = 0; p < context_.partition_count(); ++p) {
-      if (staging_.is_half_full(p)) flush(p);
+      if (staging_.is_half_full(p)) full_.push_back(p);
     }
+    flush(full_);
   }
 
   const Context& context_;
@@ -107,6 +110,7 @@ class Buffers {
   std::uint32_t block_rows_;
   std::uint32_t grown_rows_ = 0;
   std::uint32_t grown_heap_ = 0;
+  std::vector<std::uint32_t> full_;
 };
 
 // Rows of a morsel that go through the buffers before it is let go, when it must be emptied at its end: so many that

@@ -123,7 +123,7 @@ class CollaborativeBuffers final : public Strategy {
 
   void copy_in(Worker& worker, std::span<const Morsel> slices) {
     Slice& own = slices_[worker.number];
-    own.row_ends = staging_->row_counts();
+    own.row_ends = staging_->next_slots();
     own.heap_ends = staging_->heap_counts();
     for (std::uint32_t before = 0; before < worker.number; ++before) {
       for (std::uint32_t p = 0; p < context_.partition_count(); ++p) {
@@ -149,15 +149,17 @@ class CollaborativeBuffers final : public Strategy {
   template <class Wanted>
   void flush(Worker& worker, const Wanted& wanted) {
     const auto copy = [this](const std::vector<Claim>& claims) {
-      for (const Claim& claim : claims) staging_->write(claim, claim.partition, context_.write_options());
+      staging_->write(claims, context_.write_options());
     };
-    Writing writing(context_, worker, copy, false);
-    for (std::uint32_t p = first_partition(worker.number); p < first_partition(worker.number + 1); ++p) {
-      if (staging_->rows(p) == 0 || !wanted(p)) continue;
-      manager_.insert(worker, staging_->run(p), writing);
-      staging_->clear(p);
+    Writing writing(context_, worker, copy, true);
+    const std::uint32_t end = first_partition(worker.number + 1);
+    for (std::uint32_t p = first_partition(worker.number); p < end; ++p) {
+      if (staging_->rows(p) > 0 && wanted(p)) manager_.insert(worker, staging_->run(p), writing);
     }
     writing.settle();
+    for (std::uint32_t p = first_partition(worker.number); p < end; ++p) {
+      if (wanted(p)) staging_->clear(p);
+    }
   }
 
   void sort(Slice& slice, const Morsel& morsel) {

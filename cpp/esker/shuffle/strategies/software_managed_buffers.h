@@ -59,15 +59,19 @@ class SoftwareManagedBuffers : public Strategy {
     return *buffers;
   }
 
+  // All claims of a flush come before the first copy: an atomic operation waits for the streaming stores before it. Not
+  // so where rows are to be written under the lock.
+  bool defers() const { return context_.options.optimisations.minimal_locking; }
+
   auto copy_from(Staging& staging) {
     return [this, &staging](const std::vector<Claim>& claims) {
-      for (const Claim& claim : claims) staging.write(claim, claim.partition, context_.write_options());
+      staging.write(claims, context_.write_options());
     };
   }
 
   void place(Worker& worker, const Morsel& morsel) {
     Staging& staging = buffers_of(worker).staging();
-    Writing writing(context_, worker, copy_from(staging), false);
+    Writing writing(context_, worker, copy_from(staging), defers());
     fill(worker, morsel, writing, [] {});
   }
 
@@ -80,8 +84,8 @@ class SoftwareManagedBuffers : public Strategy {
       if (!turnstile_.enter(number)) throw Abandoned();
       inside = true;
     };
-    Writing at_once(context_, worker, copy_from(staging), false);
-    fill(worker, morsel, at_once, enter);
+    Writing writing(context_, worker, copy_from(staging), defers());
+    fill(worker, morsel, writing, enter);
     enter();
     flush_all(worker, true, [&] { turnstile_.leave(); });
   }
@@ -89,10 +93,11 @@ class SoftwareManagedBuffers : public Strategy {
   template <class Copy, class Enter>
   void fill(Worker& worker, const Morsel& morsel, Writing<Copy>& writing, const Enter& enter) {
     Staging& staging = buffers_of(worker).staging();
-    const auto flush = [&](std::uint32_t partition) {
+    const auto flush = [&](const std::vector<std::uint32_t>& partitions) {
       enter();
-      manager_.insert(worker, staging.run(partition), writing);
-      staging.clear(partition);
+      for (const std::uint32_t partition : partitions) manager_.insert(worker, staging.run(partition), writing);
+      writing.settle();
+      for (const std::uint32_t partition : partitions) staging.clear(partition);
     };
     const auto direct = [&](std::uint32_t partition, std::int64_t row, std::uint32_t heap) {
       enter();
