@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
     from esker.frozen import FreezeReport
     from esker.index import Bins
-    from esker.shuffle.partition import partition
+    from esker.shuffle.partition import partition, release_memory
     from esker.storage.tiers import open_tier
 
 # Loaded when first used, so that `import esker` and `esker --help` stay light.
@@ -46,6 +46,7 @@ _LAZY = {
     "from_arrow": "esker.collection.read",
     "open_tier": "esker.storage.tiers",
     "partition": "esker.shuffle.partition",
+    "release_memory": "esker.shuffle.partition",
     "read": "esker.collection.read",
     "read_csv": "esker.collection.read",
     "read_frozen": "esker.collection.read",
@@ -65,6 +66,7 @@ __all__ = [
     "from_arrow",
     "open_tier",
     "partition",
+    "release_memory",
     "read",
     "read_csv",
     "read_frozen",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,8 +13,10 @@ from esker.core.batch import require_columns
 from esker.core.cancellation import Cancellation
 from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
-from esker.errors import EskerError, InputError, SchemaMismatchError
+from esker.errors import EskerError, InputError, OptionError, SchemaMismatchError
+from esker.kernel import _kernel
 from esker.shuffle.border import page_keys, to_page_batch, to_page_schema, to_schema
+from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
 from esker.shuffle.strategies import STRATEGIES
@@ -48,7 +50,8 @@ class ShuffleOperator:
         by: Sequence[str],
         partition_count: int,
         *,
-        strategy: str = "software_managed_buffers",
+        strategy: str = AUTO,
+        pages: str = "",
         budget: MemoryBudget | None = None,
         memory_bytes: int,
         spill: SpillFolder | None = None,
@@ -57,6 +60,9 @@ class ShuffleOperator:
         seed: int = 0,
         function: str = "hash",
         cancellation: Cancellation | None = None,
+        pool: _kernel.PagePool | None = None,
+        buffer_bytes: int = 0,
+        optimisations: Mapping[str, bool] | None = None,
     ) -> None:
         require_columns(by, schema, "the shuffle's input")
         check_partition_count(partition_count)
@@ -74,18 +80,34 @@ class ShuffleOperator:
         self._closed = False
         try:
             self._keys = key_indices(schema.names, by)
+            page_schema = to_page_schema(schema, self._keys)
+            strategy_bytes = memory_bytes - 2 * self._staging_bytes_max
+            self.choice = (
+                choose_strategy(
+                    page_schema, partition_count, thread_count, ordered=ordered, memory_bytes=strategy_bytes
+                )
+                if strategy == AUTO
+                else Choice(strategy, "asked for")
+            )
+            _require_order(self.choice.strategy, ordered, thread_count)
             task = ShuffleTask(
-                schema=to_page_schema(schema, self._keys),
+                schema=page_schema,
                 keys=page_keys(schema, self._keys),
                 partition_count=partition_count,
-                memory_bytes=memory_bytes - 2 * self._staging_bytes_max,
+                memory_bytes=strategy_bytes,
                 spill=spill,
                 thread_count=thread_count,
                 ordered=ordered,
                 seed=seed,
                 function=function,
+                pool=pool,
+                # Keys as they are hashed stand behind the user's columns.
+                key_only_columns=len(page_schema) - len(schema),
+                pages=pages,
+                buffer_bytes=buffer_bytes,
+                optimisations=optimisations or {},
             )
-            self._strategy = STRATEGIES[strategy](task)
+            self._strategy = STRATEGIES[self.choice.strategy](task)
         except BaseException:
             self._reservation.release()
             raise
@@ -178,6 +200,15 @@ class ShuffleOperator:
         if isinstance(error, ValueError):
             return InputError(f"shuffle: {error}")
         return error
+
+
+def _require_order(strategy: str, ordered: bool, thread_count: int) -> None:
+    if ordered and thread_count > 1 and not STRATEGIES[strategy].ordered:
+        able = ", ".join(name for name, variant in STRATEGIES.items() if variant.ordered)
+        raise OptionError(
+            f"strategy={strategy!r} gives rows in the order of arrival when it has several threads; say ordered=False"
+            f" or threads=1, or choose one of: {able}"
+        )
 
 
 class _Translated:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
 
 from esker.core.batch import require_columns, to_reader
-from esker.core.byte_size import parse_bytes
 from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
+from esker.kernel import _kernel
+from esker.shuffle.choose import AUTO
 from esker.shuffle.operator import ShuffleOperator
 
-# What auto means until more strategies are measured against one another.
-AUTO = "software_managed_buffers"
 THREADS_MAX = 16
 
 
@@ -60,17 +60,32 @@ class Partition:
         return f"<partition {self.index}: {self.num_rows:,} rows>"
 
 
+@cache
+def _process_pool() -> _kernel.PagePool:
+    """Pages that stay warm from call to call: faulting them in again costs more than filling them."""
+    return _kernel.PagePool(MemoryBudget().total_bytes)
+
+
+def release_memory() -> None:
+    """Give the pages that `partition` keeps for its next call back to the system.
+
+    >>> release_memory()
+    """
+    _process_pool().trim()
+
+
 def partition(
     source: Any,
     by: str | Sequence[str],
     n: int,
-    strategy: str = "auto",
+    strategy: str = AUTO,
     threads: int | None = None,
     *,
     memory: int | str | None = None,
     ordered: bool = True,
     function: str = "hash",
     seed: int = 0,
+    **tuning: Any,
 ) -> list[Partition]:
     """Regroup the rows of any Arrow object into `n` partitions by the key columns `by`.
 
@@ -78,19 +93,26 @@ def partition(
     >>> sum(pa.table(part).num_rows for part in parts)
     3
 
-    Each partition is read once, by anything that takes an Arrow stream. Rows beyond `memory` (default: half of the
-    machine's) are spilled to disk until read.
+    Each partition is read once, by anything that takes an Arrow stream; rows are in the order of the input unless
+    `ordered=False`, which is faster. `function` is "hash" of any columns, or "modulo" or "id" of one integer column.
+    `strategy` is chosen by width, partitions and threads unless named (see docs/shuffle.md).
+
+    Rows beyond `memory` (bytes; default: half of the machine's) are spilled to disk until read. Without `memory` the
+    pages of earlier calls are used again, which is several times faster than fresh memory; `esker.release_memory()`
+    gives them back. `tuning` is for measurements: pages, buffer_bytes, optimisations.
+
+    Raises UnknownColumnError and OptionError for what does not fit, SpillError when the disk is full.
     """
     keys = [by] if isinstance(by, str) else list(by)
     reader = to_reader(source)
     require_columns(keys, reader.schema, "the input")
-    budget = MemoryBudget(parse_bytes(memory, "memory") if memory is not None else None)
+    budget = MemoryBudget(memory)
     spill = SpillFolder()
     operator = ShuffleOperator(
         reader.schema,
         keys,
         n,
-        strategy=AUTO if strategy == "auto" else strategy,
+        strategy=strategy,
         budget=budget,
         memory_bytes=budget.total_bytes,
         spill=spill,
@@ -98,6 +120,8 @@ def partition(
         ordered=ordered,
         seed=seed,
         function=function,
+        pool=_process_pool() if memory is None else None,
+        **tuning,
     )
     shared = _Shared(operator, spill)
     for batch in reader:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -13,6 +13,8 @@ from esker.core.spill import SpillFolder
 from esker.kernel import _kernel
 
 PAGE_BYTES_MAX = 5 << 20
+# Each can be turned off so that its effect can be measured; see docs/shuffle.md.
+OPTIMISATIONS = ("padded_locks", "minimal_locking", "two_step", "streaming_stores", "power_of_two")
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,10 @@ class ShuffleTask:
 
     `memory_bytes` bounds all a strategy holds, its pages and its own buffers; `spill` is None where nothing may be
     written to disk. `pool` is one to share, so that its pages stay warm from shuffle to shuffle. `function` is "hash",
-    "modulo" or "id" (see `esker.shuffle.partition_function`).
+    "modulo" or "id" (see `esker.shuffle.partition_function`). The last `key_only_columns` columns of `schema` say the
+    partition and are not kept. `pages` names the page manager, where a strategy has several; `buffer_bytes` is what the
+    buffers of a thread take together; both are chosen where not given. `optimisations` are those to turn off, as
+    {"streaming_stores": False}.
     """
 
     schema: pa.Schema
@@ -35,16 +40,21 @@ class ShuffleTask:
     function: str = "hash"
     page_bytes_max: int = PAGE_BYTES_MAX
     pool: _kernel.PagePool | None = None
+    key_only_columns: int = 0
+    pages: str = ""
+    buffer_bytes: int = 0
+    optimisations: Mapping[str, bool] = field(default_factory=dict)
 
 
 class Strategy(ABC):
     """Takes batches of `task.schema`, then gives each partition's rows, once, as batches.
 
-    Ordered: rows of a partition come in the order they were pushed. Batches may hold views where the schema has
-    strings; the operator casts them.
+    Ordered: rows of a partition come in the order they were pushed. A strategy whose `ordered` is False keeps that
+    order with one thread only. Batches may hold views where the schema has strings; the operator casts them.
     """
 
     spills: ClassVar[bool]
+    ordered: ClassVar[bool] = True
 
     @abstractmethod
     def __init__(self, task: ShuffleTask) -> None: ...

@@ -23,6 +23,7 @@ class SortFirst(Strategy):
     def __init__(self, task: ShuffleTask) -> None:
         self._task = task
         self._by = [task.schema.names[key] for key in task.keys]
+        self._kept = range(len(task.schema) - task.key_only_columns)
         self._parts: list[list[pa.RecordBatch]] = [[] for _ in range(task.partition_count)]
         self._rows = [0] * task.partition_count
         self._bytes = [0] * task.partition_count
@@ -36,7 +37,7 @@ class SortFirst(Strategy):
             bounds = np.searchsorted(ids[order], np.arange(self._task.partition_count + 1))
             for partition in np.flatnonzero(np.diff(bounds)):
                 rows = order[bounds[partition] : bounds[partition + 1]]
-                self._add(int(partition), _take(batch, rows))
+                self._add(int(partition), _take(batch.select(list(self._kept)), rows))
 
     def finish(self) -> None:
         """Nothing is pending."""
