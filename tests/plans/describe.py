@@ -34,8 +34,10 @@ def _words(node: Node) -> str:
             return f"filter {to_sql(predicate)}"
         case Project():
             return "select"
-        case Shuffle(by=by, partition_count=count):
-            return f"shuffle by {', '.join(by)} into {count}"
+        case Shuffle(by=(), partition_count=count):
+            return f"repartition into {count}"
+        case Shuffle(by=by, partition_count=count, function=function):
+            return f"shuffle by {', '.join(by)} into {count}" + (f" by {function}" if function != "hash" else "")
         case Distinct(by=by):
             return f"distinct by {', '.join(by)}"
         case Sort(by=by):

@@ -26,6 +26,8 @@ PLANS: dict[str, Dataset] = {
     "filter over select": FLIGHTS.select(["tail", "month"]).filter("month = 6"),
     "two filters": FLIGHTS.filter("month = 6").filter("delay > 1").select(["tail"]),
     "filter over shuffle": FLIGHTS.shuffle("tail", 4).filter("month = 6").select(["delay"]),
+    "filter over a range shuffle": FLIGHTS.shuffle("tail", 4, function="range").filter("month = 6").select(["delay"]),
+    "filter over repartition": FLIGHTS.repartition(4).filter("month = 6").select(["delay"]),
     "filter over a function stays": FLIGHTS.map_batches(double, schema=FLIGHTS.schema).filter("month = 6"),
     "filter over head stays": FLIGHTS.head(3).filter("month = 6"),
     "filter over inner join": FLIGHTS.join(PLANES, on="tail").filter("month = 6 AND seats > 100 AND delay < seats"),

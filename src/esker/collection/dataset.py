@@ -17,15 +17,18 @@ from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.sort import require_sortable
-from esker.errors import OptionError
+from esker.errors import OptionError, UnsupportedTypeError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
+from esker.shuffle.strategies import STRATEGIES
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
+# What says which partition a key goes to.
+FUNCTIONS = ("hash", "range", "modulo", "id")
 
 
 class Dataset:
@@ -125,20 +128,62 @@ class Dataset:
     # Wide steps
 
     def shuffle(
-        self, by: str | Sequence[str], partitions: int = 64, *, strategy: str = "software_managed_buffers"
+        self,
+        by: str | Sequence[str],
+        partitions: int = 64,
+        *,
+        strategy: str = "auto",
+        function: str = "hash",
     ) -> Dataset:
-        """Regroup the rows into `partitions` partitions by the hash of the columns `by`, through the native shuffle.
+        """Regroup the rows into `partitions` partitions by their key columns `by`, through the native shuffle.
 
         Rows with equal keys are in one partition, in the order of the input; nulls are one key, NaNs are one.
 
         >>> import esker
         >>> sorted(esker.from_arrow({"k": [1, 2, 1]}).shuffle("k", 4).to_arrow()["k"].to_pylist())
         [1, 1, 2]
+        >>> esker.from_arrow({"k": [3, 1, 4, 1, 5]}).shuffle("k", 8, function="range").to_arrow()["k"].to_pylist()
+        [1, 1, 3, 4, 5]
+
+        `function` says which partition a key goes to:
+
+        - `hash`: the one its hash names; any columns.
+        - `range`: keys of a partition are less than those of the next, in the order of `sort`; any columns that can
+          be sorted. The ranges come from a seeded sample, so that partitions are about even; a key of many rows has
+          one to itself. The keys are read once more for it; an input that can be read only once, or that a function,
+          a shuffle or a join makes, is spooled to disk.
+        - `modulo`: the remainder of one integer column, never negative; null goes to partition 0.
+        - `id`: the partition that one integer column names; any other number raises InputError.
+
+        `strategy` names how the kernel writes its pages; `auto` chooses one.
         """
         names = _names(by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)
-        return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy))
+        _check_strategy(strategy)
+        _check_function(function, names, self.schema)
+        return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy, function))
+
+    def repartition(
+        self, partitions: int, by: str | Sequence[str] | None = None, *, strategy: str = "auto", function: str = "hash"
+    ) -> Dataset:
+        """Deal the rows out into `partitions` partitions whose sizes differ by a row at most; with `by`, `shuffle`.
+
+        >>> import esker, tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "even"
+        >>> esker.from_arrow({"n": range(10)}).repartition(4).write_partitions(folder)
+        [3, 3, 2, 2]
+
+        Row i goes to partition i modulo `partitions`, whatever is in it, so that each partition has rows of the whole
+        input, in its order. Rows go through the native shuffle, which spills.
+        """
+        if by is not None:
+            return self.shuffle(by, partitions, strategy=strategy, function=function)
+        _check_partitions(partitions)
+        _check_strategy(strategy)
+        if function != "hash":
+            raise OptionError(f"function={function!r} is a function of key columns; name them in by=")
+        return self._with(Shuffle(self.schema, self._node, (), partitions, strategy))
 
     def distinct(self, by: str | Sequence[str] | None = None, *, partitions: int = 256) -> Dataset:
         """Keep the first row of each key `by` (default: all columns).
@@ -312,6 +357,25 @@ def _check_texts(names: Sequence[object], option: str) -> None:
 def _check_partitions(partitions: int) -> None:
     if not is_whole(partitions) or not 1 <= partitions <= PARTITIONS_MAX:
         raise OptionError(f"partitions={partitions!r}: give a whole number from 1 to {PARTITIONS_MAX:,}")
+
+
+def _check_strategy(strategy: str) -> None:
+    if strategy != "auto" and strategy not in STRATEGIES:
+        raise OptionError(f"strategy={strategy!r}; there is: auto, {', '.join(STRATEGIES)}")
+
+
+def _check_function(function: str, by: Sequence[str], schema: pa.Schema) -> None:
+    if function not in FUNCTIONS:
+        raise OptionError(f"function={function!r}; there is: {', '.join(FUNCTIONS)}")
+    if function == "range":
+        require_sortable(by, schema, "by")
+    if function in ("modulo", "id"):
+        if len(by) != 1:
+            raise OptionError(f"function={function!r} takes one column of integers, and by= names {len(by)}")
+        if not pa.types.is_integer(schema.field(by[0]).type):
+            raise UnsupportedTypeError(
+                f"function={function!r} takes a column of integers; {by[0]!r} is {schema.field(by[0]).type}"
+            )
 
 
 def _join_pairs(

@@ -14,6 +14,8 @@ from esker.core.sort import sort_batches
 from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_groups
+from esker.engine.placement import Placement, RoundRobin
+from esker.engine.range_placement import RangePlacement
 from esker.engine.sample import sample
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
@@ -94,23 +96,54 @@ def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
 
 
 def _barrier(
-    node: Shuffle | MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
+    node: MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
 ) -> tuple[ShuffleBarrier, Explanation]:
-    strategy = node.strategy if isinstance(node, Shuffle) else "software_managed_buffers"
-    explanation = Explanation(
-        "shuffle",
-        {"by": list(node.by), "partitions": node.partition_count, "strategy": strategy},
-        inputs=[below.explanation],
-    )
-    barrier = ShuffleBarrier(
-        below.stream, node.by, node.partition_count, context, strategy=strategy, explanation=explanation
-    )
+    detail = {"by": list(node.by), "partitions": node.partition_count, "strategy": "auto"}
+    explanation = Explanation("shuffle", detail, inputs=[below.explanation])
+    barrier = ShuffleBarrier(below.stream, node.by, node.partition_count, context, explanation=explanation)
     return barrier, explanation
 
 
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
-    barrier, explanation = _barrier(node, _compile(node.input, context), context)
+    below = _compile(node.input, context)
+    explanation = Explanation("shuffle" if node.by else "repartition", inputs=[below.explanation])
+    if node.by:
+        explanation.detail["by"] = list(node.by)
+    explanation.detail |= {"partitions": node.partition_count, "strategy": node.strategy}
+    placement: Placement | None = None if node.by else RoundRobin(node.partition_count)
+    if node.by and node.function != "hash":
+        explanation.detail["function"] = node.function
+    if node.function == "range":
+        keys = _keys_again(node, context)
+        explanation.detail["splitters"] = "from spooled rows" if keys is None else "from a pass over the keys"
+        placement = RangePlacement(node.by, node.partition_count, keys)
+    barrier = ShuffleBarrier(
+        below.stream,
+        node.by,
+        node.partition_count,
+        context,
+        strategy=node.strategy,
+        function=node.function,
+        placement=placement,
+        explanation=explanation,
+    )
     return Compiled(barrier.stream(), explanation)
+
+
+def _keys_again(node: Shuffle, context: QueryContext) -> PartitionedStream | None:
+    """The keys of the input as a stream of its own, or None where the input is dear to run, or runs only once."""
+    if not _is_cheap_to_repeat(node.input):
+        return None
+    names = [name for name in node.input.schema.names if name in node.by]
+    keys = Project(pa.schema([node.input.schema.field(name) for name in names]), node.input)
+    return _compile(optimise(keys), context).stream
+
+
+def _is_cheap_to_repeat(node: Node) -> bool:
+    """Whether the rows come straight from a source that can be read again: no user's function, shuffle or join."""
+    if isinstance(node, Scan):
+        return node.source.repeatable
+    return isinstance(node, Filter | Project | Sample) and _is_cheap_to_repeat(node.input)
 
 
 def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:

@@ -74,11 +74,12 @@ class MapBatches(OneInput):
 
 @dataclass(frozen=True, eq=False)
 class Shuffle(OneInput):
-    """Regroup the rows into `partition_count` partitions by the hash of `by`."""
+    """Regroup the rows into `partition_count` partitions by a function of `by`; without `by` as evenly as can be."""
 
     by: tuple[str, ...]
     partition_count: int
-    strategy: str = "software_managed_buffers"
+    strategy: str = "auto"
+    function: str = "hash"
 
 
 @dataclass(frozen=True, eq=False)
