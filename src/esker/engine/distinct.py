@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.engine.each_partition import map_each_partition
-from esker.engine.group import group_codes
+from esker.engine.group import first_rows_of, group_codes
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.stages import Stage
 from esker.engine.stream import PartitionedStream
@@ -24,9 +23,7 @@ def first_rows(table: pa.Table, by: Sequence[str]) -> pa.Table:
     codes, count = group_codes(table, by)
     if count == table.num_rows:
         return table
-    # Groups are numbered in order of first appearance, so these row numbers ascend.
-    _, first = np.unique(codes, return_index=True)
-    return table.take(pa.array(first))
+    return table.take(pa.array(first_rows_of(codes)))
 
 
 def distinct_stage(by: Sequence[str]) -> Stage:

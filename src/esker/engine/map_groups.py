@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from esker.core.batch import to_batches
 from esker.core.context import QueryContext
 from esker.engine.each_partition import map_each_partition
 from esker.engine.group import groups
+from esker.engine.results import in_batches
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.stream import PartitionedStream
 from esker.engine.user_function import call
@@ -25,15 +26,17 @@ def map_groups(
 ) -> PartitionedStream:
     """A stream of what `function` returns for each group, in order of the groups' first rows in each partition."""
 
-    def call_with_groups(table: pa.Table) -> Iterator[pa.RecordBatch]:
-        for number, group in enumerate(groups(table, by)):
+    def results(table: pa.Table) -> Iterator[Any]:
+        for group in groups(table, by):
             context.check()
-            result = call(function, group, "map_groups", _place(group, number, by))
-            yield from to_batches(result, schema)
+            yield call(function, group, "map_groups", partial(_place, group, by))
+
+    def call_with_groups(table: pa.Table) -> Iterator[pa.RecordBatch]:
+        return in_batches(results(table), schema)
 
     return map_each_partition("map_groups", barrier, by, call_with_groups, schema, context)
 
 
-def _place(group: pa.Table, number: int, by: Sequence[str]) -> str:
+def _place(group: pa.Table, by: Sequence[str]) -> str:
     key = ", ".join(f"{name}={group.column(name)[0].as_py()!r}" for name in by)
-    return f"the group {key} ({group.num_rows:,} rows)" if key else f"group {number}"
+    return f"the group {key} ({group.num_rows:,} rows)"
