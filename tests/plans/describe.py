@@ -46,8 +46,8 @@ def _words(node: Node) -> str:
             return f"aggregate by {', '.join(by)}"
         case Sample(fraction=fraction):
             return f"sample {fraction}"
-        case MapGroups(by=by):
-            return f"map_groups by {', '.join(by)}"
+        case MapGroups(by=by, batches=batches):
+            return f"map_groups by {', '.join(by)}" + (" as batches" if batches else "")
         case MapBatches():
             return "map_batches"
         case Head(rows=rows):

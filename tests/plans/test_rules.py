@@ -40,6 +40,10 @@ PLANS: dict[str, Dataset] = {
     "aggregate reads its columns": FLIGHTS.group_by("tail").agg({"n": ("delay", "sum")}).filter("n > 1").select(["n"]),
     "filter over sample stays": FLIGHTS.sample(0.5).filter("month = 6").select(["tail"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
+    "groups as batches see every column": FLIGHTS.filter("month = 6")
+    .group_by("tail")
+    .map_groups(lambda batches: {"n": 1}, batches=True)
+    .filter("n = 1"),
 }
 
 

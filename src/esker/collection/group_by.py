@@ -25,7 +25,9 @@ class GroupBy:
         self._by = by
         self._partition_count = partition_count
 
-    def map_groups(self, function: Callable[[pa.Table], Any], schema: pa.Schema | None = None) -> Dataset:
+    def map_groups(
+        self, function: Callable[[Any], Any], schema: pa.Schema | None = None, *, batches: bool = False
+    ) -> Dataset:
         """Call `function` with each group as a pyarrow table; it returns anything Arrow, row dicts, or one dict.
 
         Memory follows the largest partition, not the data: rows go through the native shuffle, which spills. Groups
@@ -38,12 +40,21 @@ class GroupBy:
         >>> sorted(totals.to_arrow().to_pylist(), key=lambda row: row["k"])
         [{'k': 'a', 'total': 4}, {'k': 'b', 'total': 2}]
 
-        Raises UserFunctionError with the user's own line first, MemoryBudgetExceededError naming a key whose group
-        alone does not fit.
+        With `batches` the function is called with an iterator of the group's record batches, so that a group may be
+        larger than memory. It may stop before the end, and may be a generator, whose results are taken as they come.
+        Large groups of a partition then come before its others.
+
+        >>> def largest(batches):
+        ...     return {"v": max(max(batch["v"].to_pylist()) for batch in batches)}
+        >>> sorted(rows.group_by("k").map_groups(largest, batches=True).to_arrow()["v"].to_pylist())
+        [2, 3]
+
+        Raises UserFunctionError with the user's own line first, and without `batches` MemoryBudgetExceededError naming
+        a key whose group alone does not fit.
         """
         if schema is None:
-            schema = group_schema(self._dataset, self._by, function)
-        node = MapGroups(schema, self._dataset._node, self._by, function, self._partition_count)
+            schema = group_schema(self._dataset, self._by, function, batches)
+        node = MapGroups(schema, self._dataset._node, self._by, function, self._partition_count, batches)
         return self._dataset._with(node)
 
     def agg(self, columns: Mapping[str, tuple[str, str]]) -> Dataset:

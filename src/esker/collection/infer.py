@@ -24,10 +24,10 @@ def batch_schema(dataset: Dataset, function: Callable[[pa.RecordBatch], Any]) ->
     return _first_schema(inputs, function, "map_batches")
 
 
-def group_schema(dataset: Dataset, by: Sequence[str], function: Callable[[pa.Table], Any]) -> pa.Schema:
-    """The schema of `function`'s result on the first group of the first batch."""
+def group_schema(dataset: Dataset, by: Sequence[str], function: Callable[[Any], Any], batches: bool) -> pa.Schema:
+    """The schema of `function`'s result on the first group of the first batch, as an iterator if `batches`."""
     inputs = (
-        (group, "the first rows of a group")
+        (iter(group.to_batches()) if batches else group, "the first rows of a group")
         for batch in _first_batches(dataset)
         for group in groups(pa.Table.from_batches([batch]), by)
     )

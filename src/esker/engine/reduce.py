@@ -87,7 +87,7 @@ def _adds_up_in_64_bits(column: pa.ChunkedArray) -> bool:
     if not pa.types.is_integer(column.type):
         return False
     extremes = pc.min_max(column).as_py()
-    return max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) * len(column) < 1 << 63
+    return bool(max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) * len(column) < 1 << 63)
 
 
 def _addable(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
 from esker.core.batch import is_column, to_batches
+from esker.engine.gather import BYTES_GATHERED
 from esker.shuffle.joined import ROWS_ALONE, joined
 
-# Results are held back until they have this many bytes, or rows.
-_BYTES_HELD = 1 << 20
-_ROWS_HELD = ROWS_ALONE
 # About what a value of no length takes.
 _VALUE_BYTES = 16
 
@@ -28,12 +27,20 @@ def in_batches(results: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordB
     """
     held = _Held(schema)
     rows_max = 1
-    for result in results:
+    for result in chain.from_iterable(map(_parts, results)):
         held.add(result)
-        if held.rows >= rows_max or held.bytes >= _BYTES_HELD:
+        if held.rows >= rows_max or held.bytes >= BYTES_GATHERED:
             yield from held.taken()
-            rows_max = min(2 * rows_max, _ROWS_HELD)
+            rows_max = min(2 * rows_max, ROWS_ALONE)
     yield from held.taken()
+
+
+def _parts(result: Any) -> Iterator[Any]:
+    """A result that comes bit by bit is taken so: it may be larger than memory."""
+    if isinstance(result, Iterator | pa.RecordBatchReader):
+        yield from chain.from_iterable(map(_parts, result))
+    else:
+        yield result
 
 
 class _Held:

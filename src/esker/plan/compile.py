@@ -13,7 +13,7 @@ from esker.core.explanation import Explanation
 from esker.core.sort import sort_batches
 from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
-from esker.engine.map_groups import map_groups
+from esker.engine.map_groups import map_group_batches, map_groups
 from esker.engine.placement import Placement, RoundRobin
 from esker.engine.range_placement import RangePlacement
 from esker.engine.sample import sample
@@ -148,10 +148,12 @@ def _is_cheap_to_repeat(node: Node) -> bool:
 
 def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
     barrier, below = _barrier(node, _compile(node.input, context), context)
-    explanation = Explanation(
-        "map_groups", {"by": list(node.by), "function": function_name(node.function)}, inputs=[below]
-    )
-    return Compiled(map_groups(barrier, node.by, node.function, node.schema, context), explanation)
+    detail: dict[str, Any] = {"by": list(node.by), "function": function_name(node.function)}
+    if node.batches:
+        detail["groups"] = "as iterators of batches"
+    explanation = Explanation("map_groups", detail, inputs=[below])
+    mapped = map_group_batches if node.batches else map_groups
+    return Compiled(mapped(barrier, node.by, node.function, node.schema, context), explanation)
 
 
 def _distinct(node: Distinct, context: QueryContext) -> Compiled:

@@ -84,11 +84,12 @@ class Shuffle(OneInput):
 
 @dataclass(frozen=True, eq=False)
 class MapGroups(OneInput):
-    """Call `function` with each group of rows that agree on `by`."""
+    """Call `function` with each group of rows that agree on `by`: a table, or an iterator of batches if `batches`."""
 
     by: tuple[str, ...]
-    function: Callable[[pa.Table], Any]
+    function: Callable[[Any], Any]
     partition_count: int
+    batches: bool = False
 
 
 @dataclass(frozen=True, eq=False)
