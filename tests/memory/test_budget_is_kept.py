@@ -37,6 +37,21 @@ assert counts.num_rows == 10_000, counts.num_rows
 print(sum(counts["rows"].to_pylist()))
 """
 )
+PARTITION_BY = (
+    PREPARE
+    + """
+parts = data.partition_by("k")
+assert len(parts) == 10_000, len(parts)
+print(sum(part.count() for part in parts.values()))
+parts.close()
+"""
+)
+RANGES = (
+    PREPARE
+    + """
+print(sum(data.shuffle("text", 64, function="range").write_partitions(out)))
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +73,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize(("name", "code"), [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS), ("partition_by", PARTITION_BY), ("ranges", RANGES)],
+)
 def test_four_budgets_of_rows_go_through_one_budget_of_memory(
     name: str, code: str, source: tuple[Path, int], tmp_path: Path
 ) -> None:

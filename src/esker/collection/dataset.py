@@ -11,6 +11,7 @@ import pyarrow as pa
 from esker.collection.group_by import GroupBy
 from esker.collection.infer import batch_schema
 from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
+from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
@@ -184,6 +185,41 @@ class Dataset:
         if function != "hash":
             raise OptionError(f"function={function!r} is a function of key columns; name them in by=")
         return self._with(Shuffle(self.schema, self._node, (), partitions, strategy))
+
+    def partition_by(
+        self, by: str | Sequence[str], *, partitions: int = 256, keys_max: int = KEYS_MAX, **options: Any
+    ) -> Partitions:
+        """Run the plan once and make a Dataset of the rows of each key `by`, to be read any number of times.
+
+        >>> import esker
+        >>> parts = esker.from_arrow({"k": ["a", "b", "a", None], "v": [1, 2, 3, 4]}).partition_by("k")
+        >>> parts["a"].to_arrow()["v"].to_pylist(), parts[None].count(), sorted(map(str, parts))
+        ([1, 3], 1, ['None', 'a', 'b'])
+
+        The result is a dict: of values for one column, of tuples for several; null is None. Rows keep the order of the
+        input, keys come in no order that means anything, but the same each time. Rows go through the shuffle, which
+        spills, to a private file, which is removed when the last of the Datasets is gone, or on `close()`; one key may
+        have more rows than fit the memory.
+
+        Raises InputError when there are more than `keys_max` keys: each is a Dataset of some KiB. UnsupportedTypeError
+        names a column of lists or structs, which no dict takes for a key.
+        """
+        names = _names(by, "by")
+        require_columns(names, self.schema)
+        _check_partitions(partitions)
+        if not is_whole(keys_max) or keys_max < 1:
+            raise OptionError(f"keys_max={keys_max!r}: give a whole number of at least 1")
+        for name in names:
+            if pa.types.is_nested(self.schema.field(name).type):
+                raise UnsupportedTypeError(
+                    f"by={name!r}: a column of type {self.schema.field(name).type} cannot be the key of a dict;"
+                    " use group_by(...).map_groups(...), or shuffle(...)"
+                )
+        updated = self._options.updated(options)
+        return self._run(
+            lambda plan, context: partition_rows(plan, context, names, partitions, keys_max, updated, self._with),
+            options,
+        )
 
     def distinct(self, by: str | Sequence[str] | None = None, *, partitions: int = 256) -> Dataset:
         """Keep the first row of each key `by` (default: all columns).
