@@ -39,6 +39,7 @@ PLANS: dict[str, Dataset] = {
     "filter over sort": FLIGHTS.sort("delay").filter("month = 6").select(["tail"]),
     "aggregate reads its columns": FLIGHTS.group_by("tail").agg({"n": ("delay", "sum")}).filter("n > 1").select(["n"]),
     "filter over sample stays": FLIGHTS.sample(0.5).filter("month = 6").select(["tail"]),
+    "filter over a sample of rows stays": FLIGHTS.sample(n=3).filter("month = 6").select(["tail"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
     "groups as batches see every column": FLIGHTS.filter("month = 6")
     .group_by("tail")

@@ -18,6 +18,7 @@ from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.sort import require_sortable
+from esker.engine.distinct import KEEP
 from esker.errors import OptionError, UnsupportedTypeError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
@@ -111,20 +112,31 @@ class Dataset:
             raise OptionError(f"head({rows!r}): give a whole number of rows of at least 0")
         return self._with(Head(self.schema, self._node, rows))
 
-    def sample(self, fraction: float, seed: int = 0) -> Dataset:
-        """Keep each row with the chance `fraction`, the same rows for the same `seed`, whatever the threads.
+    def sample(self, fraction: float | None = None, seed: int = 0, *, n: int | None = None) -> Dataset:
+        """Keep each row with the chance `fraction`, or `n` rows; the same for the same `seed`, whatever the threads.
 
         >>> import esker
         >>> rows = esker.from_arrow({"n": range(1000)})
         >>> kept = rows.sample(0.1, seed=7).to_arrow()
         >>> kept.equals(rows.sample(0.1, seed=7).to_arrow()), 50 < kept.num_rows < 150
         (True, True)
+        >>> rows.sample(n=3, seed=7).count()
+        3
+
+        With `n` every set of `n` rows is as likely as another; all rows are kept where there are no more. Rows stay in
+        the order of the input. It takes one pass, and what may still be kept is spooled where it does not fit memory.
         """
-        if not 0 <= fraction <= 1:
-            raise OptionError(f"sample({fraction}): give a fraction from 0 to 1")
-        if seed < 0:
-            raise OptionError(f"sample(seed={seed}): give a number of at least 0")
-        return self._with(Sample(self.schema, self._node, float(fraction), seed))
+        if (fraction is None) == (n is None):
+            raise OptionError(
+                "sample takes a fraction of the rows, as in sample(0.1), or a number, as in sample(n=100)"
+            )
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise OptionError(f"sample({fraction}): give a fraction from 0 to 1, or n= for a number of rows")
+        if n is not None and (not is_whole(n) or n < 0):
+            raise OptionError(f"sample(n={n!r}): give a whole number of rows of at least 0")
+        if not is_whole(seed) or seed < 0:
+            raise OptionError(f"sample(seed={seed!r}): give a number of at least 0")
+        return self._with(Sample(self.schema, self._node, None if fraction is None else float(fraction), n, seed))
 
     # Wide steps
 
@@ -221,8 +233,8 @@ class Dataset:
             options,
         )
 
-    def distinct(self, by: str | Sequence[str] | None = None, *, partitions: int = 256) -> Dataset:
-        """Keep the first row of each key `by` (default: all columns).
+    def distinct(self, by: str | Sequence[str] | None = None, *, keep: str = "first", partitions: int = 256) -> Dataset:
+        """Keep the first row of each key `by` (default: all columns), or the last one with `keep="last"`.
 
         >>> import esker
         >>> rows = esker.from_arrow({"k": ["a", "b", "a"], "v": [1, 2, 3]})
@@ -236,9 +248,13 @@ class Dataset:
         names = _names(self.columns if by is None else by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)
-        return self._with(Distinct(self.schema, self._node, tuple(names), partitions))
+        if keep not in KEEP:
+            raise OptionError(f"distinct(keep={keep!r}); there is: {', '.join(KEEP)}")
+        return self._with(Distinct(self.schema, self._node, tuple(names), partitions, keep))
 
-    def sort(self, by: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Dataset:
+    def sort(
+        self, by: str | Sequence[str], descending: bool | Sequence[bool] = False, *, nulls: str = "last"
+    ) -> Dataset:
         """Put all rows in the order of the columns `by`; equal rows stay as they came.
 
         >>> import esker
@@ -246,9 +262,9 @@ class Dataset:
         >>> rows.sort("n").to_arrow()["n"].to_pylist(), rows.sort("n", descending=True).to_arrow()["n"].to_pylist()
         ([1, 2, 3, None], [3, 2, 1, None])
 
-        NaN is above all numbers, nulls are last in either direction; strings are ordered by their bytes. `descending`
-        is for all columns, or a list with one for each. What does not fit the memory budget is spilled as sorted runs
-        and merged. The result is one partition.
+        NaN is above all numbers; nulls are last in either direction, or first with `nulls="first"`; strings are ordered
+        by their bytes. `descending` is for all columns, or a list with one for each. What does not fit the memory
+        budget is spilled as sorted runs and merged. The result is one partition.
         """
         names = _names(by, "by")
         require_columns(names, self.schema)
@@ -256,7 +272,9 @@ class Dataset:
         down = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)
         if len(down) != len(names):
             raise OptionError(f"descending has {len(down)} entries and by {len(names)} columns; give one for each")
-        return self._with(Sort(self.schema, self._node, tuple(names), down))
+        if nulls not in ("first", "last"):
+            raise OptionError(f"sort(nulls={nulls!r}); there is: first, last")
+        return self._with(Sort(self.schema, self._node, tuple(names), down, nulls == "first"))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
         """Group the rows that agree on the columns `by`; see `GroupBy.agg` and `GroupBy.map_groups`."""

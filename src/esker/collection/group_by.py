@@ -66,11 +66,11 @@ class GroupBy:
         >>> totals.sort("k").to_arrow().to_pylist()
         [{'k': 'a', 'total': 4, 'rows': 2}, {'k': 'b', 'total': 2, 'rows': 1}]
 
-        Functions are sum, min, max, mean, count, count_distinct, first and last. Nulls are left out, but for first
-        and last, which are of the group's first and last row; a group of nulls alone has a null sum, min, max and
-        mean. NaN is above all numbers, and one value to count_distinct. A sum of integers (or booleans, where true is
-        1) is int64, or raises InputError where it does not fit; of floats it is double, of decimals a decimal of 38
-        digits. A mean is double, counts are int64, the others have the type of their column.
+        Functions are sum, min, max, mean, count, len, count_distinct, first and last. Nulls are left out, but for len,
+        which counts all rows, and first and last, which are of the group's first and last row; a group of nulls alone
+        has a null sum, min, max and mean. NaN is above all numbers, and one value to count_distinct. A sum of integers
+        (or booleans, where true is 1) is int64, or raises InputError where it does not fit; of floats it is double, of
+        decimals a decimal of 38 digits. A mean is double, counts are int64, the others have the type of their column.
 
         Each batch is aggregated before the shuffle, so memory follows the number of groups. Not so with
         count_distinct: the values of one group have to fit together, or MemoryBudgetExceededError names the key.

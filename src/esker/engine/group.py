@@ -42,6 +42,17 @@ def first_rows_of(codes: Codes) -> npt.NDArray[np.int64]:
     return np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
 
 
+def last_rows_of(codes: Codes, count: int) -> npt.NDArray[np.int64]:
+    """The last row of each group.
+
+    >>> last_rows_of(np.array([0, 0, 1, 0, 2]), 3).tolist()
+    [3, 2, 4]
+    """
+    rows = np.empty(count, np.int64)
+    rows[codes] = np.arange(len(codes))  # of several rows, the last one stays
+    return rows
+
+
 def groups(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
     """Yield each group as a table, in order of first appearance, rows in their order.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.engine.group import Codes, first_rows_of, group_codes
+from esker.engine.group import Codes, first_rows_of, group_codes, last_rows_of
 
 # Sums of decimals up to this many digits stay below 38 digits for ten billion rows.
 _DIGITS_THAT_ADD_UP = 28
@@ -40,9 +40,7 @@ class Groups:
     @property
     def last(self) -> npt.NDArray[np.int64]:
         """The last row of each group."""
-        rows = np.empty(self.count, np.int64)
-        rows[self.codes] = np.arange(len(self.codes))  # of several rows, the last one stays
-        return rows
+        return last_rows_of(self.codes, self.count)
 
 
 def reduce_column(column: pa.ChunkedArray, groups: Groups, how: str) -> pa.Array | pa.ChunkedArray:
@@ -53,12 +51,14 @@ def reduce_column(column: pa.ChunkedArray, groups: Groups, how: str) -> pa.Array
     >>> [reduce_column(table["v"], groups, how).to_pylist() for how in ("first", "last", "count", "min")]
     [[1.0, None], [nan, None], [2, 0], [1.0, None]]
 
-    `how` is first, last, count, count_distinct, min, max, sum, or total (of counts and sums, in their own type).
-    Nulls are left out, but for first and last; a group of nulls alone has no min, max and sum. NaN is above all
+    `how` is first, last, len, count, count_distinct, min, max, sum, or total (of counts and sums, in their own type).
+    Nulls are left out, but for first, last and len; a group of nulls alone has no min, max and sum. NaN is above all
     numbers.
     """
     if how in ("first", "last"):
         return column.take(pa.array(getattr(groups, how)))
+    if how == "len":
+        return pa.array(np.bincount(groups.codes, minlength=groups.count).astype(np.int64))
     if how == "count":
         return _count(groups.codes, column, groups.count)
     if how == "count_distinct":

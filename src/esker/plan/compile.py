@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -16,7 +17,7 @@ from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_group_batches, map_groups
 from esker.engine.placement import Placement, RoundRobin
 from esker.engine.range_placement import RangePlacement
-from esker.engine.sample import sample
+from esker.engine.sample import sample, sample_rows
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
 from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
@@ -143,7 +144,8 @@ def _is_cheap_to_repeat(node: Node) -> bool:
     """Whether the rows come straight from a source that can be read again: no user's function, shuffle or join."""
     if isinstance(node, Scan):
         return node.source.repeatable
-    return isinstance(node, Filter | Project | Sample) and _is_cheap_to_repeat(node.input)
+    narrow = isinstance(node, Filter | Project) or (isinstance(node, Sample) and node.rows is None)
+    return narrow and _is_cheap_to_repeat(node.inputs[0])
 
 
 def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
@@ -158,10 +160,10 @@ def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
 
 def _distinct(node: Distinct, context: QueryContext) -> Compiled:
     read = _compile(node.input, context)
-    first = Compiled(read.stream.then(distinct_stage(node.by)), read.explanation)
+    first = Compiled(read.stream.then(distinct_stage(node.by, node.keep)), read.explanation)
     barrier, below = _barrier(node, first, context)
-    explanation = Explanation("distinct", {"by": list(node.by)}, inputs=[below])
-    return Compiled(distinct(barrier, node.by, node.schema, context), explanation)
+    explanation = Explanation("distinct", {"by": list(node.by), "keep": node.keep}, inputs=[below])
+    return Compiled(distinct(barrier, node.by, node.keep, node.schema, context), explanation)
 
 
 def _aggregate(node: Aggregate, context: QueryContext) -> Compiled:
@@ -179,17 +181,27 @@ def _sort(node: Sort, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     words = [f"{name} descending" if down else name for name, down in zip(node.by, node.descending, strict=True)]
     explanation = Explanation("sort", {"by": words}, inputs=[below.explanation])
+    if node.nulls_first:
+        explanation.detail["nulls"] = "first"
 
     def batches() -> Iterator[pa.RecordBatch]:
         rows = run(below.stream, context, "scan before sort")
-        return sort_batches(rows, node.by, node.schema, context, descending=node.descending)
+        return sort_batches(
+            rows, node.by, node.schema, context, descending=node.descending, nulls_first=node.nulls_first
+        )
 
     return Compiled(single(node.schema, batches), explanation)
 
 
 def _sample(node: Sample, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
-    explanation = Explanation("sample", {"fraction": node.fraction, "seed": node.seed}, inputs=[below.explanation])
+    explanation = Explanation("sample", inputs=[below.explanation])
+    if node.rows is not None:
+        explanation.detail |= {"n": node.rows, "seed": node.seed}
+        some = partial(sample_rows, below.stream, node.rows, node.seed, context)
+        return Compiled(single(node.schema, some), explanation)
+    assert node.fraction is not None, "a sample is a fraction or a number of rows"
+    explanation.detail |= {"fraction": node.fraction, "seed": node.seed}
     return Compiled(sample(below.stream, node.fraction, node.seed), explanation)
 
 

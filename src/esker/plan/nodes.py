@@ -94,10 +94,11 @@ class MapGroups(OneInput):
 
 @dataclass(frozen=True, eq=False)
 class Distinct(OneInput):
-    """The first row of each key `by`."""
+    """The first row of each key `by`, or the last one; `keep` says which."""
 
     by: tuple[str, ...]
     partition_count: int
+    keep: str = "first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,13 +116,15 @@ class Sort(OneInput):
 
     by: tuple[str, ...]
     descending: tuple[bool, ...]
+    nulls_first: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Sample(OneInput):
-    """Each row with the chance `fraction`."""
+    """Each row with the chance `fraction`, or `rows` rows of all."""
 
-    fraction: float
+    fraction: float | None
+    rows: int | None
     seed: int
 
 
