@@ -22,8 +22,8 @@ def in_batches(results: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordB
     >>> [batch.to_pylist() for batch in in_batches([{"n": 1}, None, {"n": 2}, {"n": [3, 4]}], pa.schema({"n": "int8"}))]
     [[{'n': 1}], [{'n': 2}, {'n': 3}, {'n': 4}]]
 
-    The first result is given at once and then twice as many each time, so that whoever wants a few rows need not wait
-    for thousands of calls.
+    The first result is given at once and then four times as many each time, so that whoever wants a few rows need not
+    wait for thousands of calls.
     """
     held = _Held(schema)
     rows_max = 1
@@ -31,7 +31,7 @@ def in_batches(results: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordB
         held.add(result)
         if held.rows >= rows_max or held.bytes >= BYTES_GATHERED:
             yield from held.taken()
-            rows_max = min(2 * rows_max, ROWS_ALONE)
+            rows_max = min(4 * rows_max, ROWS_ALONE)
     yield from held.taken()
 
 
