@@ -90,8 +90,15 @@ class PartitionMapper:
         self, barrier: ShuffleBarrier, index: int, depth: int, drawn: pa.Table | None, large_group: GroupFunction
     ) -> Iterator[pa.RecordBatch]:
         operator = barrier.operator()
-        count = self._part_count(operator.partition_bytes[index])
-        placement = Separate(self._by, count, operator.partition_rows[index], self._seed(depth), drawn)
+        row_count, row_bytes = operator.partition_rows[index], operator.partition_bytes[index]
+        placement = Separate(
+            self._by,
+            self._part_count(row_bytes),
+            self._seed(depth),
+            row_count=row_count,
+            row_bytes=row_bytes,
+            drawn=drawn,
+        )
         inner = self._inner(barrier, index, depth, placement.partition_count, placement)
         try:
             rows = inner.operator().partition_rows

@@ -31,14 +31,23 @@ class Separate:
 
     Large are those of the first rows, and of `drawn`, rows that were drawn from all of these when they were placed
     before. One that is taken for large and is not costs a partition; one that was missed shows in the rows drawn now.
+    There are `row_count` rows, of `row_bytes` bytes in all.
     """
 
     def __init__(
-        self, by: Sequence[str], rest_count: int, row_count: int, seed: int, drawn: pa.Table | None = None
+        self,
+        by: Sequence[str],
+        rest_count: int,
+        seed: int,
+        *,
+        row_count: int,
+        row_bytes: int,
+        drawn: pa.Table | None = None,
     ) -> None:
         self._by = list(by)
         self._rest_count = rest_count
-        self._share = min(1.0, _ROWS_DRAWN / max(row_count, 1))
+        self._row_count = row_count
+        self._row_bytes = row_bytes
         self._seed = seed
         self._drawn = drawn
         self._drawn_now: list[pa.RecordBatch] = []
@@ -59,12 +68,17 @@ class Separate:
         batches = run(stream, context, "a partition that is divided")
         seen = _looked_at(batches, context.budget.total_bytes // _LOOK_SHARE)
         large = self._largest(pa.Table.from_batches(seen, stream.schema).select(self._by))
-        chance = generator(self._seed, _ROWS_DRAWN)
+        chance = generator(self._seed)
+        share = self._drawn_share(context.budget.total_bytes // _LOOK_SHARE)
         for batch in _all(seen, batches):
             placed = with_ids(batch, self._ids(batch, large), schema)
             keys = placed.select([*self._by, schema.names[-1]])
-            self._drawn_now.append(keys.filter(pa.array(chance.random(batch.num_rows) < self._share)))
+            self._drawn_now.append(keys.filter(pa.array(chance.random(batch.num_rows) < share)))
             yield placed
+
+    def _drawn_share(self, bytes_max: int) -> float:
+        """Keys take no more than their rows, so that those drawn stay within `bytes_max` or so."""
+        return min(1.0, _ROWS_DRAWN / max(self._row_count, 1), bytes_max / max(self._row_bytes, 1))
 
     def _largest(self, first: pa.Table) -> pa.Table:
         """The keys of the largest groups, once each."""
