@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 import esker
-from esker.errors import OptionError
+from esker.errors import OptionError, SpillError
 from tests.unit.collection.wide import rows_of, wide_table
 
 TABLE = wide_table(400, seed=1)
@@ -79,6 +79,14 @@ def test_a_sample_of_more_rows_than_the_budget_is_spooled(tmp_path: Path) -> Non
     rows = esker.from_arrow(table).sample(n=300_000).with_options(memory="16MiB", spill_folder=tmp_path)
     found = np.concatenate([batch["n"].to_numpy() for batch in rows])
     assert len(found) == 300_000 and (np.diff(found) > 0).all()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sample_that_spools_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"n": np.arange(400_000), "text": ["x" * 100] * 400_000})
+    rows = esker.from_arrow(table).sample(n=300_000)
+    with pytest.raises(SpillError, match="sample spools more than the 1,048,576 bytes allowed"):
+        rows.to_arrow(memory="16MiB", spill_folder=tmp_path, spill_limit="1MiB")
     assert list(tmp_path.iterdir()) == []
 
 
