@@ -37,6 +37,21 @@ assert counts.num_rows == 10_000, counts.num_rows
 print(sum(counts["rows"].to_pylist()))
 """
 )
+PARTITION_BY = (
+    PREPARE
+    + """
+parts = data.partition_by("k")
+assert len(parts) == 10_000, len(parts)
+print(sum(part.count() for part in parts.values()))
+parts.close()
+"""
+)
+RANGES = (
+    PREPARE
+    + """
+print(sum(data.shuffle("text", 64, function="range").write_partitions(out)))
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +73,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize(("name", "code"), [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS)])
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS), ("partition_by", PARTITION_BY), ("ranges", RANGES)],
+)
 def test_four_budgets_of_rows_go_through_one_budget_of_memory(
     name: str, code: str, source: tuple[Path, int], tmp_path: Path
 ) -> None:
@@ -92,3 +110,42 @@ def test_a_row_group_of_twice_the_budget_is_read_within_it(tmp_path: Path) -> No
     assert run.returncode == 0, run.stderr
     assert int(run.stdout) == row_count
     assert run.over_idle_bytes <= MEMORY * 1.05
+
+
+ONE_KEY = """
+import sys, esker
+data = esker.read_parquet(sys.argv[1]).with_options(memory=int(sys.argv[2]), spill_folder=sys.argv[3])
+def count(batches):
+    key = rows = size = 0
+    for batch in batches:
+        key, rows = batch["k"][0].as_py(), rows + batch.num_rows
+        size += sum(len(text) for text in batch["text"].to_pylist())
+    return {"k": key, "rows": rows, "bytes": size}
+counts = data.group_by("k", partitions=8).map_groups(count, batches=True).to_arrow().to_pylist()
+whale = max(counts, key=lambda row: row["rows"])
+print(len(counts), whale["k"], whale["rows"], whale["bytes"], sum(row["rows"] for row in counts))
+"""
+
+
+@pytest.mark.memory
+def test_one_key_of_ten_budgets_streams_through_one_budget(tmp_path: Path) -> None:
+    path, groups = tmp_path / "whale.parquet", 100
+    row_bytes = 4 + 16 + PADDING_BYTES
+    blocks = 10 * MEMORY // row_bytes // ROWS_OF_A_GROUP + 1
+    digits = np.random.default_rng(7).integers(0, 10**9, ROWS_OF_A_GROUP)
+    text = pa.array(np.char.ljust(digits.astype("U9"), PADDING_BYTES, "x"))
+    keys = np.full(ROWS_OF_A_GROUP, 7, np.int32)
+    keys[-groups:] = np.arange(groups)
+    block = pa.table({"k": keys, "text": text})
+    with pq.ParquetWriter(path, block.schema, compression="zstd") as writer:
+        for _ in range(blocks):
+            writer.write_table(block)
+    spill = tmp_path / "spill"
+    spill.mkdir()
+    run = run_measured(ONE_KEY, [str(path), str(MEMORY), str(spill)])
+    assert run.returncode == 0, run.stderr
+    whale = blocks * (ROWS_OF_A_GROUP - groups + 1)
+    expected = (groups, 7, whale, whale * PADDING_BYTES, blocks * ROWS_OF_A_GROUP)
+    assert run.stdout.split() == [str(number) for number in expected]
+    assert run.over_idle_bytes <= MEMORY * 1.05, f"{run.over_idle_bytes / 2**20:.0f} MiB over idle"
+    assert list(spill.iterdir()) == []

@@ -34,18 +34,20 @@ def _words(node: Node) -> str:
             return f"filter {to_sql(predicate)}"
         case Project():
             return "select"
-        case Shuffle(by=by, partition_count=count):
-            return f"shuffle by {', '.join(by)} into {count}"
-        case Distinct(by=by):
-            return f"distinct by {', '.join(by)}"
+        case Shuffle(by=(), partition_count=count):
+            return f"repartition into {count}"
+        case Shuffle(by=by, partition_count=count, function=function):
+            return f"shuffle by {', '.join(by)} into {count}" + (f" by {function}" if function != "hash" else "")
+        case Distinct(by=by, keep=keep):
+            return f"distinct by {', '.join(by)}" + (" keeping the last" if keep == "last" else "")
         case Sort(by=by):
             return f"sort by {', '.join(by)}"
         case Aggregate(by=by):
             return f"aggregate by {', '.join(by)}"
-        case Sample(fraction=fraction):
-            return f"sample {fraction}"
-        case MapGroups(by=by):
-            return f"map_groups by {', '.join(by)}"
+        case Sample(fraction=fraction, rows=rows):
+            return f"sample {fraction if rows is None else f'of {rows} rows'}"
+        case MapGroups(by=by, batches=batches):
+            return f"map_groups by {', '.join(by)}" + (" as batches" if batches else "")
         case MapBatches():
             return "map_batches"
         case Head(rows=rows):

@@ -26,6 +26,8 @@ PLANS: dict[str, Dataset] = {
     "filter over select": FLIGHTS.select(["tail", "month"]).filter("month = 6"),
     "two filters": FLIGHTS.filter("month = 6").filter("delay > 1").select(["tail"]),
     "filter over shuffle": FLIGHTS.shuffle("tail", 4).filter("month = 6").select(["delay"]),
+    "filter over a range shuffle": FLIGHTS.shuffle("tail", 4, function="range").filter("month = 6").select(["delay"]),
+    "filter over repartition": FLIGHTS.repartition(4).filter("month = 6").select(["delay"]),
     "filter over a function stays": FLIGHTS.map_batches(double, schema=FLIGHTS.schema).filter("month = 6"),
     "filter over head stays": FLIGHTS.head(3).filter("month = 6"),
     "filter over inner join": FLIGHTS.join(PLANES, on="tail").filter("month = 6 AND seats > 100 AND delay < seats"),
@@ -37,7 +39,12 @@ PLANS: dict[str, Dataset] = {
     "filter over sort": FLIGHTS.sort("delay").filter("month = 6").select(["tail"]),
     "aggregate reads its columns": FLIGHTS.group_by("tail").agg({"n": ("delay", "sum")}).filter("n > 1").select(["n"]),
     "filter over sample stays": FLIGHTS.sample(0.5).filter("month = 6").select(["tail"]),
+    "filter over a sample of rows stays": FLIGHTS.sample(n=3).filter("month = 6").select(["tail"]),
     "groups see every column": FLIGHTS.group_by("tail", partitions=2).map_groups(lambda g: {"n": 1}).head(1),
+    "groups as batches see every column": FLIGHTS.filter("month = 6")
+    .group_by("tail")
+    .map_groups(lambda batches: {"n": 1}, batches=True)
+    .filter("n = 1"),
 }
 
 

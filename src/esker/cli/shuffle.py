@@ -19,6 +19,10 @@ def shuffle(
     output: Annotated[str, typer.Option("--output", "-o", metavar="FOLDER", help="The new folder.")],
     by: Annotated[list[str] | None, typer.Option("--by", metavar="COLUMN", help="Key column. Repeatable.")] = None,
     partitions: Annotated[int, typer.Option(metavar="N", help="How many partitions.")] = 64,
+    function: Annotated[
+        str, typer.Option(metavar="NAME", help="What says where a key goes: hash, range, modulo or id.")
+    ] = "hash",
+    strategy: Annotated[str, typer.Option(metavar="NAME", help="How the kernel writes; auto chooses.")] = "auto",
     where: Annotated[str | None, typer.Option(metavar="PREDICATE", help="Keep only these rows.")] = None,
 ) -> None:
     """Regroup SOURCE by key, one file a partition.
@@ -27,13 +31,14 @@ def shuffle(
 
     \b
     esker shuffle events.parquet --by user --partitions 64 --output by-user --memory 512MiB
+    esker shuffle events.parquet --by time --function range --partitions 64 --output by-time
     """
     if not names_of(by):
         raise OptionError("name the key columns: --by user")
     rows = session.open(source)
     if where is not None:
         rows = rows.filter(where)
-    regrouped = rows.shuffle(names_of(by), partitions)
+    regrouped = rows.shuffle(names_of(by), partitions, strategy=strategy, function=function)
     if session.dry_run:
         session.show_plan(regrouped.explain(), output=output)
         return

@@ -11,21 +11,26 @@ import pyarrow as pa
 from esker.collection.group_by import GroupBy
 from esker.collection.infer import batch_schema
 from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
+from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.sort import require_sortable
-from esker.errors import OptionError
+from esker.engine.distinct import KEEP
+from esker.errors import OptionError, UnsupportedTypeError
 from esker.expression import bind, parse
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
+from esker.shuffle.strategies import STRATEGIES
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
+# What says which partition a key goes to.
+FUNCTIONS = ("hash", "range", "modulo", "id")
 
 
 class Dataset:
@@ -107,41 +112,129 @@ class Dataset:
             raise OptionError(f"head({rows!r}): give a whole number of rows of at least 0")
         return self._with(Head(self.schema, self._node, rows))
 
-    def sample(self, fraction: float, seed: int = 0) -> Dataset:
-        """Keep each row with the chance `fraction`, the same rows for the same `seed`, whatever the threads.
+    def sample(self, fraction: float | None = None, seed: int = 0, *, n: int | None = None) -> Dataset:
+        """Keep each row with the chance `fraction`, or `n` rows; the same for the same `seed`, whatever the threads.
 
         >>> import esker
         >>> rows = esker.from_arrow({"n": range(1000)})
         >>> kept = rows.sample(0.1, seed=7).to_arrow()
         >>> kept.equals(rows.sample(0.1, seed=7).to_arrow()), 50 < kept.num_rows < 150
         (True, True)
+        >>> rows.sample(n=3, seed=7).count()
+        3
+
+        With `n` every set of `n` rows is as likely as another; all rows are kept where there are no more. Rows stay in
+        the order of the input. It takes one pass, and what may still be kept is spooled where it does not fit memory.
         """
-        if not 0 <= fraction <= 1:
-            raise OptionError(f"sample({fraction}): give a fraction from 0 to 1")
-        if seed < 0:
-            raise OptionError(f"sample(seed={seed}): give a number of at least 0")
-        return self._with(Sample(self.schema, self._node, float(fraction), seed))
+        if (fraction is None) == (n is None):
+            raise OptionError(
+                "sample takes a fraction of the rows, as in sample(0.1), or a number, as in sample(n=100)"
+            )
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise OptionError(f"sample({fraction}): give a fraction from 0 to 1, or n= for a number of rows")
+        if n is not None and (not is_whole(n) or n < 0):
+            raise OptionError(f"sample(n={n!r}): give a whole number of rows of at least 0")
+        if not is_whole(seed) or seed < 0:
+            raise OptionError(f"sample(seed={seed!r}): give a number of at least 0")
+        return self._with(Sample(self.schema, self._node, None if fraction is None else float(fraction), n, seed))
 
     # Wide steps
 
     def shuffle(
-        self, by: str | Sequence[str], partitions: int = 64, *, strategy: str = "software_managed_buffers"
+        self,
+        by: str | Sequence[str],
+        partitions: int = 64,
+        *,
+        strategy: str = "auto",
+        function: str = "hash",
     ) -> Dataset:
-        """Regroup the rows into `partitions` partitions by the hash of the columns `by`, through the native shuffle.
+        """Regroup the rows into `partitions` partitions by their key columns `by`, through the native shuffle.
 
         Rows with equal keys are in one partition, in the order of the input; nulls are one key, NaNs are one.
 
         >>> import esker
         >>> sorted(esker.from_arrow({"k": [1, 2, 1]}).shuffle("k", 4).to_arrow()["k"].to_pylist())
         [1, 1, 2]
+        >>> esker.from_arrow({"k": [3, 1, 4, 1, 5]}).shuffle("k", 8, function="range").to_arrow()["k"].to_pylist()
+        [1, 1, 3, 4, 5]
+
+        `function` says which partition a key goes to:
+
+        - `hash`: the one its hash names; any columns.
+        - `range`: keys of a partition are less than those of the next, in the order of `sort`; any columns that can
+          be sorted. The ranges come from a seeded sample, so that partitions are about even; a key of many rows has
+          one to itself. The keys are read once more for it; an input that can be read only once, or that a function,
+          a shuffle or a join makes, is spooled to disk.
+        - `modulo`: the remainder of one integer column, never negative; null goes to partition 0.
+        - `id`: the partition that one integer column names; any other number raises InputError.
+
+        `strategy` names how the kernel writes its pages; `auto` chooses one.
         """
         names = _names(by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)
-        return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy))
+        _check_strategy(strategy)
+        _check_function(function, names, self.schema)
+        return self._with(Shuffle(self.schema, self._node, tuple(names), partitions, strategy, function))
 
-    def distinct(self, by: str | Sequence[str] | None = None, *, partitions: int = 256) -> Dataset:
-        """Keep the first row of each key `by` (default: all columns).
+    def repartition(
+        self, partitions: int, by: str | Sequence[str] | None = None, *, strategy: str = "auto", function: str = "hash"
+    ) -> Dataset:
+        """Deal the rows out into `partitions` partitions whose sizes differ by a row at most; with `by`, `shuffle`.
+
+        >>> import esker, tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "even"
+        >>> esker.from_arrow({"n": range(10)}).repartition(4).write_partitions(folder)
+        [3, 3, 2, 2]
+
+        Row i goes to partition i modulo `partitions`, whatever is in it, so that each partition has rows of the whole
+        input, in its order. Rows go through the native shuffle, which spills.
+        """
+        if by is not None:
+            return self.shuffle(by, partitions, strategy=strategy, function=function)
+        _check_partitions(partitions)
+        _check_strategy(strategy)
+        if function != "hash":
+            raise OptionError(f"function={function!r} is a function of key columns; name them in by=")
+        return self._with(Shuffle(self.schema, self._node, (), partitions, strategy))
+
+    def partition_by(
+        self, by: str | Sequence[str], *, partitions: int = 256, keys_max: int = KEYS_MAX, **options: Any
+    ) -> Partitions:
+        """Run the plan once and make a Dataset of the rows of each key `by`, to be read any number of times.
+
+        >>> import esker
+        >>> parts = esker.from_arrow({"k": ["a", "b", "a", None], "v": [1, 2, 3, 4]}).partition_by("k")
+        >>> parts["a"].to_arrow()["v"].to_pylist(), parts[None].count(), sorted(map(str, parts))
+        ([1, 3], 1, ['None', 'a', 'b'])
+
+        The result is a dict: of values for one column, of tuples for several; null is None. Rows keep the order of the
+        input, keys come in no order that means anything, but the same each time. Rows go through the shuffle, which
+        spills, to a private file, which is removed when the last of the Datasets is gone, or on `close()`; one key may
+        have more rows than fit the memory.
+
+        Raises InputError when there are more than `keys_max` keys: each is a Dataset of some KiB. UnsupportedTypeError
+        names a column of lists or structs, which no dict takes for a key.
+        """
+        names = _names(by, "by")
+        require_columns(names, self.schema)
+        _check_partitions(partitions)
+        if not is_whole(keys_max) or keys_max < 1:
+            raise OptionError(f"keys_max={keys_max!r}: give a whole number of at least 1")
+        for name in names:
+            if pa.types.is_nested(self.schema.field(name).type):
+                raise UnsupportedTypeError(
+                    f"by={name!r}: a column of type {self.schema.field(name).type} cannot be the key of a dict;"
+                    " use group_by(...).map_groups(...), or shuffle(...)"
+                )
+        updated = self._options.updated(options)
+        return self._run(
+            lambda plan, context: partition_rows(plan, context, names, partitions, keys_max, updated, self._with),
+            options,
+        )
+
+    def distinct(self, by: str | Sequence[str] | None = None, *, keep: str = "first", partitions: int = 256) -> Dataset:
+        """Keep the first row of each key `by` (default: all columns), or the last one with `keep="last"`.
 
         >>> import esker
         >>> rows = esker.from_arrow({"k": ["a", "b", "a"], "v": [1, 2, 3]})
@@ -155,9 +248,13 @@ class Dataset:
         names = _names(self.columns if by is None else by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)
-        return self._with(Distinct(self.schema, self._node, tuple(names), partitions))
+        if keep not in KEEP:
+            raise OptionError(f"distinct(keep={keep!r}); there is: {', '.join(KEEP)}")
+        return self._with(Distinct(self.schema, self._node, tuple(names), partitions, keep))
 
-    def sort(self, by: str | Sequence[str], descending: bool | Sequence[bool] = False) -> Dataset:
+    def sort(
+        self, by: str | Sequence[str], descending: bool | Sequence[bool] = False, *, nulls: str = "last"
+    ) -> Dataset:
         """Put all rows in the order of the columns `by`; equal rows stay as they came.
 
         >>> import esker
@@ -165,9 +262,9 @@ class Dataset:
         >>> rows.sort("n").to_arrow()["n"].to_pylist(), rows.sort("n", descending=True).to_arrow()["n"].to_pylist()
         ([1, 2, 3, None], [3, 2, 1, None])
 
-        NaN is above all numbers, nulls are last in either direction; strings are ordered by their bytes. `descending`
-        is for all columns, or a list with one for each. What does not fit the memory budget is spilled as sorted runs
-        and merged. The result is one partition.
+        NaN is above all numbers; nulls are last in either direction, or first with `nulls="first"`; strings are ordered
+        by their bytes. `descending` is for all columns, or a list with one for each. What does not fit the memory
+        budget is spilled as sorted runs and merged. The result is one partition.
         """
         names = _names(by, "by")
         require_columns(names, self.schema)
@@ -175,7 +272,9 @@ class Dataset:
         down = (descending,) * len(names) if isinstance(descending, bool) else tuple(descending)
         if len(down) != len(names):
             raise OptionError(f"descending has {len(down)} entries and by {len(names)} columns; give one for each")
-        return self._with(Sort(self.schema, self._node, tuple(names), down))
+        if nulls not in ("first", "last"):
+            raise OptionError(f"sort(nulls={nulls!r}); there is: first, last")
+        return self._with(Sort(self.schema, self._node, tuple(names), down, nulls == "first"))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
         """Group the rows that agree on the columns `by`; see `GroupBy.agg` and `GroupBy.map_groups`."""
@@ -312,6 +411,25 @@ def _check_texts(names: Sequence[object], option: str) -> None:
 def _check_partitions(partitions: int) -> None:
     if not is_whole(partitions) or not 1 <= partitions <= PARTITIONS_MAX:
         raise OptionError(f"partitions={partitions!r}: give a whole number from 1 to {PARTITIONS_MAX:,}")
+
+
+def _check_strategy(strategy: str) -> None:
+    if strategy != "auto" and strategy not in STRATEGIES:
+        raise OptionError(f"strategy={strategy!r}; there is: auto, {', '.join(STRATEGIES)}")
+
+
+def _check_function(function: str, by: Sequence[str], schema: pa.Schema) -> None:
+    if function not in FUNCTIONS:
+        raise OptionError(f"function={function!r}; there is: {', '.join(FUNCTIONS)}")
+    if function == "range":
+        require_sortable(by, schema, "by")
+    if function in ("modulo", "id"):
+        if len(by) != 1:
+            raise OptionError(f"function={function!r} takes one column of integers, and by= names {len(by)}")
+        if not pa.types.is_integer(schema.field(by[0]).type):
+            raise UnsupportedTypeError(
+                f"function={function!r} takes a column of integers; {by[0]!r} is {schema.field(by[0]).type}"
+            )
 
 
 def _join_pairs(

@@ -25,7 +25,9 @@ class GroupBy:
         self._by = by
         self._partition_count = partition_count
 
-    def map_groups(self, function: Callable[[pa.Table], Any], schema: pa.Schema | None = None) -> Dataset:
+    def map_groups(
+        self, function: Callable[[Any], Any], schema: pa.Schema | None = None, *, batches: bool = False
+    ) -> Dataset:
         """Call `function` with each group as a pyarrow table; it returns anything Arrow, row dicts, or one dict.
 
         Memory follows the largest partition, not the data: rows go through the native shuffle, which spills. Groups
@@ -38,12 +40,21 @@ class GroupBy:
         >>> sorted(totals.to_arrow().to_pylist(), key=lambda row: row["k"])
         [{'k': 'a', 'total': 4}, {'k': 'b', 'total': 2}]
 
-        Raises UserFunctionError with the user's own line first, MemoryBudgetExceededError naming a key whose group
-        alone does not fit.
+        With `batches` the function is called with an iterator of the group's record batches, so that a group may be
+        larger than memory. It may stop before the end, and may be a generator, whose results are taken as they come.
+        Large groups of a partition then come before its others.
+
+        >>> def largest(batches):
+        ...     return {"v": max(max(batch["v"].to_pylist()) for batch in batches)}
+        >>> sorted(rows.group_by("k").map_groups(largest, batches=True).to_arrow()["v"].to_pylist())
+        [2, 3]
+
+        Raises UserFunctionError with the user's own line first, and without `batches` MemoryBudgetExceededError naming
+        a key whose group alone does not fit.
         """
         if schema is None:
-            schema = group_schema(self._dataset, self._by, function)
-        node = MapGroups(schema, self._dataset._node, self._by, function, self._partition_count)
+            schema = group_schema(self._dataset, self._by, function, batches)
+        node = MapGroups(schema, self._dataset._node, self._by, function, self._partition_count, batches)
         return self._dataset._with(node)
 
     def agg(self, columns: Mapping[str, tuple[str, str]]) -> Dataset:
@@ -55,11 +66,11 @@ class GroupBy:
         >>> totals.sort("k").to_arrow().to_pylist()
         [{'k': 'a', 'total': 4, 'rows': 2}, {'k': 'b', 'total': 2, 'rows': 1}]
 
-        Functions are sum, min, max, mean, count, count_distinct, first and last. Nulls are left out, but for first
-        and last, which are of the group's first and last row; a group of nulls alone has a null sum, min, max and
-        mean. NaN is above all numbers, and one value to count_distinct. A sum of integers (or booleans, where true is
-        1) is int64, or raises InputError where it does not fit; of floats it is double, of decimals a decimal of 38
-        digits. A mean is double, counts are int64, the others have the type of their column.
+        Functions are sum, min, max, mean, count, len, count_distinct, first and last. Nulls are left out, but for len,
+        which counts all rows, and first and last, which are of the group's first and last row; a group of nulls alone
+        has a null sum, min, max and mean. NaN is above all numbers, and one value to count_distinct. A sum of integers
+        (or booleans, where true is 1) is int64, or raises InputError where it does not fit; of floats it is double, of
+        decimals a decimal of 38 digits. A mean is double, counts are int64, the others have the type of their column.
 
         Each batch is aggregated before the shuffle, so memory follows the number of groups. Not so with
         count_distinct: the values of one group have to fit together, or MemoryBudgetExceededError names the key.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,10 +24,10 @@ def batch_schema(dataset: Dataset, function: Callable[[pa.RecordBatch], Any]) ->
     return _first_schema(inputs, function, "map_batches")
 
 
-def group_schema(dataset: Dataset, by: Sequence[str], function: Callable[[pa.Table], Any]) -> pa.Schema:
-    """The schema of `function`'s result on the first group of the first batch."""
+def group_schema(dataset: Dataset, by: Sequence[str], function: Callable[[Any], Any], batches: bool) -> pa.Schema:
+    """The schema of `function`'s result on the first group of the first batch, as an iterator if `batches`."""
     inputs = (
-        (group, "the first rows of a group")
+        (iter(group.to_batches()) if batches else group, "the first rows of a group")
         for batch in _first_batches(dataset)
         for group in groups(pa.Table.from_batches([batch]), by)
     )
@@ -35,7 +36,7 @@ def group_schema(dataset: Dataset, by: Sequence[str], function: Callable[[pa.Tab
 
 def _first_schema(inputs: Iterator[tuple[Any, str]], function: Callable[[Any], Any], operator: str) -> pa.Schema:
     for argument, where in inputs:
-        for batch in to_batches(call(function, argument, operator, where)):
+        for batch in to_batches(call(function, argument, operator, partial(str, where))):
             return batch.schema
     raise InputError(
         f"{operator}({function_name(function)}): no input row gave a result to see the columns from; pass schema="

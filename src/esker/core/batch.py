@@ -85,16 +85,23 @@ def to_batches(result: Any, schema: pa.Schema | None = None) -> Iterator[pa.Reco
         yield conform(batch, schema) if schema is not None else cast_batch(batch, plain_schema(batch.schema))
 
 
+def is_column(value: Any) -> bool:
+    """Whether a value of a dict is a column; a NumPy scalar is one value.
+
+    >>> import numpy as np
+    >>> is_column([1]), is_column(np.array([1])), is_column(np.float64(1)), is_column("text")
+    (True, True, False, False)
+    """
+    if isinstance(value, list | tuple | pa.Array | pa.ChunkedArray):
+        return True
+    return hasattr(value, "dtype") and getattr(value, "ndim", 1) != 0
+
+
 def _columns(result: Any) -> Any:
     """A dict of scalars is one row; a dict of sequences is columns."""
     if not isinstance(result, dict):
         return result
-    return {
-        name: value
-        if isinstance(value, list | tuple | pa.Array | pa.ChunkedArray) or hasattr(value, "dtype")
-        else [value]
-        for name, value in result.items()
-    }
+    return {name: value if is_column(value) else [value] for name, value in result.items()}
 
 
 def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

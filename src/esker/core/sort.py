@@ -27,28 +27,30 @@ def sort_batches(
     context: QueryContext,
     *,
     descending: Sequence[bool] = (),
+    nulls_first: bool = False,
     operator: str = "sort",
     run_bytes: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Yield all rows in the order of the columns `by`: NaN above numbers, nulls last, equal rows as they came.
 
-    `descending` says for each column whether its greatest value comes first; nulls are last either way. Takes up to
-    half of the budget's free bytes; what does not fit there is spilled as sorted runs, which are merged in as many
-    passes as the budget asks for. `run_bytes` forces the size of a run.
+    `descending` says for each column whether its greatest value comes first; nulls are last either way, or first either
+    way with `nulls_first`. Takes up to half of the budget's free bytes; what does not fit there is spilled as sorted
+    runs, which are merged in as many passes as the budget asks for. `run_bytes` forces the size of a run.
     """
-    sorter = _Sorter(SortOrder(by, descending), schema, context, operator, run_bytes)
+    sorter = _Sorter(SortOrder(by, descending, nulls_first), schema, context, operator, run_bytes)
     yield from sorter.sort(batches)
 
 
 class SortOrder:
-    """The order of some columns, ascending or descending: NaN above numbers, nulls last.
+    """The order of some columns, ascending or descending: NaN above numbers, nulls last (or first).
 
     >>> order = SortOrder(["n"], [True])
     >>> order.indices(order.keys(pa.table({"n": [1.0, None, float("nan"), 2.0]}))).to_pylist()
     [2, 3, 0, 1]
     """
 
-    def __init__(self, by: Sequence[str], descending: Sequence[bool] = ()) -> None:
+    def __init__(self, by: Sequence[str], descending: Sequence[bool] = (), nulls_first: bool = False) -> None:
+        self._nulls_first = nulls_first
         self._columns = list(zip(by, descending or [False] * len(by), strict=True))
 
     def keys(self, table: pa.Table) -> pa.RecordBatch:
@@ -59,6 +61,9 @@ class SortOrder:
             column = chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type)
             if pa.types.is_float16(column.type):
                 column = column.cast(pa.float32())
+            if self._nulls_first:
+                # pyarrow would put NaN with the nulls.
+                keys[f"{number}.valid.ascending"] = column.is_valid()
             if descending and pa.types.is_floating(column.type):
                 # pyarrow puts NaN after numbers in either direction.
                 keys[f"{number}.nan.descending"] = pc.is_nan(column)

@@ -23,12 +23,13 @@ PARTS = {
     "max": ("max",),
     "mean": ("sum", "count"),
     "count": ("count",),
+    "len": ("len",),
     "count_distinct": ("count_distinct",),
     "first": ("first",),
     "last": ("last",),
 }
 # Counts and sums of parts add up; for the others a part of parts is found as a part of rows is.
-_MERGE = {"count": "total", "sum": "total"}
+_MERGE = {"count": "total", "len": "total", "sum": "total"}
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,34 @@ def group_codes(table: pa.Table, by: Sequence[str]) -> tuple[Codes, int]:
     >>> codes.tolist(), count
     ([0, 1, 2, 0], 3)
     """
-    codes = np.zeros(table.num_rows, np.int64)
-    for name in by:
-        column = _column_codes(table.column(name))
-        combined = codes * (int(column.max(initial=0)) + 1) + column
-        codes = _dense(combined)
-    return codes, int(codes.max(initial=-1)) + 1
+    if not by:
+        return np.zeros(table.num_rows, np.int64), min(table.num_rows, 1)
+    codes, count = _column_codes(table.column(by[0]))
+    for name in by[1:]:
+        column, column_count = _column_codes(table.column(name))
+        codes, count = _dense(pa.array(codes * column_count + column))
+    return codes, count
+
+
+def first_rows_of(codes: Codes) -> npt.NDArray[np.int64]:
+    """The first row of each group.
+
+    >>> first_rows_of(np.array([0, 0, 1, 0, 2])).tolist()
+    [0, 2, 4]
+    """
+    # Groups are numbered as they appear: a row is the first of its group where the highest number so far rises.
+    return np.flatnonzero(np.diff(np.maximum.accumulate(codes), prepend=-1))
+
+
+def last_rows_of(codes: Codes, count: int) -> npt.NDArray[np.int64]:
+    """The last row of each group.
+
+    >>> last_rows_of(np.array([0, 0, 1, 0, 2]), 3).tolist()
+    [3, 2, 4]
+    """
+    rows = np.empty(count, np.int64)
+    rows[codes] = np.arange(len(codes))  # of several rows, the last one stays
+    return rows
 
 
 def groups(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
@@ -41,11 +63,13 @@ def groups(table: pa.Table, by: Sequence[str]) -> Iterator[pa.Table]:
         if count:
             yield table
         return
-    order = np.argsort(codes, kind="stable")
-    bounds = np.searchsorted(codes[order], np.arange(count + 1))
+    # NumPy sorts small integers by counting them.
+    order = np.argsort(codes.astype(np.uint16) if count <= 1 << 16 else codes, kind="stable")
     gathered = table.take(pa.array(order))
-    for code in range(count):
-        yield gathered.slice(int(bounds[code]), int(bounds[code + 1] - bounds[code]))
+    start = 0
+    for row_count in np.bincount(codes, minlength=count).tolist():
+        yield gathered.slice(start, row_count)
+        start += row_count
 
 
 def largest_group(table: pa.Table, by: Sequence[str]) -> tuple[object, int]:
@@ -59,23 +83,22 @@ def largest_group(table: pa.Table, by: Sequence[str]) -> tuple[object, int]:
     return (key[0] if len(key) == 1 else key), int(sizes.max())
 
 
-def _column_codes(column: pa.ChunkedArray) -> Codes:
+def _column_codes(column: pa.ChunkedArray) -> tuple[Codes, int]:
     if pa.types.is_null(column.type):
-        return np.zeros(len(column), np.int64)
+        return np.zeros(len(column), np.int64), min(len(column), 1)
     if pa.types.is_floating(column.type):
         if pa.types.is_float16(column.type):  # no arithmetic on half floats; every one is a float32
             column = column.cast(pa.float32())
         column = pc.add(column, pa.scalar(0, column.type))  # -0.0 + 0 is 0.0
     if is_encoded(column.type):
         column = pa.chunked_array([encoded_key(chunk) for chunk in column.chunks], pa.large_binary())
-    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    return _dense(column.combine_chunks())
+
+
+def _dense(values: pa.Array | pa.ChunkedArray) -> tuple[Codes, int]:
+    """Number the values in order of first appearance, null like any other."""
+    encoded = values.dictionary_encode(null_encoding="encode")
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
-    return encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)  # type: ignore[no-any-return]
-
-
-def _dense(codes: Codes) -> Codes:
-    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return rank[inverse]
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    return codes.astype(np.int64), len(encoded.dictionary)

@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.engine.group import Codes, group_codes
+from esker.engine.group import Codes, first_rows_of, group_codes, last_rows_of
 
 # Sums of decimals up to this many digits stay below 38 digits for ten billion rows.
 _DIGITS_THAT_ADD_UP = 28
+# Holds the sum of any integers.
+_WHOLE_SUM = pa.decimal128(38, 0)
 _ALL_BUT_SIGN = pa.scalar(0x7FFF_FFFF_FFFF_FFFF, pa.int64())
 
 
@@ -28,7 +30,7 @@ class Groups:
     def of(cls, table: pa.Table, by: Sequence[str]) -> Groups:
         """Group the rows that agree on `by`."""
         codes, _ = group_codes(table, by)
-        return cls(codes, np.unique(codes, return_index=True)[1].astype(np.int64))
+        return cls(codes, first_rows_of(codes))
 
     @property
     def count(self) -> int:
@@ -38,9 +40,7 @@ class Groups:
     @property
     def last(self) -> npt.NDArray[np.int64]:
         """The last row of each group."""
-        rows = np.empty(self.count, np.int64)
-        rows[self.codes] = np.arange(len(self.codes))  # of several rows, the last one stays
-        return rows
+        return last_rows_of(self.codes, self.count)
 
 
 def reduce_column(column: pa.ChunkedArray, groups: Groups, how: str) -> pa.Array | pa.ChunkedArray:
@@ -51,18 +51,23 @@ def reduce_column(column: pa.ChunkedArray, groups: Groups, how: str) -> pa.Array
     >>> [reduce_column(table["v"], groups, how).to_pylist() for how in ("first", "last", "count", "min")]
     [[1.0, None], [nan, None], [2, 0], [1.0, None]]
 
-    `how` is first, last, count, count_distinct, min, max, sum, or total (of counts and sums, in their own type).
-    Nulls are left out, but for first and last; a group of nulls alone has no min, max and sum. NaN is above all
+    `how` is first, last, len, count, count_distinct, min, max, sum, or total (of counts and sums, in their own type).
+    Nulls are left out, but for first, last and len; a group of nulls alone has no min, max and sum. NaN is above all
     numbers.
     """
     if how in ("first", "last"):
         return column.take(pa.array(getattr(groups, how)))
+    if how == "len":
+        return pa.array(np.bincount(groups.codes, minlength=groups.count).astype(np.int64))
     if how == "count":
         return _count(groups.codes, column, groups.count)
     if how == "count_distinct":
         return _count_distinct(column, groups)
     if how in ("min", "max"):
         return _extreme(column, groups, how)
+    if how == "sum" and _adds_up_in_64_bits(column):
+        # Four times as fast as decimals, to which only the sums are turned.
+        return _by_arrow(column.cast(pa.int64()), groups, "sum").cast(_WHOLE_SUM)
     return _by_arrow(column if how == "total" else _addable(column), groups, "sum")
 
 
@@ -75,6 +80,16 @@ def sum_type(type_: pa.DataType) -> pa.DataType:
     return pa.decimal128(38, type_.scale) if pa.types.is_decimal(type_) else pa.int64()
 
 
+def _adds_up_in_64_bits(column: pa.ChunkedArray) -> bool:
+    """Whether the column has integers whose sum cannot leave int64, however they are grouped."""
+    if pa.types.is_boolean(column.type):
+        return True
+    if not pa.types.is_integer(column.type):
+        return False
+    extremes = pc.min_max(column).as_py()
+    return bool(max(abs(extremes["min"] or 0), abs(extremes["max"] or 0)) * len(column) < 1 << 63)
+
+
 def _addable(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """The values in a type whose sums do not wrap around: integers and booleans become decimals, floats doubles."""
     type_ = column.type
@@ -85,7 +100,7 @@ def _addable(column: pa.ChunkedArray) -> pa.ChunkedArray:
         return column.cast(pa.decimal128(38, type_.scale) if small else pa.decimal256(76, type_.scale))
     if not (pa.types.is_integer(type_) or pa.types.is_boolean(type_)):
         raise pa.ArrowNotImplementedError(f"a sum of {type_}")
-    return (column.cast(pa.uint8()) if pa.types.is_boolean(type_) else column).cast(pa.decimal128(38, 0))
+    return (column.cast(pa.uint8()) if pa.types.is_boolean(type_) else column).cast(_WHOLE_SUM)
 
 
 def _by_arrow(column: pa.ChunkedArray, groups: Groups, how: str) -> pa.ChunkedArray:

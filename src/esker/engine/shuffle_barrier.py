@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.engine.placement import Placement, numbered_schema
 from esker.engine.stream import PartitionedStream, run
 from esker.shuffle.operator import ShuffleOperator
 
@@ -16,12 +17,15 @@ from esker.shuffle.operator import ShuffleOperator
 SHUFFLE_SHARE = 0.375
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
+# What auto means until `ShuffleOperator` chooses by itself: then this line and its one use below go.
+_AUTO = "software_managed_buffers"
 
 
 class ShuffleBarrier:
     """Runs its input on first use and keeps the rows in pages, spilling over its share of the budget.
 
     `partition(p)` gives the rows of a partition once; partitions may be read from several threads, each by one.
+    `function` of the columns `by` says where a row goes, unless a `placement` does.
     """
 
     def __init__(
@@ -31,7 +35,9 @@ class ShuffleBarrier:
         partition_count: int,
         context: QueryContext,
         *,
-        strategy: str = "software_managed_buffers",
+        strategy: str = "auto",
+        function: str = "hash",
+        placement: Placement | None = None,
         explanation: Explanation | None = None,
         seed: int | None = None,
         threads: int | None = None,
@@ -41,6 +47,8 @@ class ShuffleBarrier:
         self._partition_count = partition_count
         self._context = context
         self._strategy = strategy
+        self._function = function
+        self._placement = placement
         self._seed = context.seed if seed is None else seed
         self._threads = min(threads or context.threads, THREADS_MAX)
         self._explanation = explanation
@@ -51,6 +59,11 @@ class ShuffleBarrier:
     def partition_count(self) -> int:
         return self._partition_count
 
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the rows of a partition."""
+        return self._stream.schema
+
     def operator(self) -> ShuffleOperator:
         """The filled operator; the first call runs the input."""
         with self._lock:
@@ -60,7 +73,13 @@ class ShuffleBarrier:
 
     def partition(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of partition `index`, in the order of the input."""
-        yield from self.operator().partition(index)
+        batches = self.operator().partition(index)
+        if self._placement is None:
+            yield from batches
+            return
+        columns = list(range(len(self._stream.schema)))
+        for batch in batches:
+            yield batch.select(columns)
 
     def stream(self) -> PartitionedStream:
         """The partitions as a stream."""
@@ -71,25 +90,33 @@ class ShuffleBarrier:
         if self._operator is not None:
             self._operator.close()
 
+    def _input(self) -> Iterator[pa.RecordBatch]:
+        if self._placement is not None:
+            return self._placement.numbered(self._stream, self._context)
+        return run(self._stream, self._context, "scan before shuffle")
+
     def _fill(self) -> ShuffleOperator:
         context = self._context
+        placement = self._placement
+        schema = self._stream.schema if placement is None else numbered_schema(self._stream.schema)
         operator = context.resources.enter_context(
             ShuffleOperator(
-                self._stream.schema,
-                self._by,
+                schema,
+                self._by if placement is None else schema.names[-1:],
                 self._partition_count,
-                strategy=self._strategy,
+                strategy=_AUTO if self._strategy == "auto" else self._strategy,
                 budget=context.budget,
                 memory_bytes=int(context.budget.free_bytes * SHUFFLE_SHARE),
                 spill=context.spill,
                 thread_count=self._threads,
                 ordered=context.ordered,
                 seed=self._seed,
+                function=self._function if placement is None else "id",
                 cancellation=context.cancellation,
             )
         )
         rows = 0
-        for batch in run(self._stream, context, "scan before shuffle"):
+        for batch in self._input():
             operator.push(batch)
             rows += batch.num_rows
             context.progress.advance("shuffle", rows, None, "rows")

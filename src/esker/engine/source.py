@@ -24,11 +24,15 @@ class SourceRead:
 
 
 class Source(ABC):
-    """Rows with a schema. Planning reads only what is hot: footers, catalogues, key columns, the index."""
+    """Rows with a schema. Planning reads only what is hot: footers, catalogues, key columns, the index.
+
+    `repeatable` says whether a second scan, of a few columns, gives the same rows again.
+    """
 
     name: str
     format: str
     schema: pa.Schema
+    repeatable: bool = True
 
     @abstractmethod
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -45,10 +46,14 @@ def map_stage(function: Callable[[pa.RecordBatch], Any], schema: pa.Schema) -> S
 
     def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for number, batch in enumerate(batches):
-            result = call(function, batch, "map_batches", f"batch {number} of its partition ({batch.num_rows:,} rows)")
-            yield from to_batches(result, schema)
+            where = partial(_place, number, batch.num_rows)
+            yield from to_batches(call(function, batch, "map_batches", where), schema)
 
     return stage
+
+
+def _place(number: int, row_count: int) -> str:
+    return f"batch {number} of its partition ({row_count:,} rows)"
 
 
 def count_stage(explanation: Explanation, operator: str, context: QueryContext) -> Stage:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +21,32 @@ def function_name(function: Callable[..., Any]) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
-def call(function: Callable[[Any], Any], argument: Any, operator: str, where: str) -> Any:
+def call(function: Callable[[Any], Any], argument: Any, operator: str, where: Callable[[], str]) -> Any:
     """Call `function(argument)`; any exception becomes a UserFunctionError that shows the user's own line first.
 
-    `where` names the input (a group's key, a batch's number). StopIteration is an error like any other: it must not
-    end our loops.
+    `where` names the input (a group's key, a batch's number), and is asked only then. StopIteration is an error like
+    any other: it must not end our loops. An iterator that comes back is watched in the same way while it is read.
     """
     try:
-        return function(argument)
+        result = function(argument)
     except EskerError:
         raise
     except Exception as error:
-        raise UserFunctionError(_message(error, function, operator, where)) from error
+        raise UserFunctionError(_message(error, function, operator, where())) from error
+    if isinstance(result, Iterator) and not hasattr(result, "__arrow_c_stream__"):
+        return _watched(result, function, operator, where)
+    return result
+
+
+def _watched(
+    results: Iterator[Any], function: Callable[[Any], Any], operator: str, where: Callable[[], str]
+) -> Iterator[Any]:
+    try:
+        yield from results
+    except EskerError:
+        raise
+    except Exception as error:
+        raise UserFunctionError(_message(error, function, operator, where())) from error
 
 
 def _message(error: Exception, function: Callable[..., Any], operator: str, where: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +14,10 @@ from esker.core.explanation import Explanation
 from esker.core.sort import sort_batches
 from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
-from esker.engine.map_groups import map_groups
-from esker.engine.sample import sample
+from esker.engine.map_groups import map_group_batches, map_groups
+from esker.engine.placement import Placement, RoundRobin
+from esker.engine.range_placement import RangePlacement
+from esker.engine.sample import sample, sample_rows
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
 from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
@@ -94,39 +97,73 @@ def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
 
 
 def _barrier(
-    node: Shuffle | MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
+    node: MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
 ) -> tuple[ShuffleBarrier, Explanation]:
-    strategy = node.strategy if isinstance(node, Shuffle) else "software_managed_buffers"
-    explanation = Explanation(
-        "shuffle",
-        {"by": list(node.by), "partitions": node.partition_count, "strategy": strategy},
-        inputs=[below.explanation],
-    )
-    barrier = ShuffleBarrier(
-        below.stream, node.by, node.partition_count, context, strategy=strategy, explanation=explanation
-    )
+    detail = {"by": list(node.by), "partitions": node.partition_count, "strategy": "auto"}
+    explanation = Explanation("shuffle", detail, inputs=[below.explanation])
+    barrier = ShuffleBarrier(below.stream, node.by, node.partition_count, context, explanation=explanation)
     return barrier, explanation
 
 
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
-    barrier, explanation = _barrier(node, _compile(node.input, context), context)
+    below = _compile(node.input, context)
+    explanation = Explanation("shuffle" if node.by else "repartition", inputs=[below.explanation])
+    if node.by:
+        explanation.detail["by"] = list(node.by)
+    explanation.detail |= {"partitions": node.partition_count, "strategy": node.strategy}
+    placement: Placement | None = None if node.by else RoundRobin(node.partition_count)
+    if node.by and node.function != "hash":
+        explanation.detail["function"] = node.function
+    if node.function == "range":
+        keys = _keys_again(node, context)
+        explanation.detail["splitters"] = "from spooled rows" if keys is None else "from a pass over the keys"
+        placement = RangePlacement(node.by, node.partition_count, keys)
+    barrier = ShuffleBarrier(
+        below.stream,
+        node.by,
+        node.partition_count,
+        context,
+        strategy=node.strategy,
+        function=node.function,
+        placement=placement,
+        explanation=explanation,
+    )
     return Compiled(barrier.stream(), explanation)
+
+
+def _keys_again(node: Shuffle, context: QueryContext) -> PartitionedStream | None:
+    """The keys of the input as a stream of its own, or None where the input is dear to run, or runs only once."""
+    if not _is_cheap_to_repeat(node.input):
+        return None
+    names = [name for name in node.input.schema.names if name in node.by]
+    keys = Project(pa.schema([node.input.schema.field(name) for name in names]), node.input)
+    return _compile(optimise(keys), context).stream
+
+
+def _is_cheap_to_repeat(node: Node) -> bool:
+    """Whether the rows come straight from a source that can be read again: no user's function, shuffle or join."""
+    if isinstance(node, Scan):
+        return node.source.repeatable
+    narrow = isinstance(node, Filter | Project) or (isinstance(node, Sample) and node.rows is None)
+    return narrow and _is_cheap_to_repeat(node.inputs[0])
 
 
 def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
     barrier, below = _barrier(node, _compile(node.input, context), context)
-    explanation = Explanation(
-        "map_groups", {"by": list(node.by), "function": function_name(node.function)}, inputs=[below]
-    )
-    return Compiled(map_groups(barrier, node.by, node.function, node.schema, context), explanation)
+    detail: dict[str, Any] = {"by": list(node.by), "function": function_name(node.function)}
+    if node.batches:
+        detail["groups"] = "as iterators of batches"
+    explanation = Explanation("map_groups", detail, inputs=[below])
+    mapped = map_group_batches if node.batches else map_groups
+    return Compiled(mapped(barrier, node.by, node.function, node.schema, context), explanation)
 
 
 def _distinct(node: Distinct, context: QueryContext) -> Compiled:
     read = _compile(node.input, context)
-    first = Compiled(read.stream.then(distinct_stage(node.by)), read.explanation)
+    first = Compiled(read.stream.then(distinct_stage(node.by, node.keep)), read.explanation)
     barrier, below = _barrier(node, first, context)
-    explanation = Explanation("distinct", {"by": list(node.by)}, inputs=[below])
-    return Compiled(distinct(barrier, node.by, node.schema, context), explanation)
+    explanation = Explanation("distinct", {"by": list(node.by), "keep": node.keep}, inputs=[below])
+    return Compiled(distinct(barrier, node.by, node.keep, node.schema, context), explanation)
 
 
 def _aggregate(node: Aggregate, context: QueryContext) -> Compiled:
@@ -144,17 +181,27 @@ def _sort(node: Sort, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     words = [f"{name} descending" if down else name for name, down in zip(node.by, node.descending, strict=True)]
     explanation = Explanation("sort", {"by": words}, inputs=[below.explanation])
+    if node.nulls_first:
+        explanation.detail["nulls"] = "first"
 
     def batches() -> Iterator[pa.RecordBatch]:
         rows = run(below.stream, context, "scan before sort")
-        return sort_batches(rows, node.by, node.schema, context, descending=node.descending)
+        return sort_batches(
+            rows, node.by, node.schema, context, descending=node.descending, nulls_first=node.nulls_first
+        )
 
     return Compiled(single(node.schema, batches), explanation)
 
 
 def _sample(node: Sample, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
-    explanation = Explanation("sample", {"fraction": node.fraction, "seed": node.seed}, inputs=[below.explanation])
+    explanation = Explanation("sample", inputs=[below.explanation])
+    if node.rows is not None:
+        explanation.detail |= {"n": node.rows, "seed": node.seed}
+        some = partial(sample_rows, below.stream, node.rows, node.seed, context)
+        return Compiled(single(node.schema, some), explanation)
+    assert node.fraction is not None, "a sample is a fraction or a number of rows"
+    explanation.detail |= {"fraction": node.fraction, "seed": node.seed}
     return Compiled(sample(below.stream, node.fraction, node.seed), explanation)
 
 

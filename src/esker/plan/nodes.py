@@ -74,28 +74,31 @@ class MapBatches(OneInput):
 
 @dataclass(frozen=True, eq=False)
 class Shuffle(OneInput):
-    """Regroup the rows into `partition_count` partitions by the hash of `by`."""
+    """Regroup the rows into `partition_count` partitions by a function of `by`; without `by` as evenly as can be."""
 
     by: tuple[str, ...]
     partition_count: int
-    strategy: str = "software_managed_buffers"
+    strategy: str = "auto"
+    function: str = "hash"
 
 
 @dataclass(frozen=True, eq=False)
 class MapGroups(OneInput):
-    """Call `function` with each group of rows that agree on `by`."""
+    """Call `function` with each group of rows that agree on `by`: a table, or an iterator of batches if `batches`."""
 
     by: tuple[str, ...]
-    function: Callable[[pa.Table], Any]
+    function: Callable[[Any], Any]
     partition_count: int
+    batches: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Distinct(OneInput):
-    """The first row of each key `by`."""
+    """The first row of each key `by`, or the last one; `keep` says which."""
 
     by: tuple[str, ...]
     partition_count: int
+    keep: str = "first"
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,13 +116,15 @@ class Sort(OneInput):
 
     by: tuple[str, ...]
     descending: tuple[bool, ...]
+    nulls_first: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Sample(OneInput):
-    """Each row with the chance `fraction`."""
+    """Each row with the chance `fraction`, or `rows` rows of all."""
 
-    fraction: float
+    fraction: float | None
+    rows: int | None
     seed: int
 
 

@@ -118,6 +118,14 @@ def test_shuffle_writes_a_file_a_partition_and_keeps_equal_keys_together(
     assert "1,000 rows in 4 partitions" in ended.out
 
 
+def test_shuffle_by_ranges_puts_smaller_keys_first(run: Run, flights: Path, tmp_path: Path) -> None:
+    arguments = ["--by", "id", "--function", "range", "--strategy", "auto", "--partitions", "3"]
+    run("shuffle", flights, *arguments, "--output", tmp_path / "by")
+    parts = [pq.read_table(path)["id"].to_pylist() for path in sorted((tmp_path / "by").iterdir())]
+    assert len(parts) == 3 and all(parts)
+    assert max(parts[0]) < min(parts[1]) and max(parts[1]) < min(parts[2])
+
+
 def test_shuffle_counts_partitions_as_json(run: Run, flights: Path, tmp_path: Path) -> None:
     ended = run("shuffle", flights, "--by", "origin", "--partitions", "4", "--output", tmp_path / "by", "--json")
     document = json.loads(ended.out)

@@ -73,6 +73,13 @@ def test_extremes_and_distinct_counts_are_those_of_duckdb(name: str) -> None:
 
 
 @pytest.mark.parametrize("with_distinct", [False, True])
+def test_len_counts_rows_and_nulls_among_them(with_distinct: bool) -> None:
+    asked = {"rows": ("k", "len"), "n": ("k", "count")} | ({"d": ("id", "count_distinct")} if with_distinct else {})
+    rows = esker.from_arrow(TABLE).group_by("k").agg(asked).select(["k", "rows", "n"]).to_arrow()
+    assert rows_of(rows) == rows_of(duck("SELECT k, count(*) AS rows, count(k) AS n FROM t GROUP BY k"))
+
+
+@pytest.mark.parametrize("with_distinct", [False, True])
 @pytest.mark.parametrize("name", NUMBERS)
 def test_sums_and_means_are_those_of_duckdb(name: str, with_distinct: bool) -> None:
     finite = TABLE.filter(pa.array([row is None or not math.isinf(row) for row in TABLE["f64"].to_pylist()]))

@@ -14,24 +14,26 @@ from tests.unit.collection.wide import rows_of, wide_table
 TABLE = wide_table(400, seed=1)
 
 
-def first_by_python(table: pa.Table, by: list[str]) -> pa.Table:
-    """The rows whose key was not seen before; NaN equals NaN and -0.0 equals 0.0."""
+def first_by_python(table: pa.Table, by: list[str], keep: str = "first") -> pa.Table:
+    """The rows whose key was not seen before (or is not seen again); NaN equals NaN and -0.0 equals 0.0."""
 
     def word(value: object) -> str:
         return repr(value + 0.0 if isinstance(value, float) else value)
 
     seen: dict[str, int] = {}
     for number, row in enumerate(table.select(by).to_pylist()):
-        seen.setdefault(" ".join(word(value) for value in row.values()), number)
+        key = " ".join(word(value) for value in row.values())
+        seen[key] = seen.get(key, number) if keep == "first" else number
     return table.take(list(seen.values()))
 
 
 @pytest.mark.parametrize("threads", [1, 4])
+@pytest.mark.parametrize("keep", ["first", "last"])
 @pytest.mark.parametrize("by", [["k"], ["s"], ["f32"], ["f64", "flag"], ["money"], ["moment", "bytes"], ["clock"]])
-def test_distinct_keeps_the_first_row_of_each_key(by: list[str], threads: int) -> None:
-    kept = esker.from_arrow(TABLE).distinct(by, partitions=8).with_options(threads=threads).to_arrow()
+def test_distinct_keeps_the_first_or_last_row_of_each_key(by: list[str], keep: str, threads: int) -> None:
+    kept = esker.from_arrow(TABLE).distinct(by, keep=keep, partitions=8).with_options(threads=threads).to_arrow()
     assert kept.schema.equals(TABLE.schema)
-    assert rows_of(kept) == rows_of(first_by_python(TABLE, by))
+    assert rows_of(kept) == rows_of(first_by_python(TABLE, by, keep))
 
 
 def test_distinct_without_columns_compares_whole_rows() -> None:
@@ -49,8 +51,9 @@ def test_distinct_of_floats_knows_one_nan_one_null_and_one_zero() -> None:
     assert sorted(kept["n"].to_pylist()) == [0, 1, 2]
 
 
-def test_rows_of_a_partition_stay_in_the_order_of_the_input() -> None:
-    kept = esker.from_arrow(TABLE).distinct(["k", "s"], partitions=1).to_arrow()
+@pytest.mark.parametrize("keep", ["first", "last"])
+def test_rows_of_a_partition_stay_in_the_order_of_the_input(keep: str) -> None:
+    kept = esker.from_arrow(TABLE).distinct(["k", "s"], keep=keep, partitions=1).to_arrow()
     assert kept["id"].to_pylist() == sorted(kept["id"].to_pylist())
 
 
@@ -85,3 +88,5 @@ def test_explain_shows_the_shuffle_below_and_only_the_columns_needed() -> None:
 def test_distinct_names_a_column_that_is_not_there() -> None:
     with pytest.raises(esker.errors.UnknownColumnError, match="kk"):
         esker.from_arrow(TABLE).distinct("kk")
+    with pytest.raises(esker.errors.OptionError, match="keep='any'.; there is: first, last"):
+        esker.from_arrow(TABLE).distinct("k", keep="any")

@@ -76,6 +76,7 @@ class StreamSource(Source):
     """A stream that can be read once: a reader, a generator of batches."""
 
     format = "stream"
+    repeatable = False
 
     def __init__(self, reader: pa.RecordBatchReader, name: str = "stream") -> None:
         self._reader: pa.RecordBatchReader | None = reader
@@ -177,6 +178,19 @@ def arrow_source(data: Any, name: str | None = None) -> Source:
     return StreamSource(reader, label) if reader is data else TableSource(reader.read_all(), label)
 
 
+def table_stream(table: TableRows, columns: Sequence[str], context: QueryContext) -> PartitionedStream:
+    """The rows of a table in partitions that share the work of threads evenly."""
+
+    def partition(index: int) -> Iterator[pa.RecordBatch]:
+        start = index * PARTITION_ROWS
+        stop = min(start + PARTITION_ROWS, table.row_count)
+        for rows in table.scan_range(start, stop, columns, context):
+            yield rows.batch
+
+    schema = pa.schema([table.schema.field(name) for name in columns])
+    return PartitionedStream(schema, max(1, -(-table.row_count // PARTITION_ROWS)), partition)
+
+
 def _read_rows(
     store: RowStore,
     schema: pa.Schema,
@@ -189,16 +203,7 @@ def _read_rows(
     wanted = needed(names, predicate)
     read_schema = pa.schema([schema.field(name) for name in wanted])
     if isinstance(store, TableRows):
-        count = max(1, -(-store.row_count // PARTITION_ROWS))
-        table = store
-
-        def partition(index: int) -> Iterator[pa.RecordBatch]:
-            start = index * PARTITION_ROWS
-            stop = min(start + PARTITION_ROWS, table.row_count)
-            for rows in table.scan_range(start, stop, wanted, context):
-                yield rows.batch
-
-        stream = PartitionedStream(read_schema, count, partition)
+        stream = table_stream(store, wanted, context)
     else:
         stream = single(read_schema, lambda: (rows.batch for rows in store.scan(wanted, context)))
     explanation = scan_explanation(source, format_, names, predicate)

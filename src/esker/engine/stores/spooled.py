@@ -40,6 +40,7 @@ def _write(
     kept: list[pa.RecordBatch], rest: Iterable[pa.RecordBatch], schema: pa.Schema, name: str, context: QueryContext
 ) -> pa.Table:
     path, fd = context.spill.new_file("spool")
+    limit_bytes = context.spill.limit_bytes
     try:
         with os.fdopen(fd, "wb") as file, pa.ipc.new_file(file, schema) as writer:
             while kept:
@@ -47,6 +48,11 @@ def _write(
             for batch in rest:
                 context.check()
                 writer.write_batch(batch)
+                if file.tell() > limit_bytes:
+                    raise SpillError(
+                        f"{name} spools more than the {limit_bytes:,} bytes allowed in {context.spill.root}:"
+                        " raise spill_limit= or memory="
+                    )
     except OSError as error:
         if isinstance(error, SpillError):
             raise

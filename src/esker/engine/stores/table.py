@@ -19,7 +19,7 @@ class TableRows:
     """Rows of an Arrow table; every column is hot, reading costs memory bandwidth."""
 
     def __init__(self, table: pa.Table, name: str = "table", device: str = "memory") -> None:
-        self._table = table
+        self.table = table
         self._device = device_profile(device)
         self.name = name
         self.schema: pa.Schema = plain_schema(table.schema)
@@ -33,7 +33,7 @@ class TableRows:
     def scan_range(self, start: int, stop: int, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield rows `start` to `stop` (exclusive)."""
         first = start
-        table = self._table.slice(start, stop - start).select(list(columns))
+        table = self.table.slice(start, stop - start).select(list(columns))
         schema = plain_schema(table.schema)
         for batch in table.to_batches(max_chunksize=context.batch_rows):
             context.check()
@@ -42,7 +42,7 @@ class TableRows:
 
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield the rows of `rows`, in order."""
-        table = self._table.select(list(columns))
+        table = self.table.select(list(columns))
         schema = plain_schema(table.schema)
         first = 0
         for batch in table.to_batches(max_chunksize=context.batch_rows):
@@ -64,5 +64,5 @@ class TableRows:
     def _cost(self, row_count: int, columns: Sequence[str]) -> Cost:
         if not self.row_count or not columns:
             return Cost()
-        size = self._table.select(list(columns)).nbytes * row_count // self.row_count
+        size = self.table.select(list(columns)).nbytes * row_count // self.row_count
         return Cost(bytes=size, requests=1, seconds=self._device.request_seconds + size / self._device.bytes_per_second)
