@@ -11,6 +11,7 @@ import pyarrow as pa
 from esker.collection.group_by import GroupBy
 from esker.collection.infer import batch_schema
 from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
+from esker.collection.part_files import FileSizes, PartOptions
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
@@ -19,6 +20,7 @@ from esker.core.explanation import Explanation
 from esker.core.sort import require_sortable
 from esker.errors import OptionError
 from esker.expression import bind, parse
+from esker.formats.parquet import ParquetWriteOptions
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
@@ -266,15 +268,30 @@ class Dataset:
         """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow."""
         return self._run(lambda plan, context: write_file(plan, context, Path(path), None, overwrite), options)
 
-    def write_partitions(self, folder: str | Path, **options: Any) -> list[int]:
+    def write_partitions(
+        self,
+        folder: str | Path,
+        *,
+        file_bytes: int | str | None = None,
+        rows_per_file: int | None = None,
+        compression: str = "zstd",
+        overwrite: bool = False,
+        **options: Any,
+    ) -> list[int]:
         """Write one Parquet file for each partition into a new `folder`; returns the rows of each.
 
         >>> import esker, tempfile, pathlib
         >>> folder = pathlib.Path(tempfile.mkdtemp()) / "by_k"
         >>> sum(esker.from_arrow({"k": [1, 2, 3]}).shuffle("k", 4).write_partitions(folder))
         3
+
+        Several partitions are written at once. With `rows_per_file` or `file_bytes` (a number, or `128MiB`: about the
+        length of a file) a partition is cut into `part-00000-00000.parquet`, `part-00000-00001.parquet`, ... The folder
+        appears whole or not at all; with `overwrite` it takes the place of one that holds nothing but such files.
         """
-        return self._run(lambda plan, context: write_partitions(plan, context, Path(folder), "parquet"), options)
+        parts = PartOptions(FileSizes.of(file_bytes, rows_per_file), {"compression": compression})
+        ParquetWriteOptions(**parts.parquet)
+        return self._run(lambda plan, context: write_partitions(plan, context, Path(folder), parts, overwrite), options)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.execute().to_reader().__arrow_c_stream__(requested_schema)
