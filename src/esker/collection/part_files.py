@@ -92,7 +92,7 @@ class PartFiles:
             fitting = min(batch.num_rows, self._fitting_rows(writer, batch))
             writer.write(batch.slice(0, fitting))
             self.rows += fitting
-            if fitting < batch.num_rows or self._is_full(writer):
+            if self._is_full(writer):
                 self.end_file()
             batch = batch.slice(fitting)
 
@@ -148,8 +148,13 @@ class PartFiles:
         sizes = self._options.sizes
         if sizes.rows_max is not None and writer.rows >= sizes.rows_max:
             return True
-        target = sizes.bytes_target
-        return target is not None and self._left_bytes(writer, target) <= (1 - _FULL) * target
+        if (
+            sizes.bytes_target is None
+            or self._left_bytes(writer, sizes.bytes_target) > (1 - _FULL) * sizes.bytes_target
+        ):
+            return False
+        writer.flush()  # so far that was a guess
+        return self._left_bytes(writer, sizes.bytes_target) <= (1 - _FULL) * sizes.bytes_target
 
     def _left_bytes(self, writer: ParquetFileWriter, target: int) -> float:
         self._learn(writer)
