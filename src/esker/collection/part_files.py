@@ -87,6 +87,10 @@ class PartFiles:
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append the rows of `batch`."""
+        if not self._options.sizes.limited:
+            self.open().write(batch)
+            self.rows += batch.num_rows
+            return
         while batch.num_rows:
             writer = self.open()
             fitting = min(batch.num_rows, self._fitting_rows(writer, batch))

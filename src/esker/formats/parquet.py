@@ -237,21 +237,28 @@ class ParquetFileWriter(FileWriter):
 
     def _write(self, batch: pa.RecordBatch) -> None:
         while batch.num_rows:
-            taken = batch.slice(0, self._room_rows(batch))
-            self._pending.append(taken)
-            self._pending_rows += taken.num_rows
-            self._pending_bytes += taken.nbytes
-            batch = batch.slice(taken.num_rows)
-            if (
-                self._pending_rows == self._options.row_group_rows
-                or self._pending_bytes >= self._options.row_group_bytes
-            ):
-                self._flush()
+            # Batches from a shuffle may be of a hundred rows: one that fits is neither cut nor measured twice.
+            size_bytes = batch.nbytes
+            room_rows = self._room_rows(batch.num_rows, size_bytes)
+            if room_rows >= batch.num_rows:
+                self._hold(batch, size_bytes)
+                return
+            taken = batch.slice(0, room_rows)
+            self._hold(taken, taken.nbytes)
+            batch = batch.slice(room_rows)
 
-    def _room_rows(self, batch: pa.RecordBatch) -> int:
-        """How many rows of `batch` the row group takes, by their mean size; at least one."""
-        by_bytes = (self._options.row_group_bytes - self._pending_bytes) * batch.num_rows // max(batch.nbytes, 1)
-        return max(1, min(self._options.row_group_rows - self._pending_rows, int(by_bytes)))
+    def _hold(self, batch: pa.RecordBatch, size_bytes: int) -> None:
+        options = self._options
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        self._pending_bytes += size_bytes
+        if self._pending_rows == options.row_group_rows or self._pending_bytes >= options.row_group_bytes:
+            self._flush()
+
+    def _room_rows(self, rows: int, size_bytes: int) -> int:
+        """How many of `rows` rows the row group takes, by their mean size; at least one."""
+        by_bytes = (self._options.row_group_bytes - self._pending_bytes) * rows // max(size_bytes, 1)
+        return max(1, min(self._options.row_group_rows - self._pending_rows, by_bytes))
 
     def _flush(self) -> None:
         if not self._pending and self._writer is not None:
