@@ -11,13 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import shuffle_peers
+from benchmarks import shuffle_peers, spill_to_parquet
 from benchmarks.harness import measure
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
 from esker.core.byte_size import parse_bytes
 
-SUITES = {"shuffle_peers": shuffle_peers.workloads}
+SUITES = {"shuffle_peers": shuffle_peers.workloads, "spill_to_parquet": spill_to_parquet.workloads}
 
 
 def main(arguments: list[str]) -> int:

@@ -215,7 +215,7 @@ def _table(partition: Any) -> pa.Table:
 def _row_sums(batch: pa.RecordBatch) -> npt.NDArray[np.uint64]:
     keys, values = batch["key"], batch["value"]
     value_sums = values.to_numpy().astype(np.uint64) if values.type == pa.int64() else _text_sums(values)
-    return _mix(_mix(keys.to_numpy().astype(np.uint64)) ^ value_sums)
+    return mix(mix(keys.to_numpy().astype(np.uint64)) ^ value_sums)
 
 
 def _text_sums(values: pa.Array) -> npt.NDArray[np.uint64]:
@@ -228,11 +228,11 @@ def _text_sums(values: pa.Array) -> npt.NDArray[np.uint64]:
     words = np.lib.stride_tricks.sliding_window_view(letters, 8)
     first = words[begins].copy().view(np.uint64).ravel()
     last = words[begins + sizes - 8].copy().view(np.uint64).ravel()
-    sums: npt.NDArray[np.uint64] = _mix(first) ^ last ^ sizes.astype(np.uint64)
+    sums: npt.NDArray[np.uint64] = mix(first) ^ last ^ sizes.astype(np.uint64)
     return sums
 
 
-def _mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+def mix(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """Spread every bit over the word (the finaliser of SplitMix64)."""
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

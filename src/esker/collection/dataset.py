@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from esker.collection.group_by import GroupBy
+from esker.collection.hive import OPEN_FILES_MAX, Hive, write_hive
 from esker.collection.infer import batch_schema
 from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
 from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
+from esker.collection.part_files import FileSizes, PartOptions
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns
@@ -21,6 +23,7 @@ from esker.core.sort import require_sortable
 from esker.engine.distinct import KEEP
 from esker.errors import OptionError, UnsupportedTypeError
 from esker.expression import bind, parse
+from esker.formats.parquet import ParquetWriteOptions
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
@@ -357,23 +360,82 @@ class Dataset:
         counted = self.select(self.columns[:1]) if self.columns else self
         return sum(batch.num_rows for batch in counted.execute(**options))
 
-    def write_parquet(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
-        """Write all rows to one Parquet file, which appears whole or not at all; returns the number of rows."""
-        return self._run(lambda plan, context: write_file(plan, context, Path(path), "parquet", overwrite), options)
+    def write_parquet(
+        self,
+        path: str | Path,
+        *,
+        partition_by: str | Sequence[str] | None = None,
+        keep_keys: bool = False,
+        file_bytes: int | str | None = None,
+        rows_per_file: int | None = None,
+        open_files_max: int = OPEN_FILES_MAX,
+        compression: str = "zstd",
+        overwrite: bool = False,
+        **options: Any,
+    ) -> int:
+        """Write all rows to one Parquet file, or to a folder for each key; returns the number of rows.
+
+        >>> import esker, tempfile, pathlib
+        >>> folder = pathlib.Path(tempfile.mkdtemp()) / "flights"
+        >>> rows = esker.from_arrow({"carrier": ["AA", None, "AA"], "delay": [5, 130, 240]})
+        >>> rows.write_parquet(folder, partition_by="carrier")
+        3
+        >>> sorted(str(path.relative_to(folder)) for path in folder.rglob("*.parquet"))
+        ['carrier=AA/part-00000.parquet', 'carrier=__HIVE_DEFAULT_PARTITION__/part-00000.parquet']
+
+        With `partition_by` the folders are named as Hive does, percent-encoded; the files leave the key columns out
+        unless `keep_keys`. Rows of a key keep the order of the input. They are shuffled by the keys first, which
+        spills, so memory follows neither the number of keys nor of rows. `rows_per_file` and `file_bytes` (a number,
+        or `128MiB`: about the length of a file) cut a key's rows into several files; so does `open_files_max` when more
+        keys that do not fit in memory are being written at a time. What is written appears whole or not at all; with
+        `overwrite` it takes the place of what is there, of a folder only if that holds nothing but Parquet files.
+
+        Raises UnsupportedTypeError for a key that no name can hold, such as a list, InputError for the text
+        `__HIVE_DEFAULT_PARTITION__`, which readers take for null, OutputExistsError for a path that is taken.
+        """
+        parquet = _parquet_options(compression)
+        sizes = FileSizes.of(file_bytes, rows_per_file)
+        if partition_by is None:
+            if sizes.limited or keep_keys:
+                raise OptionError(
+                    "file_bytes, rows_per_file and keep_keys need partition_by; without it there is one file"
+                )
+            return self._run(
+                lambda plan, context: write_file(plan, context, Path(path), "parquet", overwrite, parquet), options
+            )
+        names = _names(partition_by, "partition_by")
+        require_columns(names, self.schema)
+        hive, parts = Hive(tuple(names), keep_keys, open_files_max), PartOptions(sizes, parquet)
+        hive.file_schema(self.schema)
+        return self._run(lambda plan, context: write_hive(plan, context, Path(path), hive, parts, overwrite), options)
 
     def write(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
         """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow."""
         return self._run(lambda plan, context: write_file(plan, context, Path(path), None, overwrite), options)
 
-    def write_partitions(self, folder: str | Path, **options: Any) -> list[int]:
+    def write_partitions(
+        self,
+        folder: str | Path,
+        *,
+        file_bytes: int | str | None = None,
+        rows_per_file: int | None = None,
+        compression: str = "zstd",
+        overwrite: bool = False,
+        **options: Any,
+    ) -> list[int]:
         """Write one Parquet file for each partition into a new `folder`; returns the rows of each.
 
         >>> import esker, tempfile, pathlib
         >>> folder = pathlib.Path(tempfile.mkdtemp()) / "by_k"
         >>> sum(esker.from_arrow({"k": [1, 2, 3]}).shuffle("k", 4).write_partitions(folder))
         3
+
+        Several partitions are written at once. With `rows_per_file` or `file_bytes` (a number, or `128MiB`: about the
+        length of a file) a partition is cut into `part-00000-00000.parquet`, `part-00000-00001.parquet`, ... The folder
+        appears whole or not at all; with `overwrite` it takes the place of one that holds nothing but such files.
         """
-        return self._run(lambda plan, context: write_partitions(plan, context, Path(folder), "parquet"), options)
+        parts = PartOptions(FileSizes.of(file_bytes, rows_per_file), _parquet_options(compression))
+        return self._run(lambda plan, context: write_partitions(plan, context, Path(folder), parts, overwrite), options)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.execute().to_reader().__arrow_c_stream__(requested_schema)
@@ -400,6 +462,11 @@ def _names(names: str | Sequence[str], option: str) -> list[str]:
     if twice is not None:
         raise OptionError(f"{option} names {twice!r} twice")
     return found
+
+
+def _parquet_options(compression: str) -> dict[str, Any]:
+    """What every Parquet file of an output is written with; OptionError for a compression that is not there."""
+    return {"compression": ParquetWriteOptions(compression=compression).compression}
 
 
 def _check_texts(names: Sequence[object], option: str) -> None:

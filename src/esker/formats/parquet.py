@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esker.core.extent import ByteRange
 from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError, UnsupportedTypeError
-from esker.formats.format import FileWriter, Format, read_options, reading
+from esker.formats.format import FileWriter, Format, read_options, reading, writing
 from esker.formats.source import ColumnStatistics, DataFile, FilePart
 
 # Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size. A row
@@ -27,6 +29,9 @@ _READ_AHEAD_ALL_BYTES = 16 << 20
 # Wider rows come in batches of fewer, or a batch of them would outgrow what `batch_rows` was chosen for.
 _WIDE_ROW_BYTES = 256
 _CODECS = ("zstd", "snappy", "lz4", "gzip", "brotli", "none")
+# Rows looked at to tell whether a column repeats itself. Of a text that does not, 32 files of 1.6 MB took 2.7 times as
+# long to encode with a dictionary, which is given up only when it has grown to a megabyte.
+_SAMPLE_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -35,13 +40,15 @@ class ParquetWriteOptions:
 
     A row group ends at `row_group_rows` or about `row_group_bytes` of memory, whichever comes first. Pages hold about
     `page_bytes`. `statistics` names the columns that get min and max (None: all): for wide payload they only add
-    bytes.
+    bytes. `dictionary` names the columns written as a dictionary and indices (None: those whose values repeat among
+    the file's first rows, and nested ones).
     """
 
     row_group_rows: int = 131_072
     row_group_bytes: int = 64 << 20
     page_bytes: int = 1 << 20
     statistics: Sequence[str] | None = None
+    dictionary: Sequence[str] | None = None
     compression: str = "zstd"
     compression_level: int | None = None
 
@@ -201,23 +208,57 @@ class ParquetFileWriter(FileWriter):
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = 0
         self._pending_bytes = 0
+        self._encoded_from_bytes = 0
         self._writer: pq.ParquetWriter | None = None
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of the rows that wait for their row group to be full, in memory."""
+        return self._pending_bytes
+
+    @property
+    def encoded_bytes(self) -> int:
+        """Bytes that are in the file."""
+        return int(self._file.tell())
+
+    @property
+    def encoded_from_bytes(self) -> int:
+        """What the rows of the row groups in the file took in memory."""
+        return self._encoded_from_bytes
+
+    def flush(self) -> None:
+        """End the row group: no batch that was written is held any longer."""
+        if self._pending:
+            with writing(self.path):
+                self._flush()
+
     def _begin(self, file: BinaryIO) -> None:
-        _check_types(self.schema)
+        _leaf_paths(self.schema)
 
     def _write(self, batch: pa.RecordBatch) -> None:
         while batch.num_rows:
-            taken = batch.slice(0, self._options.row_group_rows - self._pending_rows)
-            self._pending.append(taken)
-            self._pending_rows += taken.num_rows
-            self._pending_bytes += taken.nbytes
-            if (
-                self._pending_rows == self._options.row_group_rows
-                or self._pending_bytes >= self._options.row_group_bytes
-            ):
-                self._flush()
-            batch = batch.slice(taken.num_rows)
+            # Batches from a shuffle may be of a hundred rows: one that fits is neither cut nor measured twice.
+            size_bytes = batch.nbytes
+            room_rows = self._room_rows(batch.num_rows, size_bytes)
+            if room_rows >= batch.num_rows:
+                self._hold(batch, size_bytes)
+                return
+            taken = batch.slice(0, room_rows)
+            self._hold(taken, taken.nbytes)
+            batch = batch.slice(room_rows)
+
+    def _hold(self, batch: pa.RecordBatch, size_bytes: int) -> None:
+        options = self._options
+        self._pending.append(batch)
+        self._pending_rows += batch.num_rows
+        self._pending_bytes += size_bytes
+        if self._pending_rows == options.row_group_rows or self._pending_bytes >= options.row_group_bytes:
+            self._flush()
+
+    def _room_rows(self, rows: int, size_bytes: int) -> int:
+        """How many of `rows` rows the row group takes, by their mean size; at least one."""
+        by_bytes = (self._options.row_group_bytes - self._pending_bytes) * rows // max(size_bytes, 1)
+        return max(1, min(self._options.row_group_rows - self._pending_rows, by_bytes))
 
     def _flush(self) -> None:
         if not self._pending and self._writer is not None:
@@ -227,6 +268,7 @@ class ParquetFileWriter(FileWriter):
             self._writer = self._open_writer(table)
         if table.num_rows:
             self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
+            self._encoded_from_bytes += self._pending_bytes
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def _open_writer(self, first: pa.Table) -> pq.ParquetWriter:
@@ -238,6 +280,7 @@ class ParquetFileWriter(FileWriter):
             compression=options.compression,
             compression_level=options.compression_level,
             write_statistics=statistics,
+            use_dictionary=_dictionary_leaves(first, options.dictionary) or False,
             data_page_size=options.page_bytes,
             write_batch_size=_write_batch_rows(first, options.page_bytes),
             write_page_index=True,
@@ -270,15 +313,36 @@ def _write_batch_rows(table: pa.Table, page_bytes: int) -> int:
     return int(min(1024, max(1, page_bytes / 4 / max(widest, 1))))
 
 
-def _check_types(schema: pa.Schema) -> None:
+@lru_cache(maxsize=64)
+def _leaf_paths(schema: pa.Schema) -> dict[str, list[str]]:
+    """The paths of the leaves of each column, as Parquet has them; UnsupportedTypeError names one it cannot hold."""
+    paths: dict[str, list[str]] = {}
     for field in schema:
-        one = pa.schema([field])
+        sink = pa.BufferOutputStream()
         try:
-            pq.write_table(one.empty_table(), pa.BufferOutputStream())
+            pq.write_table(pa.schema([field]).empty_table(), sink)
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
             raise UnsupportedTypeError(
                 f"column {field.name!r} is {field.type}, which Parquet cannot hold; cast it first"
             ) from error
+        found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+        paths[field.name] = [found.column(leaf).path for leaf in range(len(found))]
+    return paths
+
+
+def _dictionary_leaves(first: pa.Table, names: Sequence[str] | None) -> list[str]:
+    chosen = [name for name in first.schema.names if _repeats(first[name])] if names is None else names
+    paths = _leaf_paths(first.schema)
+    return [path for name in chosen for path in paths[name]]
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether at least every other value among the first is one that was there before; nested columns are not asked."""
+    sample = column.slice(0, _SAMPLE_ROWS)
+    try:
+        return bool(2 * pc.count_distinct(sample, mode="all").as_py() <= len(sample))
+    except pa.ArrowNotImplementedError:
+        return True
 
 
 def _bound(found: pq.Statistics, side: str, type_: pa.DataType) -> pa.Scalar | None:

@@ -133,6 +133,35 @@ def test_shuffle_counts_partitions_as_json(run: Run, flights: Path, tmp_path: Pa
     assert document["plan"]["operator"] == "shuffle"
 
 
+def test_shuffle_writes_a_folder_a_key_that_pyarrow_reads_back(run: Run, flights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "by"
+    ended = run("shuffle", flights, "--by", "origin", "--hive", "--rows-per-file", "100", "--output", out)
+    assert ended.code == 0, ended.err
+    assert "1,000 rows in folders by origin" in ended.out
+    assert all(pq.read_metadata(path).num_rows <= 100 for path in out.rglob("*.parquet"))
+    found = pq.read_table(out, partitioning="hive")
+    wanted = pq.read_table(flights)
+    found = found.set_column(found.column_names.index("origin"), "origin", found["origin"].cast("string"))
+    assert found.select(wanted.column_names).sort_by("id").to_pydict() == wanted.sort_by("id").to_pydict()
+
+
+def test_shuffle_cuts_partitions_into_files_of_the_size_asked_for(run: Run, flights: Path, tmp_path: Path) -> None:
+    out = tmp_path / "by"
+    words = ("shuffle", flights, "--by", "id", "--partitions", "2", "--output", out, "--compression", "none")
+    assert run(*words, "--file-bytes", "4KiB").code == 0
+    assert len(list(out.iterdir())) > 2
+    assert run(*words).code == 2
+    assert run(*words, "--overwrite").code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["part-00000.parquet", "part-00001.parquet"]
+
+
+def test_shuffle_tells_of_folders_as_json(run: Run, flights: Path, tmp_path: Path) -> None:
+    ended = run("shuffle", flights, "--by", "origin", "--hive", "--keep-keys", "--output", tmp_path / "by", "--json")
+    assert json.loads(ended.out)["row_count"] == 1000
+    refused = run("shuffle", flights, "--by", "origin", "--keep-keys", "--output", tmp_path / "other")
+    assert (refused.code, "--hive" in refused.err) == (2, True)
+
+
 def test_explain_shows_the_plan_of_a_find_and_of_a_join(run: Run, frozen: Path, airports: Path) -> None:
     found = run("explain", frozen, "month = 6")
     joined = run("explain", frozen, "--join", airports, "--on", "origin=faa")
