@@ -17,17 +17,27 @@ from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
 from esker.core.byte_size import parse_bytes
 
-SUITES = {"shuffle_peers": shuffle_peers.workloads}
+SUITES = {
+    "shuffle_peers": shuffle_peers.workloads,
+    "shuffle_slow_peers": shuffle_peers.slow_workloads,
+}
+# Minutes each, and most of their peers are installed apart: they run when they are named.
+OPTIONAL = ("shuffle_slow_peers",)
 
 
 def main(arguments: list[str]) -> int:
     """Measure the suites named (all of them by default), print each as it is done, write JSON when asked."""
+    usual = [name for name in SUITES if name not in OPTIONAL]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="suite", help=f"any of: {', '.join(SUITES)}; all by default")
+    parser.add_argument(
+        "suites", nargs="*", metavar="suite", help=f"any of: {', '.join(SUITES)}; {', '.join(usual)} by default"
+    )
     parser.add_argument("--rows", type=int, default=20_000_000, help="rows of the largest input; the others follow")
     parser.add_argument("--repetitions", type=int, default=5, help="rounds that must count")
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))))
     parser.add_argument("--memory", default="6GiB", help="limit of each case's process")
+    parser.add_argument("--workload", default="", help="only workloads with this in their name, for example '16 bytes'")
+    parser.add_argument("--cases", help="only these cases (and the reference and Esker), with commas between them")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     options = parser.parse_args(arguments)
     unknown = set(options.suites) - set(SUITES)
@@ -39,8 +49,11 @@ def main(arguments: list[str]) -> int:
     machine = describe_machine()
     console.print(", ".join(f"{key}: {value}" for key, value in machine.items()), markup=False, soft_wrap=True)
     outcomes = []
-    for name in options.suites or SUITES:
-        for workload in SUITES[name](options.rows, options.threads, parse_bytes(options.memory, "memory")):
+    for name in options.suites or usual:
+        for whole in SUITES[name](options.rows, options.threads, parse_bytes(options.memory, "memory")):
+            if options.workload not in whole.name:
+                continue
+            workload = whole.with_cases(options.cases.split(",")) if options.cases else whole
             outcome = measure(workload, options.repetitions, lambda line: notes.print(line, markup=False))
             print_outcome(console, outcome)
             outcomes.append(outcome)

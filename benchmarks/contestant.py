@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
+import os
+import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.case import Case, Digest, Setting
-from esker.testing.peak_memory import anonymous_bytes
+from benchmarks.interpreter import find_interpreter
+from esker.testing.peak_memory import anonymous_bytes, process_tree
 
 SAMPLE_SECONDS = 0.01
 
@@ -57,18 +58,19 @@ class Contestant:
         self._process: subprocess.Popen[str] | None = None
         # A file, not a pipe: a library that prints a lot must not wait for a reader.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by close())
-        missing = [name for name in case.requires if importlib.util.find_spec(name) is None]
+        interpreter, missing = find_interpreter(case.requires)
         if missing:
             self.failure = f"not measured: {', '.join(missing)} is not installed"
             return
         command = [
-            sys.executable,
+            interpreter,
             "-m",
             "benchmarks.worker",
             case.prepare,
             digest,
             str(setting.data),
             str(setting.threads),
+            str(case.share),
         ]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, encoding="utf-8"
@@ -122,9 +124,9 @@ class Contestant:
                 with contextlib.suppress(BrokenPipeError):
                     self._process.stdin.close()
             try:
-                self._process.wait(timeout=10)
+                self._process.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                _kill_tree(self._process)
                 self._process.wait()
             self._watcher.join()
             if self._process.stdout is not None:
@@ -157,4 +159,11 @@ class Contestant:
         self._anonymous_peak_bytes = max(self._anonymous_peak_bytes, now)
         if now > self._memory_bytes:
             self._over_limit = True
-            process.kill()
+            _kill_tree(process)
+
+
+def _kill_tree(process: subprocess.Popen[str]) -> None:
+    """Kill the process and all it started: an engine's workers would outlive it."""
+    for doomed in reversed(process_tree(process.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(doomed, signal.SIGKILL)

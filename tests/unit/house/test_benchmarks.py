@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from functools import partial
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from benchmarks import shuffle_peers
-from benchmarks.case import Case, Digest, Setting, Workload
+from benchmarks import shuffle_engines, shuffle_peers, shuffle_rows
+from benchmarks.case import Case, Digest, Setting, Workload, load
 from benchmarks.contestant import Sample
 from benchmarks.harness import Figure, calm_rounds, measure
 
@@ -90,24 +91,48 @@ def test_a_round_without_its_cores_is_not_calm() -> None:
     assert calm_rounds(samples, cores_min=1.8) == {1}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(len(shuffle_rows.WIDTHS)))
 def test_the_peers_of_the_shuffle_come_to_the_same_rows(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A case has its process to itself and sets what it likes; here both are put back.
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")
     monkeypatch.setattr(pa, "set_cpu_count", lambda count: None)
-    sums = list(shuffle_peers.workloads(4_000, threads=1, memory_bytes=2**30))[number]
+    sums = list(shuffle_peers.workloads(12_000, threads=1, memory_bytes=2**30))[number]
     sums.generate(tmp_path)
-    setting = Setting(tmp_path, threads=1)
-    names = ("memcpy", "esker", "pyarrow", "polars", "duckdb")
-    prepares = [getattr(shuffle_peers, f"prepare_{name}") for name in names]
-    digests = [shuffle_peers.digest(prepare(setting)(), tmp_path) for prepare in prepares]
-    assert digests[0]["rows"] == sums.facts["rows"]
-    assert digests == [digests[0]] * len(prepares)
+    digests = {
+        case.name: shuffle_rows.digest(load(case.prepare)(Setting(tmp_path, threads=1))(), tmp_path)
+        for case in sums.cases
+        if all(map(importlib.util.find_spec, case.requires))
+    }
+    assert {"memcpy", "esker", "duckdb copy", "polars sink_ipc"} <= set(digests)
+    assert digests["memcpy"]["rows"] == sums.facts["rows"]
+    assert digests["memcpy"]["partitions"] == shuffle_rows.PARTITIONS
+    assert digests == dict.fromkeys(digests, digests["memcpy"])
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.arrow"]
 
 
 def test_a_key_in_two_partitions_is_counted_as_misplaced(tmp_path: Path) -> None:
     next(shuffle_peers.workloads(4_000, threads=1, memory_bytes=2**30)).generate(tmp_path)
-    (table,) = shuffle_peers.prepare_memcpy(Setting(tmp_path, threads=1))()
-    assert shuffle_peers.digest([table.slice(0, 2_000), table.slice(2_000)], tmp_path)["misplaced_keys"] > 0
+    table = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    assert shuffle_rows.digest([table.slice(0, 2_000), table.slice(2_000)], tmp_path)["misplaced_keys"] > 0
+
+
+@pytest.mark.parametrize("width", shuffle_rows.WIDTHS, ids=lambda width: str(width.name))
+def test_a_row_that_differs_changes_the_checksum(width: shuffle_rows.Width, tmp_path: Path) -> None:
+    width.write(tmp_path, 4_000)
+    table = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    lost = pa.concat_tables([table.slice(1), table.slice(1, 1)])
+    first, second = (shuffle_rows.digest([rows], tmp_path) for rows in (table, lost))
+    assert first["rows"] == second["rows"]
+    assert first["checksum"] != second["checksum"]
+
+
+def test_the_copy_is_checked_not_its_source(tmp_path: Path) -> None:
+    shuffle_rows.WIDTHS[1].write(tmp_path, 4_000)
+    rows = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    copied = shuffle_engines.joined_bytes(rows)
+    right = shuffle_rows.digest(shuffle_engines.cut_copy(rows, copied), tmp_path)
+    assert (right["rows"], right["partitions"], right["misplaced_keys"]) == (4_000, shuffle_rows.PARTITIONS, 0)
+    copied[-64:] = 0
+    assert shuffle_rows.digest(shuffle_engines.cut_copy(rows, copied), tmp_path) != right
