@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import shuffle_peers
-from benchmarks.harness import measure
+from benchmarks import map_groups, shuffle_peers
+from benchmarks.harness import Outcome, measure
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
 from esker.core.byte_size import parse_bytes
@@ -20,9 +20,12 @@ from esker.core.byte_size import parse_bytes
 SUITES = {
     "shuffle_peers": shuffle_peers.workloads,
     "shuffle_slow_peers": shuffle_peers.slow_workloads,
+    "map_groups": map_groups.workloads,
 }
+# What is told of all workloads of a suite together, after them.
+SUMMARIES = {"map_groups": map_groups.print_scales}
 # Minutes each, and most of their peers are installed apart: they run when they are named.
-OPTIONAL = ("shuffle_slow_peers",)
+OPTIONAL = ("shuffle_slow_peers", "map_groups")
 
 
 def main(arguments: list[str]) -> int:
@@ -48,8 +51,9 @@ def main(arguments: list[str]) -> int:
     notes = Console(stderr=True)
     machine = describe_machine()
     console.print(", ".join(f"{key}: {value}" for key, value in machine.items()), markup=False, soft_wrap=True)
-    outcomes = []
+    outcomes: list[Outcome] = []
     for name in options.suites or usual:
+        first = len(outcomes)
         for whole in SUITES[name](options.rows, options.threads, parse_bytes(options.memory, "memory")):
             if options.workload not in whole.name:
                 continue
@@ -57,6 +61,8 @@ def main(arguments: list[str]) -> int:
             outcome = measure(workload, options.repetitions, lambda line: notes.print(line, markup=False))
             print_outcome(console, outcome)
             outcomes.append(outcome)
+        if name in SUMMARIES:
+            SUMMARIES[name](console, outcomes[first:])
     if options.json:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         document = {

@@ -67,6 +67,9 @@ class Workload:
     subject: str = ""
     # Data and what cases write lie in memory (/dev/shm), so that no disk is measured.
     in_memory: bool = False
+    # Each run in a process that starts from nothing, one process at a time; without it processes stay, warm.
+    fresh: bool = False
+    rounds_max: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def with_cases(self, names: Sequence[str]) -> Workload:

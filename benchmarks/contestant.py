@@ -32,6 +32,8 @@ class Sample:
     cpu_seconds: float
     peak_bytes: int
     anonymous_peak_bytes: int
+    # Of the prepared process, before the run.
+    idle_bytes: int = 0
 
     @property
     def cores_used(self) -> float:
@@ -50,40 +52,42 @@ class Contestant:
         self.case = case
         self.samples: list[Sample] = []
         self.digest: Digest | None = None
-        self.failure = ""
         self._memory_bytes = memory_bytes
         self._anonymous_peak_bytes = 0
         self._over_limit = False
-        self._closing = threading.Event()
+        self._stopping = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+        self._watcher: threading.Thread | None = None
         # A file, not a pipe: a library that prints a lot must not wait for a reader.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by close())
         interpreter, missing = find_interpreter(case.requires)
-        if missing:
-            self.failure = f"not measured: {', '.join(missing)} is not installed"
+        self.failure = f"not measured: {', '.join(missing)} is not installed" if missing else ""
+        place = (str(setting.data), str(setting.threads), str(case.share))
+        self._command = [interpreter, "-m", "benchmarks.worker", case.prepare, digest, *place]
+
+    def start(self) -> None:
+        """Start the process and wait until it is prepared; nothing to do when it is there, or has failed before."""
+        if self._process is not None or self.failure:
             return
-        command = [
-            interpreter,
-            "-m",
-            "benchmarks.worker",
-            case.prepare,
-            digest,
-            str(setting.data),
-            str(setting.threads),
-            str(case.share),
-        ]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, encoding="utf-8"
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="utf-8",
         )
+        self._stopping.clear()
         self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
         self._watcher.start()
         self._hear()
 
     def run(self, round_number: int) -> Sample | None:
         """Run once; a warm-up has the round number 0 and is not kept."""
+        self.start()
         if self.failure or self._process is None or self._process.stdin is None:
             return None
-        self._anonymous_peak_bytes = 0
+        idle_bytes = self._anonymous_peak_bytes = anonymous_bytes(self._process.pid)
         try:
             self._process.stdin.write("run\n")
             self._process.stdin.flush()
@@ -102,6 +106,7 @@ class Contestant:
             timing["cpu_seconds"],
             timing["peak_bytes"],
             self._anonymous_peak_bytes,
+            idle_bytes,
         )
         answer = self._hear()
         if answer is None:
@@ -116,21 +121,28 @@ class Contestant:
         if not self.failure and self.digest != digest:
             self.failure = f"wrong result: {self.digest} where the reference has {digest}"
 
-    def close(self) -> None:
-        """End the process."""
-        self._closing.set()
-        if self._process is not None:
-            if self._process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.close()
-            try:
-                self._process.wait(timeout=20)
-            except subprocess.TimeoutExpired:
-                _kill_tree(self._process)
-                self._process.wait()
+    def stop(self) -> None:
+        """End the process; `run` starts another one."""
+        self._stopping.set()
+        if self._process is None:
+            return
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            _kill_tree(self._process)
+            self._process.wait()
+        if self._watcher is not None:
             self._watcher.join()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+    def close(self) -> None:
+        """End the process, and let go of what it wrote to its standard error."""
+        self.stop()
         self._errors.close()
 
     def _hear(self) -> dict[str, Any] | None:
@@ -151,7 +163,7 @@ class Contestant:
         self.failure = f"took more than its {mebibytes:,.0f} MiB" if self._over_limit else f"ended with {code}: {last}"
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        while not self._closing.wait(SAMPLE_SECONDS) and process.poll() is None:
+        while not self._stopping.wait(SAMPLE_SECONDS) and process.poll() is None:
             self._look(process)
 
     def _look(self, process: subprocess.Popen[str]) -> None:

@@ -94,8 +94,10 @@ def measure(workload: Workload, repetitions: int = 5, progress: Callable[[str], 
         contestants: list[Contestant] = []
         try:
             for case in workload.cases:
-                progress(f"{workload.name}: preparing {case.name}")
                 contestants.append(Contestant(case, workload.digest, setting, workload.memory_bytes))
+                if not workload.fresh:
+                    progress(f"{workload.name}: preparing {case.name}")
+                    contestants[-1].start()
             return _measure(workload, contestants, repetitions, progress, setting)
         finally:
             for contestant in contestants:
@@ -111,7 +113,9 @@ def _measure(
 ) -> Outcome:
     reference = next(contestant for contestant in contestants if contestant.case.name == workload.reference)
     digests = _digests(workload, reference, setting, progress)
-    _warm_up(contestants, digests, progress)
+    if not workload.fresh:
+        _warm_up(contestants, digests, progress)
+    repetitions = min(repetitions, workload.rounds_max or repetitions)
     rounds = 0
     calm: set[int] = set()
     while not reference.failure and len(calm) < repetitions and rounds < 2 * repetitions:
@@ -122,6 +126,8 @@ def _measure(
         for contestant in contestants[turn:] + contestants[:turn]:
             if not _had_enough(contestant, calm):
                 contestant.run(rounds)
+            if workload.fresh:
+                contestant.stop()
         calm = calm_rounds(reference.samples, BUSY_SHARE * workload.threads if reference.case.busy else 0.0)
     was_calm = len(calm) >= repetitions
     counted = calm if was_calm else set(range(1, rounds + 1))
@@ -144,6 +150,8 @@ def _digests(
     """Let the reference say what comes of the rows, and of each share of them that a case works on."""
     progress(f"warming up {reference.case.name}")
     reference.run(0)
+    if workload.fresh:
+        reference.stop()
     digests = {} if reference.digest is None else {reference.case.share: reference.digest}
     for share in sorted({case.share for case in workload.cases} - set(digests)):
         case = replace(reference.case, share=share)

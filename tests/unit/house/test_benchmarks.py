@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from benchmarks import shuffle_engines, shuffle_peers, shuffle_rows
+from benchmarks import map_groups, shuffle_engines, shuffle_peers, shuffle_rows
 from benchmarks.case import Case, Digest, Setting, Workload, load
 from benchmarks.contestant import Sample
-from benchmarks.harness import Figure, calm_rounds, measure
+from benchmarks.harness import Figure, calm_rounds, measure, round_ratios
+
+from tests.unit.house.test_versions import pins
 
 _HERE = "tests.unit.house.test_benchmarks"
 
@@ -44,6 +48,16 @@ def prepare_greedy(setting: Setting) -> Any:
 
 def prepare_failing(setting: Setting) -> Any:
     raise ValueError("no such engine")
+
+
+def prepare_share(setting: Setting) -> Any:
+    numbers = prepare(setting)()
+    return lambda: time.sleep(0.02) or numbers[: len(numbers) // setting.share]
+
+
+def prepare_counting(setting: Setting) -> Any:
+    runs = iter(range(100))
+    return lambda: time.sleep(0.3) or [1, 2, 3] + [0] * next(runs)
 
 
 def digest(result: Any, data: Path) -> Digest:
@@ -136,3 +150,86 @@ def test_the_copy_is_checked_not_its_source(tmp_path: Path) -> None:
     assert (right["rows"], right["partitions"], right["misplaced_keys"]) == (4_000, shuffle_rows.PARTITIONS, 0)
     copied[-64:] = 0
     assert shuffle_rows.digest(shuffle_engines.cut_copy(rows, copied), tmp_path) != right
+
+
+def rows_of_groups(folder: Path) -> dict[int, list[tuple[int, str]]]:
+    groups: dict[int, list[tuple[int, str]]] = {}
+    for row in pq.read_table(folder / "rows.parquet").to_pylist():
+        groups.setdefault(row["key"], []).append((row["value"], row["text"]))
+    return groups
+
+
+def test_map_groups_comes_to_what_plain_python_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
+    (whole, *_) = map_groups.workloads(40 * 3_000, threads=1, memory_bytes=2**30)
+    whole.generate(tmp_path)
+    expected = [
+        map_groups.summarise(key, [value for value, _ in rows], [text for _, text in rows])
+        for key, rows in rows_of_groups(tmp_path).items()
+    ]
+    assert len(expected) == 3_000 // map_groups.GROUP_ROWS
+    right = map_groups.digest(pa.Table.from_pylist(expected, map_groups.RESULT), tmp_path)
+    for prepare in (map_groups.prepare_esker, map_groups.prepare_polars):
+        assert map_groups.digest(prepare(Setting(tmp_path, threads=1))(), tmp_path) == right
+
+
+def test_a_changed_or_doubled_group_changes_the_digest(tmp_path: Path) -> None:
+    groups = [map_groups.summarise(key, [key, 2], ["a", "bc"]) for key in range(9)]
+    right, doubled, changed = (
+        map_groups.digest(pa.Table.from_pylist(rows, map_groups.RESULT), tmp_path)
+        for rows in (groups, [*groups[1:], groups[1]], [{**groups[0], "median": 1}, *groups[1:]])
+    )
+    assert doubled != right
+    assert changed != right
+
+
+def test_a_fresh_workload_runs_each_round_in_a_process_of_its_own() -> None:
+    whole = replace(workload("plain", "counting"), fresh=True, rounds_max=2)
+    found = {figure.case.name: figure for figure in measure(whole, repetitions=5).figures}
+    assert len(found["plain"].samples) >= 2
+    # Its second run in one process would come to another digest.
+    assert found["counting"].failure == ""
+
+
+def test_a_case_on_a_share_of_the_rows_is_held_against_that_share(tmp_path: Path) -> None:
+    def sample(number: int, seconds: float) -> Sample:
+        return Sample(number, 1, seconds, seconds, 0, 0)
+
+    assert round_ratios([sample(1, 2.0)], [sample(1, 1.0)], {1}, share=4) == [0.125]
+    shuffle_rows.WIDTHS[0].write(tmp_path, 4_000)
+    assert shuffle_rows.read_rows(Setting(tmp_path, threads=1, share=4)).num_rows == 1_000
+
+
+def test_a_case_on_a_share_is_checked_against_the_reference_on_that_share() -> None:
+    share = partial(Case, does="sleeps", prepare=f"{_HERE}:prepare_share")
+    cases = (share("all"), share("third", share=3), Case("wrong", f"{_HERE}:prepare_plain", "sleeps", share=3))
+    whole = replace(workload(), cases=cases, reference="all")
+    failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
+    assert failures["all"] == failures["third"] == ""
+    assert failures["wrong"].startswith("wrong result")
+
+
+def test_only_named_cases_are_kept() -> None:
+    kept = replace(workload("plain", "slow", "wrong"), subject="slow").with_cases(["missing"])
+    assert [case.name for case in kept.cases] == ["plain", "slow", "missing"]
+
+
+def test_every_package_a_case_requires_is_pinned() -> None:
+    suites = (shuffle_peers.workloads, shuffle_peers.slow_workloads, map_groups.workloads)
+    required = {
+        name for suite in suites for whole in suite(4_000, 1, 2**30) for case in whole.cases for name in case.requires
+    }
+    assert required - set(pins()) - set(pins("bench.txt")) - {"distributed", "partd"} == set()
+
+
+def all_workloads() -> list[Workload]:
+    suites = (shuffle_peers.workloads, shuffle_peers.slow_workloads, map_groups.workloads)
+    return [whole for suite in suites for whole in suite(40_000, 2, 2**32)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("whole", all_workloads(), ids=lambda whole: str(whole.name))
+def test_no_peer_that_is_installed_fails(whole: Workload) -> None:
+    failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
+    assert {name: failure for name, failure in failures.items() if failure.startswith(("wrong", "ended", "took"))} == {}
