@@ -56,6 +56,8 @@ class Contestant:
         self._anonymous_peak_bytes = 0
         self._over_limit = False
         self._stopping = threading.Event()
+        # Set while the process prepares or runs: looking at processes that wait would take time from the one measured.
+        self._watched = threading.Event()
         self._process: subprocess.Popen[str] | None = None
         self._watcher: threading.Thread | None = None
         # A file, not a pipe: a library that prints a lot must not wait for a reader.
@@ -78,9 +80,11 @@ class Contestant:
             encoding="utf-8",
         )
         self._stopping.clear()
+        self._watched.set()
         self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
         self._watcher.start()
         self._hear()
+        self._watched.clear()
 
     def run(self, round_number: int) -> Sample | None:
         """Run once; a warm-up has the round number 0 and is not kept."""
@@ -88,6 +92,7 @@ class Contestant:
         if self.failure or self._process is None or self._process.stdin is None:
             return None
         idle_bytes = self._anonymous_peak_bytes = anonymous_bytes(self._process.pid)
+        self._watched.set()
         try:
             self._process.stdin.write("run\n")
             self._process.stdin.flush()
@@ -109,6 +114,7 @@ class Contestant:
             idle_bytes,
         )
         answer = self._hear()
+        self._watched.clear()
         if answer is None:
             return None
         self.digest = answer["digest"]
@@ -124,6 +130,7 @@ class Contestant:
     def stop(self) -> None:
         """End the process; `run` starts another one."""
         self._stopping.set()
+        self._watched.set()
         if self._process is None:
             return
         if self._process.stdin is not None:
@@ -164,6 +171,7 @@ class Contestant:
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
         while not self._stopping.wait(SAMPLE_SECONDS) and process.poll() is None:
+            self._watched.wait()
             self._look(process)
 
     def _look(self, process: subprocess.Popen[str]) -> None:

@@ -233,4 +233,5 @@ def _duckdb_table(connection: Any, query: str) -> Callable[[], Any]:
 
 def _cut_table(connection: Any) -> Iterator[pa.Table]:
     rows = connection.sql("SELECT * FROM regrouped").to_arrow_table()
+    connection.execute("DROP TABLE regrouped")
     yield from cut_by_number(rows, rows["partition"].to_numpy())

@@ -59,6 +59,8 @@ _QUICK = (
         "pyarrow write_dataset",
         f"{_ENGINES}:prepare_pyarrow_dataset",
         "groups each batch, takes each group, writes uncompressed Arrow files to memory (tmpfs)",
+        share=4,
+        rounds_max=3,
     ),
     Case(
         "duckdb copy",
