@@ -151,7 +151,7 @@ def digest(result: Written | Iterable[Any], data: Path) -> Digest:
     rows, partitions, checksum, misplaced = 0, 0, 0, 0
     for number, part in enumerate(result.partitions() if isinstance(result, Written) else result):
         table = _table(part)
-        keys = np.unique(table["key"].to_numpy())
+        keys = np.flatnonzero(np.bincount(table["key"].to_numpy(), minlength=KEYS))
         misplaced += int(np.count_nonzero(owner[keys] != -1))
         owner[keys] = number
         rows += table.num_rows
