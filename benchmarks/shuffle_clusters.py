@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from benchmarks.case import Setting
 from benchmarks.shuffle_rows import PARTITIONS, Written, cut_by_number, fresh_folders, read_rows
 
-HEAP = "3g"
+HEAP = "2g"
 OBJECT_STORE_BYTES = 3 << 30
 # A piece of the input: what engines made for many small tasks like to start from.
 INPUT_ROWS = 1 << 20
@@ -123,6 +123,8 @@ def prepare_pyspark(setting: Setting) -> Callable[[], Any]:
     folder = tempfile.mkdtemp(prefix="spark-", dir=setting.data)
     path = f"{folder}/rows.parquet"
     pq.write_table(_signed(read_rows(setting, words=True)), path, compression="none", row_group_size=INPUT_ROWS)
+    # The limit is of both processes together: what only wrote the file is given back.
+    pa.default_memory_pool().release_unused()
     options = {
         "spark.driver.memory": HEAP,
         "spark.local.dir": folder,
