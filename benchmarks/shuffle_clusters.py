@@ -9,14 +9,14 @@ import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.case import Setting
-from benchmarks.shuffle_rows import PARTITIONS, Written, cut_by_number, fresh_folders, read_rows
+from benchmarks.shuffle_rows import PARTITIONS, Written, fresh_folders, read_rows
 
 HEAP = "2g"
 OBJECT_STORE_BYTES = 3 << 30
@@ -118,7 +118,6 @@ def prepare_pyspark(setting: Setting) -> Callable[[], Any]:
     """Let Spark repartition by the key from a Parquet file, and count the rows into its noop sink."""
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     from pyspark.sql import SparkSession
-    from pyspark.sql import functions as functions
 
     folder = tempfile.mkdtemp(prefix="spark-", dir=setting.data)
     path = f"{folder}/rows.parquet"
@@ -144,10 +143,10 @@ def prepare_pyspark(setting: Setting) -> Callable[[], Any]:
         return partitions()
 
     def partitions() -> Iterator[pa.Table]:
-        numbered = f"{folder}/numbered.parquet"
-        frame.withColumn("partition", functions.spark_partition_id()).write.mode("overwrite").parquet(numbered)
-        rows = pq.read_table(numbered)
-        yield from cut_by_number(rows, rows["partition"].to_numpy().astype(np.int16))
+        # One task a partition, one file a task.
+        written = Path(folder, "partitions")
+        frame.write.mode("overwrite").parquet(str(written))
+        yield from map(pq.read_table, sorted(written.glob("part-*.parquet")))
 
     return run
 

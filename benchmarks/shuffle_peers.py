@@ -119,7 +119,7 @@ _SLOW = (
         "pyspark",
         f"{_CLUSTERS}:prepare_pyspark",
         "repartition(256, key), local[n], from Parquet; writes and reads shuffle files (tmpfs), rows go to the noop"
-        " sink; the same plan is collected once more to be checked",
+        " sink; the same plan is written once more to be checked",
         ("pyspark",),
         rounds_max=3,
     ),
