@@ -17,6 +17,8 @@ CXX ?= g++
 STRICT ?= $(if $(CI),ON,OFF)
 
 BIN := $(VENV)/bin
+# The benchmarks' peers, apart: they want other versions of packages than Esker does.
+PEERS_VENV ?= .venv-bench
 PY := $(BIN)/python
 SOURCES := src tests benchmarks scripts $(wildcard examples)
 CPP_SOURCES = $(shell find cpp -name '*.cc' -o -name '*.h')
@@ -35,7 +37,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory check bench sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory check bench bench-peers sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -121,8 +123,17 @@ bench: setup  ## the benchmarks at moderate size; prints ratios to a reference
 	@$(PY) -m benchmarks --rows 4000000
 	@$(PY) -m benchmarks.bitmap_wah
 
+$(PEERS_VENV)/.requirements: requirements/bench.txt
+	@$(QUIETLY) "making $(PEERS_VENV)" scripts/make_venv.sh $(PEERS_VENV)
+	@$(QUIETLY) "installing the benchmarks' peers" $(PEERS_VENV)/bin/python -m pip install --no-input \
+		--disable-pip-version-check -r requirements/bench.txt
+	@touch $@
+
+bench-peers: setup $(PEERS_VENV)/.requirements  ## the slow peers too, installed apart; takes half an hour
+	@ESKER_BENCH_VENV=$(abspath $(PEERS_VENV)) $(PY) -m benchmarks --rows 4000000 shuffle_peers shuffle_slow_peers map_groups
+
 wheel: setup  ## build the wheel and try it in an environment of its own
 	@scripts/wheel_smoke.sh
 
-clean:  ## remove .venv and everything built
-	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+clean:  ## remove .venv, .venv-bench and everything built
+	@rm -rf $(VENV) $(PEERS_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

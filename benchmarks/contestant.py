@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
+import os
+import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.case import Case, Digest, Setting
-from esker.testing.peak_memory import anonymous_bytes
+from benchmarks.interpreter import find_interpreter
+from esker.testing.peak_memory import anonymous_bytes, process_tree
 
 SAMPLE_SECONDS = 0.01
 
@@ -31,6 +32,8 @@ class Sample:
     cpu_seconds: float
     peak_bytes: int
     anonymous_peak_bytes: int
+    # Of the prepared process, before the run.
+    idle_bytes: int = 0
 
     @property
     def cores_used(self) -> float:
@@ -49,39 +52,47 @@ class Contestant:
         self.case = case
         self.samples: list[Sample] = []
         self.digest: Digest | None = None
-        self.failure = ""
         self._memory_bytes = memory_bytes
         self._anonymous_peak_bytes = 0
         self._over_limit = False
-        self._closing = threading.Event()
+        self._stopping = threading.Event()
+        # Set while the process prepares or runs: looking at processes that wait would take time from the one measured.
+        self._watched = threading.Event()
         self._process: subprocess.Popen[str] | None = None
+        self._watcher: threading.Thread | None = None
         # A file, not a pipe: a library that prints a lot must not wait for a reader.
         self._errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (closed by close())
-        missing = [name for name in case.requires if importlib.util.find_spec(name) is None]
-        if missing:
-            self.failure = f"not measured: {', '.join(missing)} is not installed"
+        interpreter, missing = find_interpreter(case.requires)
+        self.failure = f"not measured: {', '.join(missing)} is not installed" if missing else ""
+        place = (str(setting.data), str(setting.threads), str(case.share))
+        self._command = [interpreter, "-m", "benchmarks.worker", case.prepare, digest, *place]
+
+    def start(self) -> None:
+        """Start the process and wait until it is prepared; nothing to do when it is there, or has failed before."""
+        if self._process is not None or self.failure:
             return
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.worker",
-            case.prepare,
-            digest,
-            str(setting.data),
-            str(setting.threads),
-        ]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, encoding="utf-8"
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            encoding="utf-8",
         )
+        self._stopping.clear()
+        self._watched.set()
         self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
         self._watcher.start()
         self._hear()
+        self._watched.clear()
 
     def run(self, round_number: int) -> Sample | None:
         """Run once; a warm-up has the round number 0 and is not kept."""
+        self.start()
         if self.failure or self._process is None or self._process.stdin is None:
             return None
-        self._anonymous_peak_bytes = 0
+        idle_bytes = self._anonymous_peak_bytes = anonymous_bytes(self._process.pid)
+        self._watched.set()
         try:
             self._process.stdin.write("run\n")
             self._process.stdin.flush()
@@ -100,8 +111,10 @@ class Contestant:
             timing["cpu_seconds"],
             timing["peak_bytes"],
             self._anonymous_peak_bytes,
+            idle_bytes,
         )
         answer = self._hear()
+        self._watched.clear()
         if answer is None:
             return None
         self.digest = answer["digest"]
@@ -114,21 +127,29 @@ class Contestant:
         if not self.failure and self.digest != digest:
             self.failure = f"wrong result: {self.digest} where the reference has {digest}"
 
-    def close(self) -> None:
-        """End the process."""
-        self._closing.set()
-        if self._process is not None:
-            if self._process.stdin is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    self._process.stdin.close()
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+    def stop(self) -> None:
+        """End the process; `run` starts another one."""
+        self._stopping.set()
+        self._watched.set()
+        if self._process is None:
+            return
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            _kill_tree(self._process)
+            self._process.wait()
+        if self._watcher is not None:
             self._watcher.join()
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._process = None
+
+    def close(self) -> None:
+        """End the process, and let go of what it wrote to its standard error."""
+        self.stop()
         self._errors.close()
 
     def _hear(self) -> dict[str, Any] | None:
@@ -149,7 +170,8 @@ class Contestant:
         self.failure = f"took more than its {mebibytes:,.0f} MiB" if self._over_limit else f"ended with {code}: {last}"
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
-        while not self._closing.wait(SAMPLE_SECONDS) and process.poll() is None:
+        while not self._stopping.wait(SAMPLE_SECONDS) and process.poll() is None:
+            self._watched.wait()
             self._look(process)
 
     def _look(self, process: subprocess.Popen[str]) -> None:
@@ -157,4 +179,11 @@ class Contestant:
         self._anonymous_peak_bytes = max(self._anonymous_peak_bytes, now)
         if now > self._memory_bytes:
             self._over_limit = True
-            process.kill()
+            _kill_tree(process)
+
+
+def _kill_tree(process: subprocess.Popen[str]) -> None:
+    """Kill the process and all it started: an engine's workers would outlive it."""
+    for doomed in reversed(process_tree(process.pid)):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(doomed, signal.SIGKILL)

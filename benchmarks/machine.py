@@ -8,7 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.interpreter import peer_versions
+
 PACKAGES = ("esker", "numpy", "pyarrow", "duckdb", "polars")
+PEERS = ("pyarrow", "pandas", "datafusion", "dask", "distributed", "pyspark", "ray", "daft")
 
 
 def describe_machine() -> dict[str, Any]:
@@ -20,6 +23,7 @@ def describe_machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "peers": peer_versions(PEERS),
     }
 
 

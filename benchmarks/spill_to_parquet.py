@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.case import Case, Digest, Setting, Workload
-from benchmarks.shuffle_peers import mix
+from benchmarks.shuffle_rows import mix
 from esker.core.seeded import generator
 
 ROWS = 20_000_000

@@ -21,9 +21,9 @@ RUNS_MAX = 1000
 
 def main(arguments: list[str]) -> None:
     """Prepare the case, say so, then run it each time a line comes, until the input ends."""
-    prepare, digest, data, threads = arguments
+    prepare, digest, data, threads, share = arguments
     with _replies() as replies:
-        run = load(prepare)(Setting(Path(data), int(threads)))
+        run = load(prepare)(Setting(Path(data), int(threads), int(share)))
         check = load(digest)
         _say(replies, {"ready": True})
         runs = 1
@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> None:
             seconds, cpu_seconds = (time.perf_counter() - begin) / runs, (_cpu_seconds() - cpu_begin) / runs
             _say(replies, {"runs": runs, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": _peak_bytes()})
             _say(replies, {"digest": check(result, Path(data))})
+            result = None  # what is held between rounds the others have not
             runs = max(1, min(RUNS_MAX, round(ROUND_SECONDS / seconds)))
 
 

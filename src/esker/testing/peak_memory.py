@@ -47,7 +47,7 @@ class PeakMemory:
 def anonymous_bytes(pid: int) -> int:
     """RssAnon + RssShmem of a process and all below it, in bytes (file-backed maps do not count); 0 when it is gone."""
     total = 0
-    for process in _tree(pid):
+    for process in process_tree(pid):
         try:
             status = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace")
         except OSError:
@@ -58,7 +58,8 @@ def anonymous_bytes(pid: int) -> int:
     return total
 
 
-def _tree(pid: int) -> list[int]:
+def process_tree(pid: int) -> list[int]:
+    """Find a process and all below it, parents first; one that is gone has nothing below it."""
     found = [pid]
     for process in found:
         # A process or a thread may end while we look at it; what ended has no children and no memory.

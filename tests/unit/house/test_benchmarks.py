@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from benchmarks import shuffle_peers
-from benchmarks.case import Case, Digest, Setting, Workload
+from benchmarks import map_groups, shuffle_engines, shuffle_peers, shuffle_rows
+from benchmarks.case import Case, Digest, Setting, Workload, load
 from benchmarks.contestant import Sample
-from benchmarks.harness import Figure, calm_rounds, measure
+from benchmarks.harness import Figure, calm_rounds, measure, round_ratios
+
+from tests.unit.house.test_versions import pins
 
 _HERE = "tests.unit.house.test_benchmarks"
 
@@ -43,6 +48,16 @@ def prepare_greedy(setting: Setting) -> Any:
 
 def prepare_failing(setting: Setting) -> Any:
     raise ValueError("no such engine")
+
+
+def prepare_share(setting: Setting) -> Any:
+    numbers = prepare(setting)()
+    return lambda: time.sleep(0.02) or numbers[: len(numbers) // setting.share]
+
+
+def prepare_counting(setting: Setting) -> Any:
+    runs = iter(range(100))
+    return lambda: time.sleep(0.3) or [1, 2, 3] + [0] * next(runs)
 
 
 def digest(result: Any, data: Path) -> Digest:
@@ -90,24 +105,133 @@ def test_a_round_without_its_cores_is_not_calm() -> None:
     assert calm_rounds(samples, cores_min=1.8) == {1}
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", range(len(shuffle_rows.WIDTHS)))
 def test_the_peers_of_the_shuffle_come_to_the_same_rows(
     number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A case has its process to itself and sets what it likes; here both are put back.
     monkeypatch.setenv("POLARS_MAX_THREADS", "1")
     monkeypatch.setattr(pa, "set_cpu_count", lambda count: None)
-    sums = list(shuffle_peers.workloads(4_000, threads=1, memory_bytes=2**30))[number]
+    sums = list(shuffle_peers.workloads(12_000, threads=1, memory_bytes=2**30))[number]
     sums.generate(tmp_path)
-    setting = Setting(tmp_path, threads=1)
-    names = ("memcpy", "esker", "pyarrow", "polars", "duckdb")
-    prepares = [getattr(shuffle_peers, f"prepare_{name}") for name in names]
-    digests = [shuffle_peers.digest(prepare(setting)(), tmp_path) for prepare in prepares]
-    assert digests[0]["rows"] == sums.facts["rows"]
-    assert digests == [digests[0]] * len(prepares)
+    digests = {
+        case.name: shuffle_rows.digest(load(case.prepare)(Setting(tmp_path, threads=1))(), tmp_path)
+        for case in sums.cases
+        if all(map(importlib.util.find_spec, case.requires))
+    }
+    assert {"memcpy", "esker", "duckdb copy", "polars sink_ipc"} <= set(digests)
+    assert digests["memcpy"]["rows"] == sums.facts["rows"]
+    assert digests["memcpy"]["partitions"] == shuffle_rows.PARTITIONS
+    assert digests == dict.fromkeys(digests, digests["memcpy"])
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.arrow"]
 
 
 def test_a_key_in_two_partitions_is_counted_as_misplaced(tmp_path: Path) -> None:
     next(shuffle_peers.workloads(4_000, threads=1, memory_bytes=2**30)).generate(tmp_path)
-    (table,) = shuffle_peers.prepare_memcpy(Setting(tmp_path, threads=1))()
-    assert shuffle_peers.digest([table.slice(0, 2_000), table.slice(2_000)], tmp_path)["misplaced_keys"] > 0
+    table = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    assert shuffle_rows.digest([table.slice(0, 2_000), table.slice(2_000)], tmp_path)["misplaced_keys"] > 0
+
+
+@pytest.mark.parametrize("width", shuffle_rows.WIDTHS, ids=lambda width: str(width.name))
+def test_a_row_that_differs_changes_the_checksum(width: shuffle_rows.Width, tmp_path: Path) -> None:
+    width.write(tmp_path, 4_000)
+    table = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    lost = pa.concat_tables([table.slice(1), table.slice(1, 1)])
+    first, second = (shuffle_rows.digest([rows], tmp_path) for rows in (table, lost))
+    assert first["rows"] == second["rows"]
+    assert first["checksum"] != second["checksum"]
+
+
+def test_the_copy_is_checked_not_its_source(tmp_path: Path) -> None:
+    shuffle_rows.WIDTHS[1].write(tmp_path, 4_000)
+    rows = shuffle_rows.read_rows(Setting(tmp_path, threads=1))
+    copied = shuffle_engines.joined_bytes(rows)
+    right = shuffle_rows.digest(shuffle_engines.cut_copy(rows, copied), tmp_path)
+    assert (right["rows"], right["partitions"], right["misplaced_keys"]) == (4_000, shuffle_rows.PARTITIONS, 0)
+    copied[-64:] = 0
+    assert shuffle_rows.digest(shuffle_engines.cut_copy(rows, copied), tmp_path) != right
+
+
+def rows_of_groups(folder: Path) -> dict[int, list[tuple[int, str]]]:
+    groups: dict[int, list[tuple[int, str]]] = {}
+    for row in pq.read_table(folder / "rows.parquet").to_pylist():
+        groups.setdefault(row["key"], []).append((row["value"], row["text"]))
+    return groups
+
+
+def test_map_groups_comes_to_what_plain_python_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
+    (whole, *_) = map_groups.workloads(40 * 3_000, threads=1, memory_bytes=2**30)
+    whole.generate(tmp_path)
+    expected = [
+        map_groups.summarise(key, [value for value, _ in rows], [text for _, text in rows])
+        for key, rows in rows_of_groups(tmp_path).items()
+    ]
+    assert len(expected) == 3_000 // map_groups.GROUP_ROWS
+    right = map_groups.digest(pa.Table.from_pylist(expected, map_groups.RESULT), tmp_path)
+    for prepare in (map_groups.prepare_esker, map_groups.prepare_polars):
+        assert map_groups.digest(prepare(Setting(tmp_path, threads=1))(), tmp_path) == right
+
+
+def test_a_changed_or_doubled_group_changes_the_digest(tmp_path: Path) -> None:
+    groups = [map_groups.summarise(key, [key, 2], ["a", "bc"]) for key in range(9)]
+    right, doubled, changed = (
+        map_groups.digest(pa.Table.from_pylist(rows, map_groups.RESULT), tmp_path)
+        for rows in (groups, [*groups[1:], groups[1]], [{**groups[0], "median": 1}, *groups[1:]])
+    )
+    assert doubled != right
+    assert changed != right
+
+
+def test_a_fresh_workload_runs_each_round_in_a_process_of_its_own() -> None:
+    whole = replace(workload("plain", "counting"), fresh=True, rounds_max=2)
+    found = {figure.case.name: figure for figure in measure(whole, repetitions=5).figures}
+    assert len(found["plain"].samples) >= 2
+    # Its second run in one process would come to another digest.
+    assert found["counting"].failure == ""
+
+
+def test_a_case_on_a_share_of_the_rows_is_held_against_that_share(tmp_path: Path) -> None:
+    def sample(number: int, seconds: float) -> Sample:
+        return Sample(number, 1, seconds, seconds, 0, 0)
+
+    assert round_ratios([sample(1, 2.0)], [sample(1, 1.0)], {1}, share=4) == [0.125]
+    shuffle_rows.WIDTHS[0].write(tmp_path, 4_000)
+    assert shuffle_rows.read_rows(Setting(tmp_path, threads=1, share=4)).num_rows == 1_000
+
+
+def test_a_case_on_a_share_is_checked_against_the_reference_on_that_share() -> None:
+    share = partial(Case, does="sleeps", prepare=f"{_HERE}:prepare_share")
+    cases = (share("all"), share("third", share=3), Case("wrong", f"{_HERE}:prepare_plain", "sleeps", share=3))
+    whole = replace(workload(), cases=cases, reference="all")
+    failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
+    assert failures["all"] == failures["third"] == ""
+    assert failures["wrong"].startswith("wrong result")
+
+
+def test_only_named_cases_are_kept() -> None:
+    kept = replace(workload("plain", "slow", "wrong"), subject="slow").with_cases(["missing"])
+    assert [case.name for case in kept.cases] == ["plain", "slow", "missing"]
+
+
+def test_every_package_a_case_requires_is_pinned() -> None:
+    suites = (shuffle_peers.workloads, shuffle_peers.slow_workloads, map_groups.workloads)
+    required = {
+        name for suite in suites for whole in suite(4_000, 1, 2**30) for case in whole.cases for name in case.requires
+    }
+    assert required - set(pins()) - set(pins("bench.txt")) - {"distributed", "partd"} == set()
+
+
+def workloads_of_peers() -> list[Workload]:
+    numbers, texts, *_ = shuffle_peers.workloads(40_000, 2, 2**32)
+    slow, *_ = shuffle_peers.slow_workloads(40_000, 2, 2**32)
+    once, *_ = map_groups.workloads(40_000, 2, 2**32)
+    return [numbers, texts, slow, once]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("whole", workloads_of_peers(), ids=lambda whole: str(whole.name))
+def test_no_peer_that_is_installed_fails(whole: Workload) -> None:
+    failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
+    assert {name: failure for name, failure in failures.items() if failure.startswith(("wrong", "ended", "took"))} == {}

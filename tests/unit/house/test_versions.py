@@ -13,10 +13,14 @@ import esker
 from tests.unit.house.project import ROOT, pyproject
 
 
-def pins() -> dict[str, str]:
-    lines = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8").splitlines()
+def pins(file: str = "dev.txt") -> dict[str, str]:
+    lines = (ROOT / "requirements" / file).read_text(encoding="utf-8").splitlines()
     pinned = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {canonicalize_name(name): exact for name, exact in pinned}
+    return {canonicalize_name(Requirement(name).name): exact for name, exact in pinned}
+
+
+def wanted_by_peers() -> list[Requirement]:
+    return [Requirement(line) for line in pyproject()["dependency-groups"]["bench-peers"]]
 
 
 def wanted() -> list[Requirement]:
@@ -50,3 +54,14 @@ def test_what_pyproject_asks_for_is_pinned_within_its_range(requirement: Require
 
 def test_nothing_is_pinned_that_pyproject_does_not_ask_for() -> None:
     assert set(pins()) - {canonicalize_name(requirement.name) for requirement in wanted()} == set()
+
+
+@pytest.mark.parametrize("requirement", wanted_by_peers(), ids=str)
+def test_a_peer_of_the_benchmarks_is_pinned_within_its_range(requirement: Requirement) -> None:
+    exact = pins("bench.txt").get(canonicalize_name(requirement.name))
+    assert exact is not None, f"{requirement.name} has no pin in requirements/bench.txt"
+    assert requirement.specifier.contains(exact), f"{requirement} does not allow the pinned {exact}"
+
+
+def test_no_peer_is_pinned_that_pyproject_does_not_ask_for() -> None:
+    assert set(pins("bench.txt")) == {canonicalize_name(requirement.name) for requirement in wanted_by_peers()}
