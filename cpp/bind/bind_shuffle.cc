@@ -29,21 +29,24 @@ const shuffle::Combination& named(const std::string& strategy, const std::string
 
 std::shared_ptr<Shuffle> make_shuffle(nb::handle schema, std::vector<int> keys, std::uint32_t partition_count,
                                       std::shared_ptr<page::PagePool> pool, const std::string& strategy,
-                                      const std::string& pages, const std::string& function, std::uint64_t seed,
-                                      std::uint32_t thread_count, bool ordered, std::uint64_t page_bytes_max,
-                                      int spill_fd, std::uint64_t spill_limit_bytes, std::uint64_t buffer_bytes,
+                                      const std::string& pages, const std::string& function,
+                                      std::uint64_t seed, std::uint32_t thread_count, bool ordered,
+                                      std::uint64_t page_bytes_max, int spill_fd,
+                                      std::uint64_t spill_limit_bytes, std::uint64_t buffer_bytes,
                                       std::uint32_t key_only_columns, bool padded_locks, bool minimal_locking,
                                       bool two_step, bool streaming_stores, bool power_of_two) {
   const BorrowedSchema borrowed(schema);
-  shuffle::ShuffleOptions options{function_named(function), seed, thread_count, ordered, page_bytes_max, spill_fd,
-                                  spill_limit_bytes, buffer_bytes, key_only_columns, {}};
+  shuffle::ShuffleOptions options{function_named(function), seed,     thread_count,      ordered,
+                                  page_bytes_max,           spill_fd, spill_limit_bytes, buffer_bytes,
+                                  key_only_columns,         {}};
   options.optimisations = {padded_locks, minimal_locking, two_step, streaming_stores, power_of_two, 0};
   return std::make_shared<Shuffle>(arrow::columns_of(*borrowed.schema), std::move(keys), partition_count,
                                    std::move(pool), named(strategy, pages), options);
 }
 
 std::uint64_t overhead_bytes(nb::handle schema, std::uint32_t partition_count, const std::string& strategy,
-                             const std::string& pages, std::uint32_t thread_count, std::uint64_t buffer_bytes) {
+                             const std::string& pages, std::uint32_t thread_count,
+                             std::uint64_t buffer_bytes) {
   const BorrowedSchema borrowed(schema);
   return Shuffle::overhead_bytes(arrow::columns_of(*borrowed.schema), partition_count, named(strategy, pages),
                                  thread_count, buffer_bytes);
@@ -184,12 +187,12 @@ void bind_shuffle(nb::module_& module) {
       .def("__arrow_c_stream__", &stream_of, nb::arg("requested_schema") = nb::none());
   nb::class_<Shuffle>(module, "Shuffle")
       .def(nb::new_(&make_shuffle), nb::arg("schema"), nb::arg("keys"), nb::arg("partition_count"),
-           nb::arg("pool"), nb::kw_only(), nb::arg("strategy") = "software_managed_buffers", nb::arg("pages") = "",
-           nb::arg("function") = "hash", nb::arg("seed") = 0, nb::arg("thread_count") = 1,
-           nb::arg("ordered") = true, nb::arg("page_bytes_max") = 5 << 20, nb::arg("spill_fd") = -1,
-           nb::arg("spill_limit_bytes") = 0, nb::arg("buffer_bytes") = 0, nb::arg("key_only_columns") = 0,
-           nb::arg("padded_locks") = true, nb::arg("minimal_locking") = true, nb::arg("two_step") = true,
-           nb::arg("streaming_stores") = true, nb::arg("power_of_two") = true)
+           nb::arg("pool"), nb::kw_only(), nb::arg("strategy") = "software_managed_buffers",
+           nb::arg("pages") = "", nb::arg("function") = "hash", nb::arg("seed") = 0,
+           nb::arg("thread_count") = 1, nb::arg("ordered") = true, nb::arg("page_bytes_max") = 5 << 20,
+           nb::arg("spill_fd") = -1, nb::arg("spill_limit_bytes") = 0, nb::arg("buffer_bytes") = 0,
+           nb::arg("key_only_columns") = 0, nb::arg("padded_locks") = true, nb::arg("minimal_locking") = true,
+           nb::arg("two_step") = true, nb::arg("streaming_stores") = true, nb::arg("power_of_two") = true)
       .def("push", &push, nb::arg("batches"))
       .def("finish", &Shuffle::finish, Guard())
       .def("next", &next, nb::arg("partition"))
@@ -207,7 +210,8 @@ void bind_shuffle(nb::module_& module) {
       .def_static("overhead_bytes", &overhead_bytes, nb::arg("schema"), nb::arg("partition_count"),
                   nb::arg("strategy"), nb::arg("pages") = "", nb::arg("thread_count") = 1,
                   nb::arg("buffer_bytes") = 0)
-      .def_static("combinations", &combinations, nb::sig("def combinations() -> list[tuple[str, str, bool]]"));
+      .def_static("combinations", &combinations,
+                  nb::sig("def combinations() -> list[tuple[str, str, bool]]"));
 }
 
 }  // namespace esker::bind

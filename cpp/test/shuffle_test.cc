@@ -1,4 +1,5 @@
-// Every row once, in order, intact, under every strategy and page manager: with threads, spill, interruption, failure.
+// Every row once, in order, intact, under every strategy and page manager: with threads, spill, interruption,
+// failure.
 #include "esker/shuffle/shuffle.h"
 
 #include <unistd.h>
@@ -189,7 +190,8 @@ void test_order_is_not_promised_by_who_cannot_keep_it() {
 
 void test_a_pool_without_spill_says_that_it_is_exhausted() {
   const auto batches = make_batches(40, 1, 50'000);
-  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), usual(), ShuffleOptions{});
+  Shuffle shuffle(TestBatch::columns(), {0}, 4, std::make_shared<PagePool>(256 << 10), usual(),
+                  ShuffleOptions{});
   bool thrown = false;
   try {
     shuffle.push({batches[0]->view});
@@ -265,7 +267,8 @@ void test_a_page_outlives_its_shuffle() {
   const auto batches = make_batches(40, 1, 100);
   std::optional<esker::shuffle::LeasedPage> kept;
   {
-    Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), usual(), ShuffleOptions{});
+    Shuffle shuffle(TestBatch::columns(), {0}, 1, std::make_shared<PagePool>(4 << 20), usual(),
+                    ShuffleOptions{});
     shuffle.push({batches[0]->view});
     shuffle.finish();
     kept = shuffle.next(0);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
@@ -11,10 +12,12 @@ import pytest
 from hypothesis import given
 
 from esker.core.spill import SpillFolder
+from esker.errors import OptionError
+from esker.kernel import _kernel
 from esker.shuffle.border import to_schema
 from esker.shuffle.partition_function import partition_ids
 from esker.shuffle.strategies import STRATEGIES
-from esker.shuffle.strategy import ShuffleTask
+from esker.shuffle.strategy import OPTIMISATIONS, ShuffleTask
 from esker.testing import FIXED_WIDTH, TYPES, VIEWS, streams
 
 every_strategy = pytest.mark.parametrize("strategy", list(STRATEGIES))
@@ -27,6 +30,8 @@ def shuffled(
 ) -> list[pa.Table]:
     """The partitions, after each batch was validated."""
     given_options = {"memory_bytes": 64 << 20, "keys": (0,), **options}
+    threads = given_options.get("thread_count", 1)
+    given_options.setdefault("ordered", STRATEGIES[strategy].ordered or threads == 1)
     found = STRATEGIES[strategy](ShuffleTask(schema=schema, partition_count=count, **given_options))  # type: ignore[arg-type]
     try:
         for batches in pushes:
@@ -79,8 +84,68 @@ def split(batches: list[pa.RecordBatch], pushes: int) -> list[list[pa.RecordBatc
 def test_every_row_arrives_once_in_order_where_the_hash_puts_it(strategy, data, count, threads, keys):
     schema, batches = data
     used = tuple(range(min(keys, len(schema))))
+    if not STRATEGIES[strategy].ordered:
+        threads = 1
     tables = shuffled(strategy, schema, [batches], count, thread_count=threads, keys=used)
     assert [rows_of(table) for table in tables] == expected(schema, batches, count, used)
+
+
+@pytest.mark.parametrize("strategy", list(STRATEGIES))
+@given(data=streams(DRAWN), count=st.integers(1, 40), threads=st.integers(2, 4))
+def test_every_row_arrives_once_in_whatever_order_with_several_threads(strategy, data, count, threads):
+    schema, batches = data
+    tables = shuffled(strategy, schema, [batches, batches], count, thread_count=threads, ordered=False)
+    for table, want in zip(tables, expected(schema, [*batches, *batches], count), strict=True):
+        assert Counter(map(repr, rows_of(table))) == Counter(map(repr, want))
+
+
+PAIRS = [(strategy, pages) for strategy, pages, _ in _kernel.Shuffle.combinations()]
+
+
+@pytest.mark.parametrize(("strategy", "pages"), PAIRS)
+@given(data=streams(DRAWN), threads=st.integers(1, 3))
+def test_every_page_manager_that_goes_with_a_strategy_loses_no_row(strategy, pages, data, threads):
+    schema, batches = data
+    tables = shuffled(strategy, schema, [batches], 7, thread_count=threads, ordered=False, pages=pages)
+    for table, want in zip(tables, expected(schema, batches, 7), strict=True):
+        assert Counter(map(repr, rows_of(table))) == Counter(map(repr, want))
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if not STRATEGIES[name].ordered])
+def test_a_strategy_without_order_says_so_where_order_is_asked_for(strategy):
+    batch = pa.record_batch({"k": [1]})
+    with pytest.raises(OptionError, match="order of arrival"):
+        shuffled(strategy, batch.schema, [[batch]], 4, thread_count=2, ordered=True)
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if STRATEGIES[name].spills])
+@pytest.mark.parametrize("off", OPTIMISATIONS)
+def test_turning_an_optimisation_off_changes_no_row(strategy, off):
+    table = pa.table({"k": np.arange(20_000) % 911, "s": [f"value {n % 77} of some length" for n in range(20_000)]})
+    options = {"function": "modulo", "optimisations": {off: False}}
+    found = shuffled(strategy, table.schema, [table.to_batches()], 64, **options)
+    want = shuffled("sort_first", table.schema, [table.to_batches()], 64, function="modulo")
+    assert all(left.equals(right) for left, right in zip(found, want, strict=True))
+
+
+def test_an_unknown_optimisation_and_page_manager_are_named():
+    batch = pa.record_batch({"k": [1]})
+    with pytest.raises(OptionError, match="no optimisation 'luck'"):
+        shuffled("hybrid", batch.schema, [[batch]], 4, optimisations={"luck": False})
+    with pytest.raises(OptionError, match="'hybrid' does not go with page manager 'lock_free'; there is: hybrid"):
+        shuffled("hybrid", batch.schema, [[batch]], 4, pages="lock_free")
+
+
+@every_strategy
+def test_columns_that_only_say_the_partition_are_not_kept(strategy):
+    batch = pa.record_batch({"n": pa.array([1, 2, 3]), "to": pa.array([2, 0, 2], pa.int32())})
+    task = ShuffleTask(batch.schema, (1,), 3, 64 << 20, function="id", key_only_columns=1)
+    found = STRATEGIES[strategy](task)
+    found.push([batch])
+    found.finish()
+    parts = [[row for part in found.partition(number) for row in part.to_pylist()] for number in range(3)]
+    found.close()
+    assert parts == [[{"n": 2}], [], [{"n": 1}, {"n": 3}]]
 
 
 @every_strategy
@@ -98,6 +163,8 @@ def test_every_type_passes_with_nulls_and_as_a_key(strategy, type_):
 @every_strategy
 @pytest.mark.parametrize("threads", [1, 2, 5])
 def test_many_morsels_come_out_in_the_order_they_went_in(strategy, threads):
+    if not STRATEGIES[strategy].ordered:
+        threads = 1
     random = np.random.default_rng(11)
     rows = 300_000
     table = pa.table(
@@ -159,11 +226,21 @@ def test_a_tiny_budget_spills_and_gives_the_same_rows(strategy, threads, count, 
         }
     )
     batches = table.to_batches(max_chunksize=10_000)
-    # The buffers of the threads, and 2 MiB of pages for 10 MB of rows.
-    memory = threads * ((10 << 16) + 48 * count) + 200 * count + (2 << 20)
+    if not STRATEGIES[strategy].ordered:
+        threads = 1
+    # What the strategy has beside its pages, and 2 MiB of pages for 10 MB of rows.
+    buffer = 256 << 10
+    memory = _kernel.Shuffle.overhead_bytes(table.schema, count, strategy, "", threads, buffer) + (2 << 20)
     with SpillFolder(root=tmp_path, limit="200MB") as spill:
         found = shuffled(
-            strategy, table.schema, split(batches, 3), count, memory_bytes=memory, spill=spill, thread_count=threads
+            strategy,
+            table.schema,
+            split(batches, 3),
+            count,
+            memory_bytes=memory,
+            spill=spill,
+            thread_count=threads,
+            buffer_bytes=buffer,
         )
         assert not list(spill.path.glob("shuffle*"))
     want = shuffled("sort_first", table.schema, split(batches, 3), count)

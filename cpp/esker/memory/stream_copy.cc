@@ -15,7 +15,8 @@ constexpr std::size_t kStreamFromBytes = 2 * kLineBytes;
 
 #ifdef ESKER_STREAMING_STORES
 
-__attribute__((target("avx512f"))) void stream_512(std::uint8_t* to, const std::uint8_t* from, std::size_t size) {
+__attribute__((target("avx512f"))) void stream_512(std::uint8_t* to, const std::uint8_t* from,
+                                                   std::size_t size) {
   for (std::size_t i = 0; i < size; i += 64) {
     _mm512_stream_si512(reinterpret_cast<__m512i*>(to + i), _mm512_loadu_si512(from + i));
   }

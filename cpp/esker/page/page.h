@@ -49,11 +49,12 @@ struct Range {
   std::uint64_t end;
 };
 
-// Prepares what is written bit by bit: values of bits are set in zeros, nulls are cleared in ones, so that columns
-// without nulls need no bit written. The rest of a fresh page may hold anything.
+// Prepares what is written bit by bit: values of bits are set in zeros, nulls are cleared in ones, so that
+// columns without nulls need no bit written. The rest of a fresh page may hold anything.
 void start(const Page& page, const PageSchema& schema);
 
-// Ends the bitmaps and writes the header; the checksum only if asked, since pages that stay in memory need none.
+// Ends the bitmaps and writes the header; the checksum only if asked, since pages that stay in memory need
+// none.
 void seal(const Page& page, const PageSchema& schema, std::uint32_t partition, bool with_checksum);
 
 // What of a page is read, the header apart: per column the validity and values of its rows, then the heap.

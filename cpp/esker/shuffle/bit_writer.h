@@ -1,8 +1,8 @@
-// Bits of a page's bitmap, one after the other. A word is written once; the first and the last, which a neighbour's claim
-// may share, atomically.
+// Bits of a page's bitmap, one after the other. A word is written once; the first and the last, which a
+// neighbour's claim may share, atomically.
 //
-// Values of bits are set in a bitmap of zeros, nulls are cleared in one of ones. An atomic operation waits for the
-// streaming stores before it: bitmaps of all claims are written before any values.
+// Values of bits are set in a bitmap of zeros, nulls are cleared in one of ones. An atomic operation waits
+// for the streaming stores before it: bitmaps of all claims are written before any values.
 #pragma once
 
 #include <atomic>

@@ -10,8 +10,9 @@ namespace esker::shuffle {
 
 // A page of a list, and how much of it was claimed and written. Pointer-stable while the shuffle lives.
 //
-// Threads: `page` is changed under the list's lock, or by whoever owns the list; `claimed` is the lock-free managers'
-// alone, who copy it into `page` when the page is closed. Rows are in place when `written` has reached the row count.
+// Threads: `page` is changed under the list's lock, or by whoever owns the list; `claimed` is the lock-free
+// managers' alone, who copy it into `page` when the page is closed. Rows are in place when `written` has
+// reached the row count.
 struct StoredPage {
   page::Page page;
   std::uint64_t file_offset = 0;
@@ -21,8 +22,8 @@ struct StoredPage {
   bool settled() const { return written.load(std::memory_order_acquire) == page.row_count; }
 };
 
-// Rows `begin` to `end` of somewhere, all of one partition, in order. `heap_ends[i]` are the bytes that long values of
-// rows 0 to i take together; null where no column has any.
+// Rows `begin` to `end` of somewhere, all of one partition, in order. `heap_ends[i]` are the bytes that long
+// values of rows 0 to i take together; null where no column has any.
 struct RowRun {
   std::uint32_t partition;
   std::uint32_t begin;

@@ -33,7 +33,8 @@ struct ShuffleOptions {
   int spill_fd = -1;  // taken over
   std::uint64_t spill_limit_bytes = 0;
   std::uint64_t buffer_bytes = 0;  // of all buffers of a thread; 0: what suits the second-level cache
-  std::uint32_t key_only_columns = 0;  // so many columns at the end only say the partition, and are in no page
+  std::uint32_t key_only_columns =
+      0;  // so many columns at the end only say the partition, and are in no page
   Optimisations optimisations;
 };
 

@@ -1,7 +1,7 @@
 // A lock for each list of pages, short enough to spin on.
 //
-// Padded, each lies on a cache line of its own: else a thread that takes one lock takes the line of its neighbours'
-// away from whoever holds them (source 002, 3.3.5).
+// Padded, each lies on a cache line of its own: else a thread that takes one lock takes the line of its
+// neighbours' away from whoever holds them (source 002, 3.3.5).
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,8 @@
 
 namespace esker::shuffle {
 
-// Waits a moment; after some turns lets others run, since with more threads than cores the one waited for may sleep.
+// Waits a moment; after some turns lets others run, since with more threads than cores the one waited for may
+// sleep.
 class Backoff {
  public:
   void wait() {

@@ -13,14 +13,13 @@ using arrow::ColumnType;
 using arrow::ColumnView;
 using arrow::Source;
 
-
 [[noreturn]] void too_long(const ColumnType& type) {
   throw UnsupportedType("column '" + type.name + "': a row of 2 GiB or more does not fit a page");
 }
 
 template <Source source>
-void add_lengths(const ColumnView& column, const ColumnType& type, std::int64_t row_begin, std::int64_t row_count,
-                 std::uint32_t* out) {
+void add_lengths(const ColumnView& column, const ColumnType& type, std::int64_t row_begin,
+                 std::int64_t row_count, std::uint32_t* out) {
   for (std::int64_t i = 0; i < row_count; ++i) {
     if (!column.valid(row_begin + i)) continue;
     const std::int64_t size = arrow::bytes_at<source>(column, row_begin + i).size;
@@ -33,8 +32,8 @@ void add_lengths(const ColumnView& column, const ColumnType& type, std::int64_t 
 
 }  // namespace
 
-void measure_heap(const arrow::BatchView& batch, const std::vector<ColumnType>& columns, std::int64_t row_begin,
-                  std::int64_t row_count, std::uint32_t* out) {
+void measure_heap(const arrow::BatchView& batch, const std::vector<ColumnType>& columns,
+                  std::int64_t row_begin, std::int64_t row_count, std::uint32_t* out) {
   std::fill(out, out + row_count, 0);
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const ColumnView& column = batch.columns[i];

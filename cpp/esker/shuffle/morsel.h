@@ -1,5 +1,5 @@
-// The rows of a morsel, sorted by partition: two-byte references to rows that are still in the cache, not copies of
-// them, so every value is moved once, straight to its page.
+// The rows of a morsel, sorted by partition: two-byte references to rows that are still in the cache, not
+// copies of them, so every value is moved once, straight to its page.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,8 @@ struct Morsel {
   std::int64_t row_count;
 };
 
-// Writes the bytes that the long values of each row take on a heap. Throws UnsupportedType for rows no page holds.
+// Writes the bytes that the long values of each row take on a heap. Throws UnsupportedType for rows no page
+// holds.
 void measure_heap(const arrow::BatchView& batch, const std::vector<arrow::ColumnType>& columns,
                   std::int64_t row_begin, std::int64_t row_count, std::uint32_t* out);
 
@@ -31,7 +32,8 @@ class SortedMorsel {
             const PartitionFunction& partition_of);
 
   const Morsel& morsel() const { return morsel_; }
-  // The rows of partition p, relative to the morsel's first, are rows()[run(p).begin] to rows()[run(p).end - 1].
+  // The rows of partition p, relative to the morsel's first, are rows()[run(p).begin] to rows()[run(p).end -
+  // 1].
   const std::uint16_t* rows() const { return rows_.data(); }
   RowRun run(std::uint32_t partition) const {
     return {partition, begins_[partition], begins_[partition + 1], has_views_ ? heap_ends_.data() : nullptr};

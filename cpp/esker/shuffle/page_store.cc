@@ -74,18 +74,21 @@ PageStore::~PageStore() {
   give_back();
 }
 
-bool PageStore::claim(std::size_t index, RowRun& run, std::vector<Claim>& claims, std::uint64_t& bytes_wanted) {
+bool PageStore::claim(std::size_t index, RowRun& run, std::vector<Claim>& claims,
+                      std::uint64_t& bytes_wanted) {
   PageList& list = lists_[index];
   while (run.begin < run.end) {
     if (list.open) {
       StoredPage& stored = list.pages.back();
       page::Page& page = stored.page;
-      const std::uint32_t stop = run.fitting(run.begin + std::min(run.end - run.begin, page.rows_free()), page.heap_free());
+      const std::uint32_t stop =
+          run.fitting(run.begin + std::min(run.end - run.begin, page.rows_free()), page.heap_free());
       if (stop > run.begin) {
         const std::uint64_t heap = run.heap_bytes(run.begin, stop);
         const std::uint32_t rows = stop - run.begin;
         page.heap_begin -= heap;
-        claims.push_back({&stored, run.partition, page.bytes, page.layout.get(), page.row_count, rows, run.begin, page.heap_begin, heap});
+        claims.push_back({&stored, run.partition, page.bytes, page.layout.get(), page.row_count, rows,
+                          run.begin, page.heap_begin, heap});
         page.row_count += rows;
         list.row_count += rows;
         list.heap_bytes += heap;
@@ -110,9 +113,8 @@ StoredPage* PageStore::add_page(std::size_t index, const RowRun& run, std::uint6
   if (bytes > page::kPageBytesMax) throw UnsupportedType("a row of 2 GiB or more does not fit a page");
 
   // So many rows that regions and heap fill up together, if the rows to come are like those that came.
-  const double heap_per_row =
-      static_cast<double>(list.heap_bytes + run.heap_bytes(run.begin, run.end)) /
-      static_cast<double>(list.row_count + (run.end - run.begin));
+  const double heap_per_row = static_cast<double>(list.heap_bytes + run.heap_bytes(run.begin, run.end)) /
+                              static_cast<double>(list.row_count + (run.end - run.begin));
   const double row_bytes = static_cast<double>(schema_.row_bits()) / 8;
   const double part = row_bytes / (row_bytes + heap_per_row);
   const double room = static_cast<double>(bytes - page::kHeaderBytes);
@@ -127,7 +129,8 @@ StoredPage* PageStore::add_page(std::size_t index, const RowRun& run, std::uint6
   }
   StoredPage& stored = list.pages.emplace_back();
   stored.page.bytes = memory;
-  stored.page.layout = std::make_shared<const PageLayout>(schema_, bytes, static_cast<std::uint32_t>(capacity));
+  stored.page.layout =
+      std::make_shared<const PageLayout>(schema_, bytes, static_cast<std::uint32_t>(capacity));
   stored.page.heap_begin = bytes;
   page::start(stored.page, schema_);
   list.allocated_bytes += bytes;
@@ -144,8 +147,8 @@ bool PageStore::make_room_at_once(std::uint64_t bytes_wanted) {
   return spill(bytes_wanted, false);
 }
 
-// Writes pages to the file until one of `bytes_wanted` fits the pool, or did until another thread took the room; false
-// when there is nothing to write.
+// Writes pages to the file until one of `bytes_wanted` fits the pool, or did until another thread took the
+// room; false when there is nothing to write.
 bool PageStore::spill(std::uint64_t bytes_wanted, bool may_wait) {
   const auto fits = [&] { return pool_->free_bytes() >= bytes_wanted; };
   if (fits()) return true;
@@ -179,7 +182,8 @@ std::uint64_t PageStore::spill_open(std::uint64_t bytes_wanted, bool may_wait) {
     const PageList& list = lists_[index];
     if (list.pages.size() == list.next_read || list.pages.back().page.bytes == nullptr) continue;
     const page::Page& page = list.pages.back().page;
-    by_fill.emplace_back(schema_.payload_bytes(page.row_count, page.layout->page_bytes - page.heap_begin), index);
+    by_fill.emplace_back(schema_.payload_bytes(page.row_count, page.layout->page_bytes - page.heap_begin),
+                         index);
   }
   std::sort(by_fill.begin(), by_fill.end(), std::greater<>());
   std::uint64_t freed = 0;
@@ -233,13 +237,15 @@ void PageStore::close_all() {
 }
 
 std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
-  // Reading takes pages from lists and makes room by spilling others: one at a time, but for the reading of the file.
+  // Reading takes pages from lists and makes room by spilling others: one at a time, but for the reading of
+  // the file.
   std::unique_lock lock(room_mutex_);
   PageList* from = nullptr;
   for (std::uint32_t i = 0; i < lists_each_ && from == nullptr; ++i) {
     PageList& list = lists_[list_of(partition, i)];
     // A merge leaves pages without rows.
-    while (list.next_read < list.pages.size() && list.pages[list.next_read].page.row_count == 0) ++list.next_read;
+    while (list.next_read < list.pages.size() && list.pages[list.next_read].page.row_count == 0)
+      ++list.next_read;
     if (list.next_read < list.pages.size()) from = &list;
   }
   if (from == nullptr) return std::nullopt;

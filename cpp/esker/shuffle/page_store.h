@@ -1,10 +1,11 @@
-// The pages of all partitions, whoever fills them: lists of pages, the pool they come from, the file they spill to.
+// The pages of all partitions, whoever fills them: lists of pages, the pool they come from, the file they
+// spill to.
 //
-// A partition has one list, or one for each thread where threads keep pages of their own; the lists of a partition are
-// read one after the other.
+// A partition has one list, or one for each thread where threads keep pages of their own; the lists of a
+// partition are read one after the other.
 //
-// Threads: any. A list is changed under its lock. A thread that waits for room holds no lock and no claim that is not
-// written, so whoever spills may wait until a page is.
+// Threads: any. A list is changed under its lock. A thread that waits for room holds no lock and no claim
+// that is not written, so whoever spills may wait until a page is.
 #pragma once
 
 #include <atomic>
@@ -24,10 +25,11 @@
 
 namespace esker::shuffle {
 
-// How large pages are: small ones first, larger ones as a list fills, so that the last, part-filled page of a list
-// never weighs much against the full ones before it.
+// How large pages are: small ones first, larger ones as a list fills, so that the last, part-filled page of a
+// list never weighs much against the full ones before it.
 struct PageSizes {
-  // Fits the sizes to the budget: the smallest so that every list may have a page in half of it, down to 4 KiB.
+  // Fits the sizes to the budget: the smallest so that every list may have a page in half of it, down to 4
+  // KiB.
   PageSizes(const page::PageSchema& schema, std::uint64_t list_count, std::uint64_t pool_bytes,
             std::uint64_t page_bytes_max);
 
@@ -82,16 +84,17 @@ class PageStore {
   std::uint32_t lists_each() const { return lists_each_; }
   Locks& locks() { return locks_; }
 
-  // Under the list's lock: claims space for the rows of `run`, in order, adding to `claims`, and moves `run.begin` past
-  // those that found some. False when the pool has no page left; then `bytes_wanted` says how large a page.
+  // Under the list's lock: claims space for the rows of `run`, in order, adding to `claims`, and moves
+  // `run.begin` past those that found some. False when the pool has no page left; then `bytes_wanted` says
+  // how large a page.
   bool claim(std::size_t list, RowRun& run, std::vector<Claim>& claims, std::uint64_t& bytes_wanted);
   // Under the list's lock: a new, open page for the rows of `run`; null as `claim` is false.
   StoredPage* add_page(std::size_t list, const RowRun& run, std::uint64_t& bytes_wanted);
   // Under the list's lock: counts rows that a lock-free claim placed.
   PageList& list(std::size_t index) { return lists_[index]; }
 
-  // Spills pages until one of `bytes_wanted` fits the pool, and waits for those that others are writing to; throws
-  // PoolExhausted when nothing is left to spill. Another thread may take the room.
+  // Spills pages until one of `bytes_wanted` fits the pool, and waits for those that others are writing to;
+  // throws PoolExhausted when nothing is left to spill. Another thread may take the room.
   void make_room(std::uint64_t bytes_wanted);
   // The same without waiting, for who has claims that are not written; false when that gives no room.
   bool make_room_at_once(std::uint64_t bytes_wanted);

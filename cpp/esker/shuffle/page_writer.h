@@ -12,8 +12,8 @@ namespace esker::shuffle {
 
 struct WriteOptions {
   bool streaming = true;  // whole lines past the cache
-  // A column of all rows after the other, bytes of long values last (source 002, 3.3.5: fewer memory pages in use at a
-  // time). False: row by row.
+  // A column of all rows after the other, bytes of long values last (source 002, 3.3.5: fewer memory pages in
+  // use at a time). False: row by row.
   bool two_step = true;
 };
 
@@ -22,7 +22,8 @@ void write(const std::vector<Claim>& claims, const Morsel& morsel, const std::ui
            const page::PageSchema& schema, const WriteOptions& options);
 
 // Writes one claim row by row.
-void write_rows(const Claim& claim, const Morsel& morsel, const std::uint16_t* rows, const page::PageSchema& schema);
+void write_rows(const Claim& claim, const Morsel& morsel, const std::uint16_t* rows,
+                const page::PageSchema& schema);
 
 // Says that the rows of the claims are in place.
 void publish(const std::vector<Claim>& claims);

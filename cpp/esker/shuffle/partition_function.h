@@ -35,7 +35,8 @@ class PartitionFunction {
   void by_integer(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
                   std::uint32_t* out) const;
   template <class Stored>
-  void by_modulo(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count, std::uint32_t* out) const;
+  void by_modulo(const arrow::ColumnView& key, std::int64_t begin, std::int64_t count,
+                 std::uint32_t* out) const;
 
   Function function_;
   const std::vector<arrow::ColumnType>& columns_;

@@ -38,7 +38,8 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {{"software_managed_buffers", "locked_batches", true, true, 0}, &make<SoftwareManagedBuffers<LockedBatchPages>>},
+    {{"software_managed_buffers", "locked_batches", true, true, 0},
+     &make<SoftwareManagedBuffers<LockedBatchPages>>},
     {{"software_managed_buffers", "locked", true, true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
     {{"software_managed_buffers", "lock_free", true, true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
     {{"on_demand", "locked", false, false, 0}, &make<OnDemand<LockedPages>>},
@@ -48,7 +49,8 @@ const Entry kEntries[] = {
     {{"hybrid", "hybrid", true, false, 0}, &make<Hybrid<HybridPages>>},
     {{"thread_local_merge", "thread_local", false, true, 1}, &make<ThreadLocalMerge>},
     {{"collaborative_buffers", "owned", true, true, 0}, &make<CollaborativeBuffers<OwnedPages>>},
-    {{"collaborative_buffers", "locked_batches", true, true, 0}, &make<CollaborativeBuffers<LockedBatchPages>>},
+    {{"collaborative_buffers", "locked_batches", true, true, 0},
+     &make<CollaborativeBuffers<LockedBatchPages>>},
     {{"collaborative_units", "owned", true, false, 0}, &make<CollaborativeUnits<OwnedPages>>},
     {{"collaborative_units", "locked_batches", true, false, 0}, &make<CollaborativeUnits<LockedBatchPages>>},
 };
@@ -70,7 +72,8 @@ std::uint32_t lists_of(const Combination& combination, std::uint32_t thread_coun
   return combination.lists_each > 0 ? combination.lists_each * thread_count : 1;
 }
 
-void require_order(const Combination& combination, const ShuffleOptions& options, std::uint32_t thread_count) {
+void require_order(const Combination& combination, const ShuffleOptions& options,
+                   std::uint32_t thread_count) {
   if (!options.ordered || thread_count == 1 || combination.ordered) return;
   throw std::invalid_argument("strategy '" + std::string(combination.strategy) +
                               "' gives rows in the order of arrival when it has several threads");
@@ -107,15 +110,17 @@ const Combination& combination(std::string_view strategy, std::string_view pages
 }
 
 Shuffle::Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, std::uint32_t partition_count,
-                 std::shared_ptr<page::PagePool> pool, const Combination& combination, const ShuffleOptions& options)
+                 std::shared_ptr<page::PagePool> pool, const Combination& combination,
+                 const ShuffleOptions& options)
     : columns_(std::move(columns)),
       schema_(held(columns_, options.key_only_columns)),
       partition_of_(options.function, columns_, std::move(keys), partition_count, options.seed,
                     options.optimisations.power_of_two),
       pool_(std::move(pool)),
       options_(options),
-      store_(schema_, partition_count, lists_of(combination, threads_of(options)), pool_, options.page_bytes_max,
-             options.spill_fd, options.spill_limit_bytes, options.optimisations.padded_locks) {
+      store_(schema_, partition_count, lists_of(combination, threads_of(options)), pool_,
+             options.page_bytes_max, options.spill_fd, options.spill_limit_bytes,
+             options.optimisations.padded_locks) {
   const std::uint32_t thread_count = threads_of(options);
   const Context context{schema_, partition_of_, store_, options_, interrupted_};
   try {
@@ -194,19 +199,21 @@ ShuffleStatistics Shuffle::statistics() const {
   return found;
 }
 
-std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& columns, std::uint32_t partition_count,
-                                      const Combination& combination, std::uint32_t thread_count,
-                                      std::uint64_t buffer_bytes) {
+std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& columns,
+                                      std::uint32_t partition_count, const Combination& combination,
+                                      std::uint32_t thread_count, std::uint64_t buffer_bytes) {
   const page::PageSchema schema(columns);
   ShuffleOptions options;
   options.buffer_bytes = buffer_bytes;
   const std::uint64_t buffers = Staging::bytes_max(schema, partition_count, shuffle::buffer_bytes(options));
   const std::uint64_t sorted = SortedMorsel::bytes_max(partition_count);
   std::uint64_t each = sorted;
-  if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge") each = buffers;
+  if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge")
+    each = buffers;
   if (combination.strategy == "collaborative_buffers") each = sorted + buffers / thread_count;
   if (combination.strategy == "radix") each = 4 * sorted;
-  return thread_count * each + PageStore::overhead_bytes(partition_count, lists_of(combination, thread_count));
+  return thread_count * each +
+         PageStore::overhead_bytes(partition_count, lists_of(combination, thread_count));
 }
 
 void Shuffle::require(State state, const char* what) const {

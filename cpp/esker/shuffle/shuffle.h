@@ -1,4 +1,5 @@
-// The shuffle: takes batches, keeps their rows in pages by partition, gives the pages back partition by partition.
+// The shuffle: takes batches, keeps their rows in pages by partition, gives the pages back partition by
+// partition.
 //
 // How rows get there is a strategy's and a page manager's; `combinations` lists the pairs there are.
 //
@@ -27,14 +28,15 @@ class Strategy;
 struct Combination {
   std::string_view strategy;
   std::string_view pages;
-  bool ordered;             // several threads give the rows of a partition in the order of the input
-  bool buffered;            // threads have buffers, or share them
-  std::uint32_t lists_each; // lists of pages a partition has for each thread; 0: one for all
+  bool ordered;              // several threads give the rows of a partition in the order of the input
+  bool buffered;             // threads have buffers, or share them
+  std::uint32_t lists_each;  // lists of pages a partition has for each thread; 0: one for all
 };
 
 // All there are; the first of a strategy is its usual one.
 const std::vector<Combination>& combinations();
-// Throws std::invalid_argument for a strategy or a pair that there is not. An empty `pages` takes the usual ones.
+// Throws std::invalid_argument for a strategy or a pair that there is not. An empty `pages` takes the usual
+// ones.
 const Combination& combination(std::string_view strategy, std::string_view pages);
 
 struct ShuffleStatistics : PageCounts {
@@ -49,7 +51,8 @@ class Shuffle {
  public:
   // Throws std::invalid_argument when the options do not fit one another.
   Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, std::uint32_t partition_count,
-          std::shared_ptr<page::PagePool> pool, const Combination& combination, const ShuffleOptions& options);
+          std::shared_ptr<page::PagePool> pool, const Combination& combination,
+          const ShuffleOptions& options);
   ~Shuffle();
   Shuffle(const Shuffle&) = delete;
   Shuffle& operator=(const Shuffle&) = delete;
@@ -75,9 +78,9 @@ class Shuffle {
   ShuffleStatistics statistics() const;
 
   // What a shuffle takes beside its pool.
-  static std::uint64_t overhead_bytes(const std::vector<arrow::ColumnType>& columns, std::uint32_t partition_count,
-                                      const Combination& combination, std::uint32_t thread_count,
-                                      std::uint64_t buffer_bytes);
+  static std::uint64_t overhead_bytes(const std::vector<arrow::ColumnType>& columns,
+                                      std::uint32_t partition_count, const Combination& combination,
+                                      std::uint32_t thread_count, std::uint64_t buffer_bytes);
 
  private:
   enum class State : std::uint8_t { filling, failed, finished, freed };

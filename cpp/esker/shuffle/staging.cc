@@ -24,8 +24,8 @@ constexpr std::uint32_t kRowsMax = 1024;
 constexpr std::uint32_t kHeapMin = 512;
 constexpr std::uint32_t kHeapMax = 16 << 10;
 constexpr std::size_t kHugePageBytes = 2 << 20;
-// Buffers fill up evenly. Were they a power of two apart, the lines in use would all fall on a few sets of the cache:
-// with these gaps staging 4-byte rows takes half the time.
+// Buffers fill up evenly. Were they a power of two apart, the lines in use would all fall on a few sets of
+// the cache: with these gaps staging 4-byte rows takes half the time.
 constexpr std::uint32_t kGapRows = 20;
 constexpr std::uint32_t kGapBytes = 192;
 
@@ -55,7 +55,8 @@ std::uint64_t heap_share(std::uint32_t partition_count, std::uint64_t bytes) {
 }
 
 std::uint64_t rows_share(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes) {
-  return std::clamp<std::uint64_t>(std::bit_floor(bytes / (partition_count * row_bytes(schema)) | 1), kRowsMin, kRowsMax);
+  return std::clamp<std::uint64_t>(std::bit_floor(bytes / (partition_count * row_bytes(schema)) | 1),
+                                   kRowsMin, kRowsMax);
 }
 
 template <std::size_t width, std::size_t stride>
@@ -65,7 +66,8 @@ void scatter(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* sl
   }
 }
 
-// 16 bytes at a time, the last four are the next value's; but for the last, behind which there may be nothing.
+// 16 bytes at a time, the last four are the next value's; but for the last, behind which there may be
+// nothing.
 void scatter_12(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count) {
   for (std::uint32_t i = 0; i + 1 < count; ++i) {
     std::memcpy(to + std::size_t{slots[i]} * 16, from + std::size_t{i} * 12, 16);
@@ -76,11 +78,12 @@ void scatter_12(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t*
 void scatter_any(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count,
                  std::size_t width) {
   if (width == 0) return;
-  for (std::uint32_t i = 0; i < count; ++i) memory::copy_short(to + slots[i] * width, from + i * width, width);
+  for (std::uint32_t i = 0; i < count; ++i)
+    memory::copy_short(to + slots[i] * width, from + i * width, width);
 }
 
-void scatter_fixed(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count,
-                   std::uint32_t width) {
+void scatter_fixed(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots,
+                   std::uint32_t count, std::uint32_t width) {
   switch (width) {
     case 1:
       return scatter<1, 1>(to, from, slots, count);
@@ -107,23 +110,26 @@ std::uint32_t greatest(const std::vector<std::uint32_t>& values) {
 
 }  // namespace
 
-StagingShape StagingShape::of(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes,
-                              double heap_per_row) {
+StagingShape StagingShape::of(const page::PageSchema& schema, std::uint32_t partition_count,
+                              std::uint64_t bytes, double heap_per_row) {
   if (!schema.has_views()) {
     return {static_cast<std::uint32_t>(rows_share(schema, partition_count, bytes)), 0};
   }
   // Rows and bytes should fill up together; twice the rows, since some have less.
   const std::uint64_t heap_max = heap_share(partition_count, bytes);
-  const auto rows = static_cast<std::uint64_t>(2.0 * static_cast<double>(heap_max) / std::max(heap_per_row, 1.0));
+  const auto rows =
+      static_cast<std::uint64_t>(2.0 * static_cast<double>(heap_max) / std::max(heap_per_row, 1.0));
   const std::uint64_t rows_max = rows_share(schema, partition_count, bytes / 2);
   return {static_cast<std::uint32_t>(std::clamp<std::uint64_t>(std::bit_ceil(rows), kRowsMin, rows_max)),
           static_cast<std::uint32_t>(heap_max)};
 }
 
-std::uint64_t Staging::bytes_max(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes) {
+std::uint64_t Staging::bytes_max(const page::PageSchema& schema, std::uint32_t partition_count,
+                                 std::uint64_t bytes) {
   const std::uint64_t rows = rows_share(schema, partition_count, bytes);
   const std::uint64_t heap = schema.has_views() ? heap_share(partition_count, bytes) : 0;
-  return partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12) + StagingBlock::kRowsMax * 20 + 2 * kHugePageBytes;
+  return partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12) +
+         StagingBlock::kRowsMax * 20 + 2 * kHugePageBytes;
 }
 
 void Staging::Free::operator()(std::uint8_t* bytes) const {
@@ -131,7 +137,8 @@ void Staging::Free::operator()(std::uint8_t* bytes) const {
 }
 
 Staging::Bytes Staging::allocate(std::size_t size) {
-  // Buffers of all partitions are in use at a time: with small memory pages they would outnumber what the TLB knows.
+  // Buffers of all partitions are in use at a time: with small memory pages they would outnumber what the TLB
+  // knows.
   const std::size_t alignment = size >= kHugePageBytes ? kHugePageBytes : 4096;
   const std::size_t rounded = page::round_up(std::max<std::size_t>(size, 1), alignment);
   auto* const memory = static_cast<std::uint8_t*>(std::aligned_alloc(alignment, rounded));
@@ -179,7 +186,8 @@ void StagingBlock::measure(const arrow::BatchView& batch, std::int64_t row_begin
   if (schema.has_views()) measure_heap(batch, schema.columns(), row_begin, count, heap.data());
 }
 
-bool Staging::take(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block) {
+bool Staging::take(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+                   StagingBlock& block) {
   if (!assign(count, block)) return false;
   copy_in(batch, row_begin, count, block);
   return true;
@@ -187,7 +195,8 @@ bool Staging::take(const arrow::BatchView& batch, std::int64_t row_begin, std::u
 
 void Staging::copy_in(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
                       StagingBlock& block) {
-  for (std::size_t i = 0; i < columns_.size(); ++i) stage_column(i, batch.columns[i], row_begin, count, block);
+  for (std::size_t i = 0; i < columns_.size(); ++i)
+    stage_column(i, batch.columns[i], row_begin, count, block);
 }
 
 void Staging::prepare(const arrow::BatchView& batch) {
@@ -238,8 +247,8 @@ void Staging::place(std::uint32_t count, StagingBlock& block, std::uint32_t* nex
   }
 }
 
-void Staging::stage_column(std::size_t index, const ColumnView& column, std::int64_t row_begin, std::uint32_t count,
-                           StagingBlock& block) {
+void Staging::stage_column(std::size_t index, const ColumnView& column, std::int64_t row_begin,
+                           std::uint32_t count, StagingBlock& block) {
   const ColumnType& type = schema_.columns()[index];
   Column& staged = columns_[index];
   if (type.layout == Layout::none) return;
@@ -258,8 +267,8 @@ void Staging::stage_column(std::size_t index, const ColumnView& column, std::int
       return;
     case Source::fixed:
       return scatter_fixed(staged.values.get(),
-                           column.values + (column.offset + row_begin) * std::int64_t{type.width}, slots, count,
-                           type.width);
+                           column.values + (column.offset + row_begin) * std::int64_t{type.width}, slots,
+                           count, type.width);
     case Source::offsets32:
       return stage_views<Source::offsets32>(staged, column, row_begin, count, block);
     case Source::offsets64:
@@ -278,8 +287,8 @@ void Staging::allocate_validity(Column& staged) {
 
 // Long values go to the buffer's heap; offsets count from its begin until the page is known.
 template <Source source>
-void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t row_begin, std::uint32_t count,
-                          StagingBlock& block) {
+void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t row_begin,
+                          std::uint32_t count, StagingBlock& block) {
   std::uint8_t* const views = staged.values.get();
   for (std::uint32_t i = 0; i < count; ++i) {
     std::uint8_t* const view = views + std::size_t{block.slots[i]} * sizeof(View);
@@ -299,7 +308,8 @@ void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t
 
 void Staging::write(const std::vector<Claim>& claims, const WriteOptions& options) {
   for (const Claim& claim : claims) {
-    for (std::size_t i = 0; i < columns_.size(); ++i) write_bits(claim, i, first_slot(claim), claim.row_count);
+    for (std::size_t i = 0; i < columns_.size(); ++i)
+      write_bits(claim, i, first_slot(claim), claim.row_count);
   }
   for (const Claim& claim : claims) {
     options.two_step ? write_columns(claim, options.streaming) : write_row_by_row(claim);
@@ -328,8 +338,8 @@ void Staging::write_row_by_row(const Claim& claim) {
     }
     if (!has_views_) continue;
     const std::uint64_t heap_end = heap_ends_[first + row];
-    memory::copy(claim.bytes + static_cast<std::int64_t>(heap_begin) + heap_shift, heap_of(claim.partition) + heap_begin,
-                 heap_end - heap_begin, false);
+    memory::copy(claim.bytes + static_cast<std::int64_t>(heap_begin) + heap_shift,
+                 heap_of(claim.partition) + heap_begin, heap_end - heap_begin, false);
     heap_begin = heap_end;
   }
 }
@@ -363,8 +373,8 @@ void Staging::write_values(const Claim& claim, std::size_t index, std::size_t fi
     }
   }
   if (staged.stride == type.width || type.layout == Layout::view) {
-    memory::copy(to + std::size_t{row_begin} * staged.stride, from,
-                 std::size_t{count} * staged.stride, streaming);
+    memory::copy(to + std::size_t{row_begin} * staged.stride, from, std::size_t{count} * staged.stride,
+                 streaming);
     return;
   }
   // The last four bytes of a value are overwritten by the next, or lie behind what is asked for.
@@ -373,7 +383,8 @@ void Staging::write_values(const Claim& claim, std::size_t index, std::size_t fi
   for (std::uint32_t done = 0; done < count; done += kBlock) {
     const std::uint32_t rows = std::min(kBlock, count - done);
     std::uint8_t* const block = out.room(rows * std::size_t{12});
-    for (std::uint32_t i = 0; i < rows; ++i) std::memcpy(block + i * 12, from + std::size_t{done + i} * 16, 16);
+    for (std::uint32_t i = 0; i < rows; ++i)
+      std::memcpy(block + i * 12, from + std::size_t{done + i} * 16, 16);
   }
 }
 

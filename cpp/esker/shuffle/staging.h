@@ -1,10 +1,12 @@
-// Software-managed buffers: rows copied by value into a buffer of each partition, column by column, until there are
-// enough of them to pay for a claim (source 002, 3.5).
+// Software-managed buffers: rows copied by value into a buffer of each partition, column by column, until
+// there are enough of them to pay for a claim (source 002, 3.5).
 //
-// A buffer has room for a fixed number of rows, and of bytes of long values. A block of rows is taken whole or not at
-// all: first every row is given its place, then each column is copied in one pass, without a check in the loop.
+// A buffer has room for a fixed number of rows, and of bytes of long values. A block of rows is taken whole
+// or not at all: first every row is given its place, then each column is copied in one pass, without a check
+// in the loop.
 //
-// Threads: one at a time, but for `copy_in` with slots that differ, and what speaks of one partition for different ones.
+// Threads: one at a time, but for `copy_in` with slots that differ, and what speaks of one partition for
+// different ones.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +35,7 @@ struct StagingBlock {
   static constexpr std::uint32_t kRowsMax = 4096;
 
   std::vector<std::uint32_t> partitions = std::vector<std::uint32_t>(kRowsMax);
-  std::vector<std::uint32_t> heap;    // bytes of each row's long values; empty where no column has any
+  std::vector<std::uint32_t> heap;  // bytes of each row's long values; empty where no column has any
   std::vector<std::uint32_t> slots = std::vector<std::uint32_t>(kRowsMax);
   std::vector<std::uint64_t> places;  // of the long values, in the heap of the partition's buffer
 
@@ -51,11 +53,13 @@ class Staging {
   // Takes the first `count` rows of a measured block, if all of them fit.
   bool take(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block);
 
-  // The parts of `take`, for threads that share buffers. `prepare` is for all batches before any is copied in.
+  // The parts of `take`, for threads that share buffers. `prepare` is for all batches before any is copied
+  // in.
   void prepare(const arrow::BatchView& batch);
   // Gives the rows of a block their places: `next_slot` and `heap` of each partition, which go up.
   void place(std::uint32_t count, StagingBlock& block, std::uint32_t* next_slot, std::uint32_t* heap);
-  void copy_in(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block);
+  void copy_in(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+               StagingBlock& block);
   void grow(std::uint32_t partition, std::uint32_t rows, std::uint32_t heap) {
     next_slot_[partition] += rows;
     heap_[partition] += heap;
@@ -87,7 +91,8 @@ class Staging {
   }
 
   // An upper bound of what the buffers of one thread take.
-  static std::uint64_t bytes_max(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes);
+  static std::uint64_t bytes_max(const page::PageSchema& schema, std::uint32_t partition_count,
+                                 std::uint64_t bytes);
 
  private:
   struct Free {
@@ -103,12 +108,12 @@ class Staging {
 
   static Bytes allocate(std::size_t size);
   bool assign(std::uint32_t count, StagingBlock& block);
-  void stage_column(std::size_t index, const arrow::ColumnView& column, std::int64_t row_begin, std::uint32_t count,
-                    StagingBlock& block);
+  void stage_column(std::size_t index, const arrow::ColumnView& column, std::int64_t row_begin,
+                    std::uint32_t count, StagingBlock& block);
   void allocate_validity(Column& staged);
   template <arrow::Source source>
-  void stage_views(Column& staged, const arrow::ColumnView& column, std::int64_t row_begin, std::uint32_t count,
-                   StagingBlock& block);
+  void stage_views(Column& staged, const arrow::ColumnView& column, std::int64_t row_begin,
+                   std::uint32_t count, StagingBlock& block);
   void write_bits(const Claim& claim, std::size_t index, std::size_t first, std::uint32_t count);
   void write_columns(const Claim& claim, bool streaming);
   void write_row_by_row(const Claim& claim);
@@ -126,7 +131,9 @@ class Staging {
     return claim.first > 0 ? heap_ends_[first_slot(claim) - 1] : 0;
   }
   std::int64_t shift_of(const Claim& claim) const {
-    return has_views_ ? static_cast<std::int64_t>(claim.heap_next) - static_cast<std::int64_t>(heap_before(claim)) : 0;
+    return has_views_
+               ? static_cast<std::int64_t>(claim.heap_next) - static_cast<std::int64_t>(heap_before(claim))
+               : 0;
   }
 
   const page::PageSchema& schema_;

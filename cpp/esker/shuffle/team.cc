@@ -24,8 +24,8 @@ class FirstError {
 
 }  // namespace
 
-void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thread_count, Turnstile* turnstile,
-              const std::function<void(Worker&)>& work, bool all_at_once) {
+void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thread_count,
+              Turnstile* turnstile, const std::function<void(Worker&)>& work, bool all_at_once) {
   FirstError first;
   const auto guarded = [&](Worker& worker) {
     try {
@@ -40,7 +40,8 @@ void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thre
   };
   std::vector<std::thread> threads;
   try {
-    for (std::uint32_t i = 1; i < thread_count; ++i) threads.emplace_back([&guarded, &workers, i] { guarded(workers[i]); });
+    for (std::uint32_t i = 1; i < thread_count; ++i)
+      threads.emplace_back([&guarded, &workers, i] { guarded(workers[i]); });
   } catch (const std::system_error&) {
     // The machine gives no more threads: those there are do the work, if it can be done by fewer.
     if (all_at_once) {

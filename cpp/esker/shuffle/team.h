@@ -37,9 +37,9 @@ class Meeting {
   std::atomic<std::uint32_t> turn_{0};
 };
 
-// Runs `work` for each of `workers`, the first in the calling thread; rethrows the first error that is not Abandoned.
-// When `all_at_once`, a thread that cannot be started is an error; else the others do its work.
-void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thread_count, Turnstile* turnstile,
-              const std::function<void(Worker&)>& work, bool all_at_once = false);
+// Runs `work` for each of `workers`, the first in the calling thread; rethrows the first error that is not
+// Abandoned. When `all_at_once`, a thread that cannot be started is an error; else the others do its work.
+void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thread_count,
+              Turnstile* turnstile, const std::function<void(Worker&)>& work, bool all_at_once = false);
 
 }  // namespace esker::shuffle

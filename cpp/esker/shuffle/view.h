@@ -1,5 +1,5 @@
-// The 16 bytes that stand for a string or binary value: length, then up to 12 bytes; or length, first four bytes,
-// buffer 0, offset in the page.
+// The 16 bytes that stand for a string or binary value: length, then up to 12 bytes; or length, first four
+// bytes, buffer 0, offset in the page.
 #pragma once
 
 #include <cstdint>

@@ -12,8 +12,8 @@ from esker.collection.group_by import GroupBy
 from esker.collection.hive import OPEN_FILES_MAX, Hive, write_hive
 from esker.collection.infer import batch_schema
 from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
-from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
 from esker.collection.part_files import FileSizes, PartOptions
+from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
 from esker.collection.result import Result
 from esker.collection.write import write_file, write_partitions
 from esker.core.batch import require_columns

@@ -11,14 +11,14 @@ from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.engine.placement import Placement, numbered_schema
 from esker.engine.stream import PartitionedStream, run
+from esker.shuffle.border import to_page_schema
+from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.operator import ShuffleOperator
 
 # Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it.
 SHUFFLE_SHARE = 0.375
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
-# What auto means until `ShuffleOperator` chooses by itself: then this line and its one use below go.
-_AUTO = "software_managed_buffers"
 
 
 class ShuffleBarrier:
@@ -35,7 +35,7 @@ class ShuffleBarrier:
         partition_count: int,
         context: QueryContext,
         *,
-        strategy: str = "auto",
+        strategy: str = AUTO,
         function: str = "hash",
         placement: Placement | None = None,
         explanation: Explanation | None = None,
@@ -64,6 +64,23 @@ class ShuffleBarrier:
         """The columns of the rows of a partition."""
         return self._stream.schema
 
+    def choice(self) -> Choice:
+        """The strategy, and why; before the run, judged by the memory that is free now."""
+        if self._operator is not None:
+            return self._operator.choice
+        if self._strategy != AUTO:
+            return Choice(self._strategy, "asked for")
+        return choose_strategy(
+            to_page_schema(self._stream.schema),
+            self._partition_count,
+            self._threads,
+            ordered=self._context.ordered,
+            memory_bytes=self._memory_bytes(),
+        )
+
+    def _memory_bytes(self) -> int:
+        return int(self._context.budget.free_bytes * SHUFFLE_SHARE)
+
     def operator(self) -> ShuffleOperator:
         """The filled operator; the first call runs the input."""
         with self._lock:
@@ -73,13 +90,7 @@ class ShuffleBarrier:
 
     def partition(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of partition `index`, in the order of the input."""
-        batches = self.operator().partition(index)
-        if self._placement is None:
-            yield from batches
-            return
-        columns = list(range(len(self._stream.schema)))
-        for batch in batches:
-            yield batch.select(columns)
+        yield from self.operator().partition(index)
 
     def stream(self) -> PartitionedStream:
         """The partitions as a stream."""
@@ -104,15 +115,17 @@ class ShuffleBarrier:
                 schema,
                 self._by if placement is None else schema.names[-1:],
                 self._partition_count,
-                strategy=_AUTO if self._strategy == "auto" else self._strategy,
+                strategy=self._strategy,
                 budget=context.budget,
-                memory_bytes=int(context.budget.free_bytes * SHUFFLE_SHARE),
+                memory_bytes=self._memory_bytes(),
                 spill=context.spill,
                 thread_count=self._threads,
                 ordered=context.ordered,
                 seed=self._seed,
                 function=self._function if placement is None else "id",
                 cancellation=context.cancellation,
+                # The number of a row's partition is not a column of the row.
+                key_only=0 if placement is None else 1,
             )
         )
         rows = 0

@@ -99,10 +99,16 @@ def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
 def _barrier(
     node: MapGroups | Distinct | Aggregate, below: Compiled, context: QueryContext
 ) -> tuple[ShuffleBarrier, Explanation]:
-    detail = {"by": list(node.by), "partitions": node.partition_count, "strategy": "auto"}
+    detail: dict[str, Any] = {"by": list(node.by), "partitions": node.partition_count}
     explanation = Explanation("shuffle", detail, inputs=[below.explanation])
     barrier = ShuffleBarrier(below.stream, node.by, node.partition_count, context, explanation=explanation)
+    _explain_choice(explanation, barrier)
     return barrier, explanation
+
+
+def _explain_choice(explanation: Explanation, barrier: ShuffleBarrier) -> None:
+    choice = barrier.choice()
+    explanation.detail |= {"strategy": choice.strategy, "because": choice.reason}
 
 
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
@@ -110,7 +116,7 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     explanation = Explanation("shuffle" if node.by else "repartition", inputs=[below.explanation])
     if node.by:
         explanation.detail["by"] = list(node.by)
-    explanation.detail |= {"partitions": node.partition_count, "strategy": node.strategy}
+    explanation.detail["partitions"] = node.partition_count
     placement: Placement | None = None if node.by else RoundRobin(node.partition_count)
     if node.by and node.function != "hash":
         explanation.detail["function"] = node.function
@@ -128,6 +134,7 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
         placement=placement,
         explanation=explanation,
     )
+    _explain_choice(explanation, barrier)
     return Compiled(barrier.stream(), explanation)
 
 

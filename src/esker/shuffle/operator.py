@@ -39,7 +39,8 @@ class ShuffleOperator:
     ['a', 'b', 'c']
 
     Pages and batches waiting to be pushed stay within `memory_bytes`, reserved from `budget`; what does not fit is
-    spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. A partition may be read once,
+    spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. The last `key_only` columns say the
+    partition and are not kept. `choice` is the strategy and the reason for it. A partition may be read once,
     by one thread; different ones by different threads. Batches of a partition may refer to pages: these are used
     again only when the batches are gone.
     """
@@ -63,10 +64,12 @@ class ShuffleOperator:
         pool: _kernel.PagePool | None = None,
         buffer_bytes: int = 0,
         optimisations: Mapping[str, bool] | None = None,
+        key_only: int = 0,
     ) -> None:
         require_columns(by, schema, "the shuffle's input")
         check_partition_count(partition_count)
-        self.schema = schema
+        self._input_schema = schema
+        self.schema = pa.schema(list(schema)[: len(schema) - key_only], schema.metadata)
         self.partition_count = partition_count
         self._cancellation = cancellation or Cancellation()
         self._spill = spill
@@ -102,7 +105,7 @@ class ShuffleOperator:
                 function=function,
                 pool=pool,
                 # Keys as they are hashed stand behind the user's columns.
-                key_only_columns=len(page_schema) - len(schema),
+                key_only_columns=len(page_schema) - len(self.schema),
                 pages=pages,
                 buffer_bytes=buffer_bytes,
                 optimisations=optimisations or {},
@@ -116,8 +119,8 @@ class ShuffleOperator:
     def push(self, batch: pa.RecordBatch) -> None:
         """Take the rows of a batch of the operator's schema; small batches wait until there are enough of them."""
         self._cancellation.check()
-        if batch.schema != self.schema:
-            raise SchemaMismatchError(f"the shuffle takes {self.schema}; a batch has {batch.schema}")
+        if batch.schema != self._input_schema:
+            raise SchemaMismatchError(f"the shuffle takes {self._input_schema}; a batch has {batch.schema}")
         if batch.num_rows == 0:
             return
         with _Translated(self, batch.nbytes):

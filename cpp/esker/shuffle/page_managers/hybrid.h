@@ -1,5 +1,5 @@
-// Ad-hoc radix, "hybrid" (source 002, 3.3.3): a thread hands in the histogram of its morsel and is given space on the
-// pages at once, partition by partition under its lock, whatever the other threads do.
+// Ad-hoc radix, "hybrid" (source 002, 3.3.3): a thread hands in the histogram of its morsel and is given
+// space on the pages at once, partition by partition under its lock, whatever the other threads do.
 #pragma once
 
 #include "esker/shuffle/page_managers/page_manager.h"

@@ -1,12 +1,12 @@
-// Lock-free (source 002, 3.3.2, algorithms 3 and 4): rows are claimed by compare-and-exchange on the page's count; who
-// claims the last slot adds the next page, and whoever comes in between waits for it.
+// Lock-free (source 002, 3.3.2, algorithms 3 and 4): rows are claimed by compare-and-exchange on the page's
+// count; who claims the last slot adds the next page, and whoever comes in between waits for it.
 //
 // The count has two parts, rows and bytes of long values, in one word, so that both are claimed at once:
 //
 //   | closed (1) | heap bytes (31) | rows (32) |
 //
-// A run that does not fit closes the page, as if it had claimed the last slot. Only who closes a page, by the exchange
-// that sets the bit, touches the list, so the list's lock is taken once a page, not once a claim.
+// A run that does not fit closes the page, as if it had claimed the last slot. Only who closes a page, by the
+// exchange that sets the bit, touches the list, so the list's lock is taken once a page, not once a claim.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,8 @@ namespace esker::shuffle {
 class LockFreePages {
  public:
   explicit LockFreePages(Context context)
-      : context_(context), stride_(context.options.optimisations.padded_locks ? kLineBytes / sizeof(Current) : 1),
+      : context_(context),
+        stride_(context.options.optimisations.padded_locks ? kLineBytes / sizeof(Current) : 1),
         current_(std::make_unique<Current[]>(context.partition_count() * stride_)) {
     for (std::uint32_t p = 0; p < context.partition_count(); ++p) current(p).store(vacant());
     context.store.close_with(&LockFreePages::close_last, this);
@@ -85,8 +86,8 @@ class LockFreePages {
     return true;
   }
 
-  // The page is ours to close. Others wait for the next one, so it is added before our own rows are written; when there
-  // is no room for it, whoever comes next sees to it.
+  // The page is ours to close. Others wait for the next one, so it is added before our own rows are written;
+  // when there is no room for it, whoever comes next sees to it.
   void settle_and_go_on(const RowRun& run, StoredPage& stored) {
     const std::size_t list = context_.store.list_of(run.partition);
     const LockGuard lock(context_.store.locks(), list);

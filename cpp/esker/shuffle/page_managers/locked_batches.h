@@ -1,4 +1,5 @@
-// Lock-based, a batch of tuples at a time (source 002, 3.3.1, algorithm 2): one lock for all rows of a buffer.
+// Lock-based, a batch of tuples at a time (source 002, 3.3.1, algorithm 2): one lock for all rows of a
+// buffer.
 #pragma once
 
 #include "esker/shuffle/page_managers/page_manager.h"

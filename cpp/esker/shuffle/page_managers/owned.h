@@ -1,4 +1,5 @@
-// Pages of partitions that each have one thread: nobody else writes to them, and the lock is only for who spills.
+// Pages of partitions that each have one thread: nobody else writes to them, and the lock is only for who
+// spills.
 #pragma once
 
 #include "esker/shuffle/page_managers/page_manager.h"

@@ -1,7 +1,8 @@
 // Page managers: how threads share the pages they write to (source 002, 3.3).
 //
-// One kind takes the rows of one partition and puts them on its pages; the other is handed the rows of all partitions
-// at once, with how many each gets. A strategy says which kind it needs, and the compiler refuses the other.
+// One kind takes the rows of one partition and puts them on its pages; the other is handed the rows of all
+// partitions at once, with how many each gets. A strategy says which kind it needs, and the compiler refuses
+// the other.
 #pragma once
 
 #include <concepts>
@@ -30,7 +31,8 @@ concept AssignsHistograms =
       { manager.assign(worker, runs, writing) } -> std::same_as<void>;
     };
 
-// Puts a run on a list's pages: claims under the lock, writes outside, or inside when locking is not to be minimal.
+// Puts a run on a list's pages: claims under the lock, writes outside, or inside when locking is not to be
+// minimal.
 template <class Copy>
 void insert_in_list(PageStore& store, std::size_t list, Worker& worker, RowRun run, Writing<Copy>& writing,
                     bool minimal_locking) {

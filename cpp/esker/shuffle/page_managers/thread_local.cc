@@ -56,8 +56,8 @@ void fill_bits_from(std::uint8_t* bitmap, std::uint32_t row, std::uint32_t end, 
   for (; row < end; row += 8) put(bitmap[row / 8], 0xFF);
 }
 
-// Takes the last `count` rows off a page. Taken from the end they leave no gap among the columns; what their long
-// values took of the heap stays unused.
+// Takes the last `count` rows off a page. Taken from the end they leave no gap among the columns; what their
+// long values took of the heap stays unused.
 void take_off(page::Page& page, const page::PageSchema& schema, std::uint32_t count) {
   const std::uint32_t rows = page.row_count - count;
   for (std::size_t i = 0; i < schema.columns().size(); ++i) {
@@ -79,8 +79,8 @@ class Merge {
   std::uint32_t move(MergePage& from, MergePage& to) {
     page::Page& source = from.stored->page;
     page::Page& target = to.stored->page;
-    const std::uint32_t count = std::min({source.row_count, target.rows_free(),
-                                          static_cast<std::uint32_t>(kMorselRowsMax)});
+    const std::uint32_t count =
+        std::min({source.row_count, target.rows_free(), static_cast<std::uint32_t>(kMorselRowsMax)});
     if (count == 0) return 0;
     const PageSource rows(source);
     const std::uint32_t taken = fitting(rows.view(), source.row_count, count, target.heap_free());
@@ -88,8 +88,9 @@ class Merge {
     const std::uint32_t first = source.row_count - taken;
     const std::uint64_t heap = heap_of(taken);
     target.heap_begin -= heap;
-    const Claim claim{to.stored, partition_, target.bytes, target.layout.get(), target.row_count, taken, 0,
-                      target.heap_begin, heap};
+    const Claim claim{
+        to.stored, partition_,        target.bytes, target.layout.get(), target.row_count, taken,
+        0,         target.heap_begin, heap};
     target.row_count += taken;
     identity_.resize(taken);
     for (std::uint32_t i = 0; i < taken; ++i) identity_[i] = static_cast<std::uint16_t>(i);

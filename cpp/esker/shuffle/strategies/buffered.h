@@ -1,4 +1,5 @@
-// What strategies with software-managed buffers share: a thread's buffers, and how a morsel goes through them.
+// What strategies with software-managed buffers share: a thread's buffers, and how a morsel goes through
+// them.
 #pragma once
 
 #include <array>
@@ -41,8 +42,8 @@ class Buffers {
 
   Staging& staging() { return staging_; }
 
-  // Takes all rows of a morsel. `flush(partitions)` empties buffers; `direct(partition, row, heap)` places a row whose
-  // long values exceed one.
+  // Takes all rows of a morsel. `flush(partitions)` empties buffers; `direct(partition, row, heap)` places a
+  // row whose long values exceed one.
   template <class Flush, class Direct>
   void fill(const Morsel& morsel, const Flush& flush, const Direct& direct) {
     for (std::int64_t done = 0; done < morsel.row_count;) {
@@ -59,8 +60,8 @@ class Buffers {
 
   // Makes room and takes fewer rows until some fit; returns how many.
   template <class Flush, class Direct>
-  std::uint32_t take(const arrow::BatchView& batch, std::int64_t begin, std::uint32_t count, const Flush& flush,
-                     const Direct& direct) {
+  std::uint32_t take(const arrow::BatchView& batch, std::int64_t begin, std::uint32_t count,
+                     const Flush& flush, const Direct& direct) {
     if (is_nearly_full()) flush_half_full(flush);
     for (bool flushed = false;; flushed = true) {
       const std::uint32_t before = staging_.fullest_rows();
@@ -113,12 +114,14 @@ class Buffers {
   std::vector<std::uint32_t> full_;
 };
 
-// Rows of a morsel that go through the buffers before it is let go, when it must be emptied at its end: so many that
-// they fill the buffers to two thirds.
-inline std::int64_t buffered_morsel_rows(const Context& context, const StagingShape& shape, double heap_each) {
+// Rows of a morsel that go through the buffers before it is let go, when it must be emptied at its end: so
+// many that they fill the buffers to two thirds.
+inline std::int64_t buffered_morsel_rows(const Context& context, const StagingShape& shape,
+                                         double heap_each) {
   const std::int64_t by_rows = std::int64_t{context.partition_count()} * shape.rows_max * 2 / 3;
   if (heap_each <= 0) return std::max<std::int64_t>(by_rows, 1);
-  const auto by_heap = static_cast<std::int64_t>(context.partition_count() * (shape.heap_max * 2.0 / 3.0) / heap_each);
+  const auto by_heap =
+      static_cast<std::int64_t>(context.partition_count() * (shape.heap_max * 2.0 / 3.0) / heap_each);
   return std::max<std::int64_t>(std::min(by_rows, by_heap), 1);
 }
 

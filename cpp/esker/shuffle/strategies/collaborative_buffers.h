@@ -1,10 +1,10 @@
-// Collaborative morsel processing with software-managed buffers (source 002, 3.8.2, which gives it no text; decision
-// 0005).
+// Collaborative morsel processing with software-managed buffers (source 002, 3.8.2, which gives it no text;
+// decision 0005).
 //
-// All threads work on one morsel at a time, and share one buffer a partition. First each counts the rows of its slice by
-// partition; when all have met, the counts of the slices before it say where in each buffer its rows go, so all copy
-// without a lock; when all have met again, each empties the half-full buffers of a range of partitions. Rows come in
-// the order of the input, and buffers take the memory of one thread's.
+// All threads work on one morsel at a time, and share one buffer a partition. First each counts the rows of
+// its slice by partition; when all have met, the counts of the slices before it say where in each buffer its
+// rows go, so all copy without a lock; when all have met again, each empties the half-full buffers of a range
+// of partitions. Rows come in the order of the input, and buffers take the memory of one thread's.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,8 @@ class CollaborativeBuffers final : public Strategy {
     if (!staging_) {
       const double heap_each = heap_per_row(context_, batches.front());
       staging_.emplace(context_.schema, context_.partition_count(),
-                       StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options),
-                                        heap_each));
+                       StagingShape::of(context_.schema, context_.partition_count(),
+                                        buffer_bytes(context_.options), heap_each));
     }
     for (const arrow::BatchView& batch : batches) staging_->prepare(batch);
     const auto morsels = cut(batches, slice_rows());
@@ -51,7 +51,9 @@ class CollaborativeBuffers final : public Strategy {
   // What a thread knows of the slice it has in hand.
   struct Slice {
     explicit Slice(const Context& context)
-        : block(context.schema.has_views()), rows(context.partition_count()), heap(context.partition_count()) {}
+        : block(context.schema.has_views()),
+          rows(context.partition_count()),
+          heap(context.partition_count()) {}
 
     StagingBlock block;
     std::vector<std::uint32_t> rows;  // by partition
@@ -64,7 +66,8 @@ class CollaborativeBuffers final : public Strategy {
   // With one partition all rows of a morsel go into one buffer.
   std::int64_t slice_rows() const {
     const std::uint64_t room = std::uint64_t{context_.partition_count()} * staging_->shape().rows_max / 2;
-    return std::clamp<std::int64_t>(static_cast<std::int64_t>(room / thread_count()), 1, StagingBlock::kRowsMax);
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(room / thread_count()), 1,
+                                    StagingBlock::kRowsMax);
   }
 
   void run_together(const std::function<void(Worker&)>& work) {

@@ -1,8 +1,9 @@
-// Collaborative morsel processing with processing units (source 002, 3.8.3, which gives it no text; decision 0005).
+// Collaborative morsel processing with processing units (source 002, 3.8.3, which gives it no text; decision
+// 0005).
 //
-// All threads work on one morsel at a time. First each sorts references to the rows of its slice by partition; when all
-// have met, each is the processing unit of a range of partitions, and copies the rows of those from every slice to pages
-// that nobody else writes to. Rows come in the order of the input.
+// All threads work on one morsel at a time. First each sorts references to the rows of its slice by
+// partition; when all have met, each is the processing unit of a range of partitions, and copies the rows of
+// those from every slice to pages that nobody else writes to. Rows come in the order of the input.
 #pragma once
 
 #include "esker/shuffle/page_managers/owned.h"
@@ -20,23 +21,25 @@ class CollaborativeUnits final : public Strategy {
     // A slice is a morsel in the words of the others: each thread takes one in turn.
     const auto slices = cut(batches, sorted_morsel_rows(context_));
     Meeting meeting(thread_count());
-    run_team(context_, workers_, thread_count(), nullptr,
-             [&](Worker& worker) {
-               for (std::size_t first = 0; first < slices.size(); first += thread_count()) {
-                 sort(worker, slices, first);
-                 meeting.wait(context_);
-                 copy(worker, std::min<std::size_t>(thread_count(), slices.size() - first));
-                 meeting.wait(context_);
-               }
-             },
-             true);
+    run_team(
+        context_, workers_, thread_count(), nullptr,
+        [&](Worker& worker) {
+          for (std::size_t first = 0; first < slices.size(); first += thread_count()) {
+            sort(worker, slices, first);
+            meeting.wait(context_);
+            copy(worker, std::min<std::size_t>(thread_count(), slices.size() - first));
+            meeting.wait(context_);
+          }
+        },
+        true);
   }
 
  private:
   void sort(Worker& worker, const std::vector<Morsel>& slices, std::size_t first) {
     if (first + worker.number >= slices.size()) return;
     const Morsel& slice = slices[first + worker.number];
-    slices_[worker.number].fill(slice, context_.schema.columns(), context_.schema.has_views(), context_.partition_of);
+    slices_[worker.number].fill(slice, context_.schema.columns(), context_.schema.has_views(),
+                                context_.partition_of);
     worker.accesses.input_reads += 2 * static_cast<std::uint64_t>(slice.row_count);
   }
 

@@ -1,5 +1,5 @@
-// Ad-hoc radix, "hybrid" (source 002, 3.6.3): a thread sorts references to the rows of its morsel by partition, hands in
-// the histogram, and copies each value once, from the input to the space it was given.
+// Ad-hoc radix, "hybrid" (source 002, 3.6.3): a thread sorts references to the rows of its morsel by
+// partition, hands in the histogram, and copies each value once, from the input to the space it was given.
 //
 // Ordered, histograms are handed in in the order of the morsels.
 #pragma once
@@ -23,8 +23,9 @@ class Hybrid final : public Strategy {
     const auto morsels = cut(batches, sorted_morsel_rows(context_));
     turnstile_.restart();
     std::atomic<std::size_t> next{0};
-    run_team(context_, workers_, std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())),
-             &turnstile_, [&](Worker& worker) {
+    run_team(context_, workers_,
+             std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())), &turnstile_,
+             [&](Worker& worker) {
                for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
                  context_.check();
                  place(worker, morsels[i], i);

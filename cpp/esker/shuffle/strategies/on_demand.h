@@ -9,13 +9,15 @@ namespace esker::shuffle {
 template <InsertsRows Manager>
 class OnDemand final : public Strategy {
  public:
-  OnDemand(Context context, std::uint32_t thread_count) : Strategy(context, thread_count), manager_(context) {}
+  OnDemand(Context context, std::uint32_t thread_count)
+      : Strategy(context, thread_count), manager_(context) {}
 
   void push(const std::vector<arrow::BatchView>& batches) override {
     const auto morsels = cut(batches, kRows);
     std::atomic<std::size_t> next{0};
-    run_team(context_, workers_, std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())),
-             nullptr, [&](Worker& worker) {
+    run_team(context_, workers_,
+             std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())), nullptr,
+             [&](Worker& worker) {
                for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
                  context_.check();
                  place(worker, morsels[i]);
@@ -32,7 +34,8 @@ class OnDemand final : public Strategy {
     std::uint32_t heap[kRows];
     context_.partition_of(*morsel.batch, morsel.row_begin, morsel.row_count, partitions);
     const bool has_views = context_.schema.has_views();
-    if (has_views) measure_heap(*morsel.batch, context_.schema.columns(), morsel.row_begin, morsel.row_count, heap);
+    if (has_views)
+      measure_heap(*morsel.batch, context_.schema.columns(), morsel.row_begin, morsel.row_count, heap);
     std::uint16_t row = 0;
     const auto copy = [&](const std::vector<Claim>& claims) {
       for (const Claim& claim : claims) write_rows(claim, morsel, &row, context_.schema);

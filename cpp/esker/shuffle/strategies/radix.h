@@ -1,7 +1,8 @@
 // Radix (source 002, 3.6.2): all threads count, then all pages are allocated, then all threads write.
 //
-// The source needs the whole input for that. Here it is done in rounds of some morsels a thread, so that input may come
-// in pieces of any length, and pages of one round can be spilled in the next. Rows come in the order of the input.
+// The source needs the whole input for that. Here it is done in rounds of some morsels a thread, so that
+// input may come in pieces of any length, and pages of one round can be spilled in the next. Rows come in the
+// order of the input.
 #pragma once
 
 #include <span>
@@ -15,19 +16,23 @@ template <AllocatesFromHistograms Manager>
 class Radix final : public Strategy {
  public:
   Radix(Context context, std::uint32_t thread_count)
-      : Strategy(context, thread_count), manager_(context), sorted_(thread_count * kMorselsEach), allocations_(thread_count) {}
+      : Strategy(context, thread_count),
+        manager_(context),
+        sorted_(thread_count * kMorselsEach),
+        allocations_(thread_count) {}
 
   void push(const std::vector<arrow::BatchView>& batches) override {
     const auto morsels = cut(batches, morsel_rows(batches));
     Meeting meeting(thread_count());
-    run_team(context_, workers_, thread_count(), nullptr,
-             [&](Worker& worker) {
-               for (std::size_t first = 0; first < morsels.size(); first += sorted_.size()) {
-                 const std::size_t count = std::min(sorted_.size(), morsels.size() - first);
-                 round(worker, {morsels.data() + first, count}, meeting);
-               }
-             },
-             true);
+    run_team(
+        context_, workers_, thread_count(), nullptr,
+        [&](Worker& worker) {
+          for (std::size_t first = 0; first < morsels.size(); first += sorted_.size()) {
+            const std::size_t count = std::min(sorted_.size(), morsels.size() - first);
+            round(worker, {morsels.data() + first, count}, meeting);
+          }
+        },
+        true);
   }
 
  private:
@@ -47,7 +52,8 @@ class Radix final : public Strategy {
       measure_heap(batch, context_.schema.columns(), 0, batch.row_count, lengths.data());
       for (const std::uint32_t length : lengths) heap += length;
     }
-    const std::uint64_t row_bytes = context_.schema.payload_bytes(rows, heap) / std::max<std::uint64_t>(rows, 1) + 1;
+    const std::uint64_t row_bytes =
+        context_.schema.payload_bytes(rows, heap) / std::max<std::uint64_t>(rows, 1) + 1;
     const std::uint64_t round_rows = context_.store.pool_bytes() / kRoundPart / row_bytes;
     const auto most = static_cast<std::int64_t>(round_rows / sorted_.size());
     return std::clamp<std::int64_t>(most, 1, sorted_morsel_rows(context_));
@@ -56,7 +62,8 @@ class Radix final : public Strategy {
   void round(Worker& worker, std::span<const Morsel> morsels, Meeting& meeting) {
     for (std::size_t i = worker.number; i < morsels.size(); i += thread_count()) {
       Chunk& chunk = sorted_[i];
-      chunk.rows.fill(morsels[i], context_.schema.columns(), context_.schema.has_views(), context_.partition_of);
+      chunk.rows.fill(morsels[i], context_.schema.columns(), context_.schema.has_views(),
+                      context_.partition_of);
       chunk.claims.resize(thread_count());
       worker.accesses.input_reads += 2 * static_cast<std::uint64_t>(morsels[i].row_count);
     }
@@ -69,10 +76,12 @@ class Radix final : public Strategy {
       own.barren = false;
       own.done = allocate(worker, own, morsels.size());
       meeting.wait(context_);
-      done = std::all_of(allocations_.begin(), allocations_.end(), [](const Allocation& each) { return each.done; });
+      done = std::all_of(allocations_.begin(), allocations_.end(),
+                         [](const Allocation& each) { return each.done; });
       if (!write_claimed(worker, morsels) && !done) own.barren = true;
       meeting.wait(context_);
-      if (!done && std::all_of(allocations_.begin(), allocations_.end(), [](const Allocation& a) { return a.barren; })) {
+      if (!done && std::all_of(allocations_.begin(), allocations_.end(),
+                               [](const Allocation& a) { return a.barren; })) {
         throw PoolExhausted(context_.schema.regions_end(1), context_.store.pool_bytes());
       }
       meeting.wait(context_);

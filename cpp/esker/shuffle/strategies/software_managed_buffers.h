@@ -1,9 +1,9 @@
-// Software-managed buffers (source 002, 3.5): each thread collects the rows of a partition until there are enough to pay
-// for a claim.
+// Software-managed buffers (source 002, 3.5): each thread collects the rows of a partition until there are
+// enough to pay for a claim.
 //
-// Rows of a partition come in the order of the input when there is one thread. With several, ordered, a thread empties
-// its buffers at the end of its morsel, and claims space when it is the morsel's turn; else buffers stay as they are
-// from morsel to morsel, and rows come in the order in which buffers filled up.
+// Rows of a partition come in the order of the input when there is one thread. With several, ordered, a
+// thread empties its buffers at the end of its morsel, and claims space when it is the morsel's turn; else
+// buffers stay as they are from morsel to morsel, and rows come in the order in which buffers filled up.
 #pragma once
 
 #include <optional>
@@ -26,13 +26,15 @@ class SoftwareManagedBuffers : public Strategy {
     if (batches.empty()) return;
     if (!shape_) {
       heap_each_ = heap_per_row(context_, batches.front());
-      shape_ = StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options), heap_each_);
+      shape_ = StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options),
+                                heap_each_);
     }
     const auto morsels = cut(batches, buffered_morsel_rows(context_, *shape_, heap_each_));
     turnstile_.restart();
     std::atomic<std::size_t> next{0};
-    run_team(context_, workers_, std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())),
-             &turnstile_, [&](Worker& worker) {
+    run_team(context_, workers_,
+             std::min<std::uint32_t>(thread_count(), static_cast<std::uint32_t>(morsels.size())), &turnstile_,
+             [&](Worker& worker) {
                for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
                  context_.check();
                  in_turn_ ? place_in_turn(worker, morsels[i], i) : place(worker, morsels[i]);
@@ -59,8 +61,8 @@ class SoftwareManagedBuffers : public Strategy {
     return *buffers;
   }
 
-  // All claims of a flush come before the first copy: an atomic operation waits for the streaming stores before it. Not
-  // so where rows are to be written under the lock.
+  // All claims of a flush come before the first copy: an atomic operation waits for the streaming stores
+  // before it. Not so where rows are to be written under the lock.
   bool defers() const { return context_.options.optimisations.minimal_locking; }
 
   auto copy_from(Staging& staging) {
@@ -95,7 +97,8 @@ class SoftwareManagedBuffers : public Strategy {
     Staging& staging = buffers_of(worker).staging();
     const auto flush = [&](const std::vector<std::uint32_t>& partitions) {
       enter();
-      for (const std::uint32_t partition : partitions) manager_.insert(worker, staging.run(partition), writing);
+      for (const std::uint32_t partition : partitions)
+        manager_.insert(worker, staging.run(partition), writing);
       writing.settle();
       for (const std::uint32_t partition : partitions) staging.clear(partition);
     };

@@ -1,4 +1,5 @@
-// A strategy: how rows get from batches to pages. What threads do with pages is the page manager's (see there).
+// A strategy: how rows get from batches to pages. What threads do with pages is the page manager's (see
+// there).
 #pragma once
 
 #include <memory>
@@ -59,8 +60,8 @@ class Strategy {
   std::uint64_t morsel_count_ = 0;
 };
 
-// A morsel whose rows are referred to, with what is made of it, should stay in the second-level cache; with few rows
-// for each partition the cost of a claim shows.
+// A morsel whose rows are referred to, with what is made of it, should stay in the second-level cache; with
+// few rows for each partition the cost of a claim shows.
 inline std::int64_t sorted_morsel_rows(const Context& context) {
   constexpr std::int64_t kMorselBytes = 512 << 10;
   constexpr std::int64_t kRowsMin = 4096;
@@ -71,7 +72,8 @@ inline std::int64_t sorted_morsel_rows(const Context& context) {
 }
 
 // Runs that are not empty.
-inline void runs_of(const SortedMorsel& sorted, std::uint32_t first, std::uint32_t last, std::vector<RowRun>& runs) {
+inline void runs_of(const SortedMorsel& sorted, std::uint32_t first, std::uint32_t last,
+                    std::vector<RowRun>& runs) {
   runs.clear();
   for (std::uint32_t p = first; p < last; ++p) {
     const RowRun run = sorted.run(p);

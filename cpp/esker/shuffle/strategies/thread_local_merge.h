@@ -1,5 +1,5 @@
-// Thread-local pages and merge (source 002, 3.7): buffers go to pages of the thread's own, without any sharing; at the
-// end the threads merge what was left part-filled, each some partitions.
+// Thread-local pages and merge (source 002, 3.7): buffers go to pages of the thread's own, without any
+// sharing; at the end the threads merge what was left part-filled, each some partitions.
 #pragma once
 
 #include "esker/shuffle/page_managers/thread_local.h"

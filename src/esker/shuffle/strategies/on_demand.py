@@ -10,7 +10,7 @@ from esker.shuffle.native import NativeStrategy
 class OnDemand(NativeStrategy):
     """Source 002, 3.4: one claim a row. Page managers: locked, locked_batches, lock_free.
 
-    Time O(rows) with a lock or an exchange each, so two threads that meet at few partitions are slower than one. Memory:
+    Time O(rows) with a lock or an exchange each: two threads that meet at few partitions are slower than one. Memory:
     pages alone.
     """
 
