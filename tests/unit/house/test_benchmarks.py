@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from benchmarks import shuffle_peers
+from benchmarks import shuffle_peers, spill_to_parquet
 from benchmarks.case import Case, Digest, Setting, Workload
 from benchmarks.contestant import Sample
 from benchmarks.harness import Figure, calm_rounds, measure
@@ -111,3 +111,22 @@ def test_a_key_in_two_partitions_is_counted_as_misplaced(tmp_path: Path) -> None
     next(shuffle_peers.workloads(4_000, threads=1, memory_bytes=2**30)).generate(tmp_path)
     (table,) = shuffle_peers.prepare_memcpy(Setting(tmp_path, threads=1))()
     assert shuffle_peers.digest([table.slice(0, 2_000), table.slice(2_000)], tmp_path)["misplaced_keys"] > 0
+
+
+def test_both_ways_to_spill_to_parquet_come_to_the_rows_of_the_source(tmp_path: Path) -> None:
+    cells = spill_to_parquet.workloads(20_000, threads=2, memory_bytes=2**30)
+    cell = next(cells)  # the source lives as long as there may be more of them
+    cell.generate(tmp_path)
+    source = spill_to_parquet.digest([tmp_path / "rows.parquet"], tmp_path)
+    assert (source["rows"], source["misplaced_keys"]) == (20_000, 0)
+    for name in ("duckdb", "esker"):
+        prepare = getattr(spill_to_parquet, f"prepare_{name}")
+        written = prepare(Setting(tmp_path, threads=2))()
+        assert len(written) == cell.facts["partitions"]
+        assert spill_to_parquet.digest(written, tmp_path) == source
+
+
+def test_a_key_in_two_files_is_counted_as_misplaced(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        spill_to_parquet.write_rows(tmp_path / name, 1_000)
+    assert spill_to_parquet.digest([tmp_path / "a", tmp_path / "b"], tmp_path)["misplaced_keys"] > 0
