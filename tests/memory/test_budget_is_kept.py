@@ -1,4 +1,4 @@
-"""Shuffle and map_groups over an input four times the budget stay within `memory=` plus 5 % (contracts, 1)."""
+"""Shuffle, folders by key and map_groups over four times the budget stay within `memory=` plus 5 % (contracts, 1)."""
 
 from __future__ import annotations
 
@@ -25,6 +25,19 @@ SHUFFLE = (
     + """
 rows = data.shuffle("k", 64).write_partitions(out)
 print(sum(rows))
+"""
+)
+MANY_FILES = (
+    PREPARE
+    + """
+rows = data.shuffle("k", 1024).write_partitions(out, compression="none", threads=2)
+print(sum(rows))
+"""
+)
+FOLDERS = (
+    PREPARE
+    + """
+print(data.write_parquet(out, partition_by="k", compression="none", threads=2))
 """
 )
 MAP_GROUPS = (
@@ -75,7 +88,14 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
 @pytest.mark.memory
 @pytest.mark.parametrize(
     ("name", "code"),
-    [("shuffle", SHUFFLE), ("map_groups", MAP_GROUPS), ("partition_by", PARTITION_BY), ("ranges", RANGES)],
+    [
+        ("shuffle", SHUFFLE),
+        ("map_groups", MAP_GROUPS),
+        ("partition_by", PARTITION_BY),
+        ("ranges", RANGES),
+        ("shuffle to 1024 files", MANY_FILES),
+        pytest.param("10,000 folders", FOLDERS, marks=pytest.mark.slow),
+    ],
 )
 def test_four_budgets_of_rows_go_through_one_budget_of_memory(
     name: str, code: str, source: tuple[Path, int], tmp_path: Path

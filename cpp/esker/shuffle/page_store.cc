@@ -17,8 +17,8 @@ constexpr std::array<std::uint64_t, 8> kLadder = {4096,     8192,      16384,   
                                                   64 << 10, 256 << 10, 1 << 20, 5 << 20};
 constexpr std::size_t kOrdinary = 4;  // pages below 64 KiB only where the budget is small
 constexpr std::uint64_t kJumboUnitBytes = 64 << 10;
-// A page may be a quarter of what its list has.
-constexpr std::uint64_t kGrowth = 4;
+// A page may be an eighth of what its list has: so much may be empty at the end, half of it on average.
+constexpr std::uint64_t kGrowth = 8;
 // A page for fewer rows than this spends itself on the padding of its regions.
 constexpr std::uint64_t kRowsMin = 64;
 // When room is needed, this part of the pool is freed at once.

@@ -39,8 +39,8 @@ class ShuffleOperator:
     ['a', 'b', 'c']
 
     Pages and batches waiting to be pushed stay within `memory_bytes`, reserved from `budget`; what does not fit is
-    spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. The last `key_only` columns say the
-    partition and are not kept. `choice` is the strategy and the reason for it. A partition may be read once,
+    spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. The last `key_only` columns say
+    the partition and are not kept. `choice` is the strategy and the reason for it. A partition may be read once,
     by one thread; different ones by different threads. Batches of a partition may refer to pages: these are used
     again only when the batches are gone.
     """

@@ -13,6 +13,7 @@ import pytest
 from esker.core.file_system import FileSystem
 from esker.errors import InputFileError, OptionError, OutputFileError, UnsupportedTypeError
 from esker.formats import FORMATS, ColumnStatistics, open_files, open_writer
+from esker.formats.parquet import ParquetFileWriter
 
 
 def write(path: Path, table: pa.Table, **options: object) -> Path:
@@ -197,3 +198,45 @@ def test_a_full_disk_is_an_error_that_names_the_file(format_: str, tmp_path: Pat
         for _ in range(8):
             writer.write(rows)
     assert list(tmp_path.iterdir()) == []
+
+
+def encodings(path: Path) -> dict[str, bool]:
+    """Whether each column has a dictionary."""
+    group = pq.read_metadata(path).row_group(0)
+    return {
+        group.column(leaf).path_in_schema: group.column(leaf).has_dictionary_page for leaf in range(group.num_columns)
+    }
+
+
+def test_columns_have_a_dictionary_where_their_first_values_repeat(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "same": ["a", "b"] * 1000,
+            "all.different": [f"{n:050}" for n in range(2000)],
+            "mostly": [n // 3 for n in range(2000)],
+            "nested": [{"x": n} for n in range(2000)],
+        }
+    )
+    found = encodings(write(tmp_path / "rows.parquet", table))
+    assert found == {"same": True, "all.different": False, "mostly": True, "nested.x": True}
+    assert pq.read_table(tmp_path / "rows.parquet").equals(table)
+
+
+def test_a_dictionary_can_be_asked_for_by_name(tmp_path: Path) -> None:
+    table = pa.table({"a": [1, 1], "b": [1, 2], "c": [{"x": 1}, {"x": 1}]})
+    assert encodings(write(tmp_path / "b.parquet", table, dictionary=["b"])) == {"a": False, "b": True, "c.x": False}
+    assert not any(encodings(write(tmp_path / "none.parquet", table, dictionary=[])).values())
+
+
+def test_flush_ends_the_row_group_and_tells_how_far_rows_shrank(tmp_path: Path) -> None:
+    batch = pa.record_batch({"n": [7] * 1000})
+    with open_writer(tmp_path / "rows.parquet", batch.schema) as writer:
+        assert isinstance(writer, ParquetFileWriter)
+        writer.write(batch)
+        assert (writer.pending_bytes, writer.encoded_from_bytes) == (8000, 0)
+        writer.flush()
+        writer.flush()
+        assert (writer.pending_bytes, writer.encoded_from_bytes) == (0, 8000)
+        assert 0 < writer.encoded_bytes < 1000
+        writer.write(batch)
+    assert [fragment.row_count for fragment in open_files(tmp_path / "rows.parquet").fragments] == [1000, 1000]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks import map_groups, shuffle_engines, shuffle_peers, shuffle_rows
+from benchmarks import map_groups, shuffle_engines, shuffle_peers, shuffle_rows, spill_to_parquet
 from benchmarks.case import Case, Digest, Setting, Workload, load
 from benchmarks.contestant import Sample
 from benchmarks.harness import Figure, calm_rounds, measure, round_ratios
@@ -235,3 +235,22 @@ def workloads_of_peers() -> list[Workload]:
 def test_no_peer_that_is_installed_fails(whole: Workload) -> None:
     failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
     assert {name: failure for name, failure in failures.items() if failure.startswith(("wrong", "ended", "took"))} == {}
+
+
+def test_both_ways_to_spill_to_parquet_come_to_the_rows_of_the_source(tmp_path: Path) -> None:
+    cells = spill_to_parquet.workloads(20_000, threads=2, memory_bytes=2**30)
+    cell = next(cells)  # the source lives as long as there may be more of them
+    cell.generate(tmp_path)
+    source = spill_to_parquet.digest([tmp_path / "rows.parquet"], tmp_path)
+    assert (source["rows"], source["misplaced_keys"]) == (20_000, 0)
+    for name in ("duckdb", "esker"):
+        prepare = getattr(spill_to_parquet, f"prepare_{name}")
+        written = prepare(Setting(tmp_path, threads=2))()
+        assert len(written) == cell.facts["partitions"]
+        assert spill_to_parquet.digest(written, tmp_path) == source
+
+
+def test_a_key_in_two_files_is_counted_as_misplaced(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        spill_to_parquet.write_rows(tmp_path / name, 1_000)
+    assert spill_to_parquet.digest([tmp_path / "a", tmp_path / "b"], tmp_path)["misplaced_keys"] > 0

@@ -29,7 +29,7 @@ class SoftwareManagedBuffers : public Strategy {
       shape_ = StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options),
                                 heap_each_);
     }
-    const auto morsels = cut(batches, buffered_morsel_rows(context_, *shape_, heap_each_));
+    const auto morsels = cut(batches, morsel_rows());
     turnstile_.restart();
     std::atomic<std::size_t> next{0};
     run_team(context_, workers_,
@@ -55,6 +55,11 @@ class SoftwareManagedBuffers : public Strategy {
   Manager manager_;
 
  private:
+  // In turn, a morsel should fill the buffers once.
+  std::int64_t morsel_rows() const {
+    return in_turn_ ? buffered_morsel_rows(context_, *shape_, heap_each_) : kMorselRowsMax;
+  }
+
   Buffers& buffers_of(const Worker& worker) {
     auto& buffers = buffers_[worker.number];
     if (!buffers) buffers = std::make_unique<Buffers>(context_, *shape_);
