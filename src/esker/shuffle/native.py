@@ -34,7 +34,9 @@ class NativeStrategy(Strategy):
             raise OptionError(f"no optimisation {sorted(unknown)[0]!r}; there is: {', '.join(OPTIMISATIONS)}")
         self._task = task
         self._path: Path | None = None
-        self._buffer_bytes = task.buffer_bytes or buffer_bytes(task.memory_bytes, task.thread_count, task.partition_count)
+        self._buffer_bytes = task.buffer_bytes or buffer_bytes(
+            task.memory_bytes, task.thread_count, task.partition_count
+        )
         overhead = self._overhead_bytes()
         self.pool_bytes = task.memory_bytes - overhead
         if self.pool_bytes < POOL_BYTES_MIN:
@@ -98,6 +100,15 @@ class NativeStrategy(Strategy):
 
     def push(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._shuffle.push(list(batches))
+
+    def flush(self) -> None:
+        self._shuffle.flush()
+
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        for partition in range(self._task.partition_count):
+            while (page := self._shuffle.ready(partition)) is not None:
+                yield partition, pa.record_batch(page)
+                del page
 
     def finish(self) -> None:
         self._shuffle.finish()

@@ -130,6 +130,17 @@ class ShuffleOperator:
         if self._staged_bytes >= self._staging_bytes_max:
             self._flush()
 
+    def flush(self) -> None:
+        """Put every row so far in a page that takes no more, so that `ready` gives it; more rows may come."""
+        self._flush()
+        with _Translated(self, 0):
+            self._strategy.flush()
+
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (partition, batch) of the pages that take no more rows, while rows still come; each once."""
+        for partition, batch in self._strategy.ready():
+            yield partition, to_schema(batch, self.schema)
+
     def finish(self) -> None:
         """Take no more rows; the partitions may be read."""
         self._flush()
