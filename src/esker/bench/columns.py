@@ -1,0 +1,18 @@
+"""Columns that several sections have."""
+
+from __future__ import annotations
+
+from esker.bench.document import Column
+
+STRATEGY = Column("strategy", "strategy")
+PAGES = Column("pages", "page manager")
+WIDTH = Column("width", "bytes")
+THREADS = Column("threads", "threads", "count")
+PARTITIONS = Column("partitions", "partitions", "count")
+RATIO = (
+    Column("ratio", "of memcpy", "ratio"),
+    Column("ratio_min", "min", "ratio"),
+    Column("ratio_max", "max", "ratio"),
+)
+NANOSECONDS = Column("ns_per_tuple", "ns a tuple", "number")
+RELIABLE = (Column("rounds", "rounds", "count"), Column("calm", "calm"))

@@ -1,0 +1,149 @@
+"""Latency: how long a tuple takes from its arrival to a page that can be handed on, at a given rate of arrival.
+
+Tuples arrive in small batches at set times, whether the shuffle is ready or not. What has waited for the time-out is
+flushed. After each step all partitions are asked for closed pages, and a tuple's latency is read off the page it
+lies on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from esker.bench.bench import Bench
+from esker.bench.columns import PAGES, PARTITIONS, STRATEGY, THREADS
+from esker.bench.document import Column, Plot, Section
+from esker.bench.tuples import Tuples, Width, make_tuples
+from esker.bench.way import Combination, Way
+from esker.core.clock import SYSTEM_CLOCK, Clock
+from esker.kernel import _kernel
+
+BATCH_SECONDS = 0.001
+WIDTH_NAME = "16"
+COLUMNS = (
+    STRATEGY,
+    PAGES,
+    PARTITIONS,
+    THREADS,
+    Column("rate", "tuples/s", "count"),
+    Column("flush_ms", "time-out, ms", "number"),
+    Column("mean_ms", "mean, ms", "number"),
+    Column("p50_ms", "median", "number"),
+    Column("p99_ms", "p99", "number"),
+    Column("rows", "tuples", "count"),
+    Column("pages_count", "pages", "count"),
+    Column("late", "fell behind"),
+)
+Seconds = npt.NDArray[np.float64]
+
+
+def measure(bench: Bench) -> Section:
+    """Time each strategy at each rate."""
+    rows = []
+    for rate in bench.asked.latency_rates:
+        for way in bench.combinations(usual=True):
+            bench.progress(f"latency: {rate:,} tuples a second, {way.strategy}")
+            bench.check()
+            rows.append(_row(bench, way, rate))
+    return Section(
+        "latency",
+        "Latency: from a tuple's arrival to a closed page, 16-byte tuples",
+        COLUMNS,
+        rows,
+        Plot("rate", "p99_ms", "strategy"),
+        (
+            f"A batch every {BATCH_SECONDS * 1e3:g} ms; what waited for the time-out is flushed; read by one thread.",
+            "Fell behind: a batch was taken later than the time-out after it arrived.",
+        ),
+    )
+
+
+def _row(bench: Bench, way: Combination, rate: int) -> dict[str, Any]:
+    asked = bench.asked
+    threads, partitions = asked.threads_most, asked.partitions_usual
+    batch_rows = max(round(rate * BATCH_SECONDS), 1)
+    batches = arrivals(batch_rows, max(round(asked.latency_seconds * rate / batch_rows), 1))
+    chosen = Way(way.strategy, way.pages, partitions, threads)
+    run = Arrivals(batches, batch_rows / rate, asked.flush_seconds)
+    run.run(chosen.make(Tuples(Width.of(WIDTH_NAME), batches[0]), bench.pool), partitions)
+    return {
+        "strategy": way.strategy,
+        "pages": way.pages,
+        "partitions": partitions,
+        "threads": threads,
+        "rate": rate,
+        "flush_ms": asked.flush_seconds * 1e3,
+        **run.summary(),
+    }
+
+
+def arrivals(batch_rows: int, batch_count: int) -> list[pa.RecordBatch]:
+    """Batches of 16-byte tuples: the key, 8 bytes, and the number of the batch they came in."""
+    keys = make_tuples(Width.of("12"), batch_rows * batch_count).whole
+    numbers = pa.array(np.repeat(np.arange(batch_count, dtype=np.uint32), batch_rows))
+    whole = keys.append_column(pa.field("batch", pa.uint32(), nullable=False), numbers)
+    return [whole.slice(begin, batch_rows) for begin in range(0, whole.num_rows, batch_rows)]
+
+
+@dataclass
+class Arrivals:
+    """One run: batches that arrive every `interval`, and when the tuples of each were to be had."""
+
+    batches: Sequence[pa.RecordBatch]
+    interval: float
+    flush_seconds: float
+    clock: Clock = SYSTEM_CLOCK
+    page_count: int = 0
+    late: bool = False
+    _latencies: list[Seconds] = field(default_factory=list)
+    _counts: list[npt.NDArray[np.int64]] = field(default_factory=list)
+
+    def run(self, shuffle: _kernel.Shuffle, partitions: int) -> None:
+        """Hand every batch over at its time; then finish, and take what is left."""
+        begin = self.clock.seconds()
+        due = begin + self.interval * np.arange(1, len(self.batches) + 1)
+        oldest: float | None = None
+        for number, batch in enumerate(self.batches):
+            self.clock.sleep(due[number] - self.clock.seconds())
+            self.late = self.late or self.clock.seconds() - due[number] > self.flush_seconds
+            shuffle.push([batch])
+            oldest = float(due[number]) if oldest is None else oldest
+            if self.clock.seconds() - oldest >= self.flush_seconds:
+                shuffle.flush()
+                oldest = None
+            self._take(shuffle.ready, partitions, due)
+        shuffle.finish()
+        self._take(shuffle.next, partitions, due)
+        shuffle.free()
+
+    def _take(self, page_of: Any, partitions: int, due: Seconds) -> None:
+        for partition in range(partitions):
+            while (page := page_of(partition)) is not None:
+                now = self.clock.seconds()
+                numbers = pa.record_batch(page).column("batch").to_numpy()
+                batches, counts = np.unique(numbers, return_counts=True)
+                self._latencies.append(now - due[batches])
+                self._counts.append(counts)
+                self.page_count += 1
+
+    def summary(self) -> dict[str, Any]:
+        """Mean and percentiles over tuples, in milliseconds."""
+        latencies, counts = np.concatenate(self._latencies) * 1e3, np.concatenate(self._counts)
+        order = np.argsort(latencies)
+        latencies, counts = latencies[order], counts[order]
+        below = np.cumsum(counts)
+        rows = int(below[-1])
+        p50, p99 = (float(latencies[np.searchsorted(below, share * rows)]) for share in (0.5, 0.99))
+        return {
+            "mean_ms": float(np.average(latencies, weights=counts)),
+            "p50_ms": p50,
+            "p99_ms": p99,
+            "rows": rows,
+            "pages_count": self.page_count,
+            "late": self.late,
+        }
