@@ -34,12 +34,14 @@ std::shared_ptr<Shuffle> make_shuffle(nb::handle schema, std::vector<int> keys, 
                                       std::uint64_t page_bytes_max, int spill_fd,
                                       std::uint64_t spill_limit_bytes, std::uint64_t buffer_bytes,
                                       std::uint32_t key_only_columns, bool padded_locks, bool minimal_locking,
-                                      bool two_step, bool streaming_stores, bool power_of_two) {
+                                      bool two_step, bool streaming_stores, bool power_of_two,
+                                      std::uint32_t chunk_rows) {
   const BorrowedSchema borrowed(schema);
   shuffle::ShuffleOptions options{function_named(function), seed,     thread_count,      ordered,
                                   page_bytes_max,           spill_fd, spill_limit_bytes, buffer_bytes,
                                   key_only_columns,         {}};
-  options.optimisations = {padded_locks, minimal_locking, two_step, streaming_stores, power_of_two, 0};
+  options.optimisations = {padded_locks,     minimal_locking, two_step,
+                           streaming_stores, power_of_two,    chunk_rows};
   return std::make_shared<Shuffle>(arrow::columns_of(*borrowed.schema), std::move(keys), partition_count,
                                    std::move(pool), named(strategy, pages), options);
 }
@@ -76,11 +78,14 @@ std::shared_ptr<const page::PageSchema> schema_of(const std::shared_ptr<Shuffle>
   return {self, &self->schema()};
 }
 
-std::optional<PageBatch> next(const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {
+using Take = std::optional<shuffle::LeasedPage> (Shuffle::*)(std::uint32_t);
+
+template <Take take>
+std::optional<PageBatch> page_of(const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {
   std::optional<shuffle::LeasedPage> leased;
   {
     const NoGil released;
-    leased = self->next(partition);
+    leased = (*self.*take)(partition);
   }
   if (!leased) return std::nullopt;
   return PageBatch{leased->page, schema_of(self), leased->lease};
@@ -192,10 +197,13 @@ void bind_shuffle(nb::module_& module) {
            nb::arg("thread_count") = 1, nb::arg("ordered") = true, nb::arg("page_bytes_max") = 5 << 20,
            nb::arg("spill_fd") = -1, nb::arg("spill_limit_bytes") = 0, nb::arg("buffer_bytes") = 0,
            nb::arg("key_only_columns") = 0, nb::arg("padded_locks") = true, nb::arg("minimal_locking") = true,
-           nb::arg("two_step") = true, nb::arg("streaming_stores") = true, nb::arg("power_of_two") = true)
+           nb::arg("two_step") = true, nb::arg("streaming_stores") = true, nb::arg("power_of_two") = true,
+           nb::arg("chunk_rows") = 1024)
       .def("push", &push, nb::arg("batches"))
       .def("finish", &Shuffle::finish, Guard())
-      .def("next", &next, nb::arg("partition"))
+      .def("flush", &Shuffle::flush, Guard())
+      .def("ready", &page_of<&Shuffle::ready>, nb::arg("partition"))
+      .def("next", &page_of<&Shuffle::next>, nb::arg("partition"))
       .def(
           "partition",
           [](const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {

@@ -128,6 +128,7 @@ void run(const Combination& how, const Case& with) {
 
 void test_every_row_arrives_once_with_any_threads_order_and_budget() {
   for (const Combination& how : combinations()) {
+    if (how.pages == "chunked") continue;  // neither strings nor spill: below
     for (const std::uint32_t threads : {1U, 2U, 7U}) {
       for (const bool ordered : {true, false}) {
         if (ordered && threads > 1 && !how.ordered) continue;
@@ -145,6 +146,7 @@ void test_every_row_arrives_once_with_any_threads_order_and_budget() {
 
 void test_rows_of_one_key_and_of_very_many_partitions_arrive_once() {
   for (const Combination& how : combinations()) {
+    if (how.pages == "chunked") continue;
     run(how, {256, 2, 64 << 20, false, how.ordered, 40, 9'000, {}, 1});
     run(how, {4096, 2, 256 << 20, false, how.ordered, 40, 9'000, {}, 100'000});
     run(how, {1, 3, 64 << 20, false, how.ordered, 40});
@@ -153,6 +155,7 @@ void test_rows_of_one_key_and_of_very_many_partitions_arrive_once() {
 
 void test_no_optimisation_changes_the_rows() {
   for (const Combination& how : combinations()) {
+    if (how.pages == "chunked") continue;
     for (int off = 0; off < 5; ++off) {
       esker::shuffle::Optimisations optimisations;
       optimisations.padded_locks = off != 0;
@@ -162,6 +165,70 @@ void test_no_optimisation_changes_the_rows() {
       optimisations.power_of_two = off != 4;
       run(how, {64, 3, 64 << 20, false, how.ordered, 40, 2'000, optimisations});
     }
+  }
+}
+
+void test_chunked_claims_leave_no_hole() {
+  const auto batches = make_batches(40, 4, 9'000);
+  const auto columns = TestBatch::columns();
+  for (const std::uint32_t threads : {1U, 2U, 5U}) {
+    for (const std::uint32_t chunk_rows : {1U, 100U, 5'000U}) {
+      ShuffleOptions options;
+      options.function = esker::shuffle::Function::modulo;
+      options.thread_count = threads;
+      options.ordered = threads == 1;
+      options.optimisations.chunk_rows = chunk_rows;
+      Shuffle shuffle({columns[0], columns[1]}, {0}, 7, std::make_shared<PagePool>(64 << 20),
+                      combination("software_managed_buffers", "chunked"), options);
+      for (const auto& batch : batches) {
+        esker::arrow::BatchView view = batch->view;
+        view.columns.resize(2);
+        shuffle.push({view});
+      }
+      shuffle.finish();
+      std::vector<bool> seen(4 * 9'000);
+      for (std::uint32_t p = 0; p < 7; ++p) {
+        std::uint64_t rows = 0;
+        while (const auto leased = shuffle.next(p)) {
+          const auto& regions = leased->page.layout->regions;
+          rows += leased->page.row_count;
+          for (std::uint32_t row = 0; row < leased->page.row_count; ++row) {
+            const auto number = load<std::uint64_t>(leased->page.bytes + regions[1].values + row * 8);
+            const auto key = load<std::int32_t>(leased->page.bytes + regions[0].values + row * 4);
+            CHECK(number < seen.size() && !seen[number]);
+            seen[number] = true;
+            CHECK(key == batches[number / 9'000]->key(number % 9'000) &&
+                  static_cast<std::uint32_t>(key) % 7 == p);
+          }
+        }
+        CHECK(rows == shuffle.partition_rows()[p]);
+      }
+      for (const bool row : seen) CHECK(row);
+    }
+  }
+}
+
+void test_a_stream_gives_closed_pages_while_rows_come() {
+  for (const Combination& how : combinations()) {
+    if (how.pages == "chunked") continue;
+    const auto batches = make_batches(40, 4, 9'000);
+    ShuffleOptions options;
+    options.thread_count = 2;
+    options.ordered = how.ordered;
+    Shuffle shuffle(TestBatch::columns(), {0}, 5, std::make_shared<PagePool>(64 << 20), how, options);
+    std::uint64_t rows = 0;
+    for (const auto& batch : batches) {
+      shuffle.push({batch->view});
+      shuffle.flush();
+      for (std::uint32_t p = 0; p < 5; ++p) {
+        while (const auto leased = shuffle.ready(p)) rows += leased->page.row_count;
+      }
+      // Nothing waits behind a flush, but for pages that a merge will fill.
+      CHECK(rows % 9'000 == 0);
+    }
+    shuffle.finish();
+    for (std::uint32_t p = 0; p < 5; ++p) CHECK(!shuffle.next(p));
+    CHECK(rows == 4 * 9'000);
   }
 }
 
@@ -282,6 +349,8 @@ int main() {
   test_every_row_arrives_once_with_any_threads_order_and_budget();
   test_rows_of_one_key_and_of_very_many_partitions_arrive_once();
   test_no_optimisation_changes_the_rows();
+  test_chunked_claims_leave_no_hole();
+  test_a_stream_gives_closed_pages_while_rows_come();
   test_a_pair_that_does_not_go_together_is_refused_by_name();
   test_order_is_not_promised_by_who_cannot_keep_it();
   test_a_pool_without_spill_says_that_it_is_exhausted();

@@ -16,12 +16,12 @@ namespace esker::shuffle {
 
 // Each can be turned off, so that its effect can be measured (source 002, 3.3.5, and what was learnt since).
 struct Optimisations {
-  bool padded_locks = true;      // a lock, and an atomic, on a cache line of its own
-  bool minimal_locking = true;   // claim inside the lock, write outside
-  bool two_step = true;          // columns first, bytes of long values last; else row by row
-  bool streaming_stores = true;  // whole lines past the cache
-  bool power_of_two = true;      // & in place of % where the number of partitions allows it
-  std::uint32_t chunk_rows = 0;  // rows a thread claims at a time beyond what it has; 0: none
+  bool padded_locks = true;         // a lock, and an atomic, on a cache line of its own
+  bool minimal_locking = true;      // claim inside the lock, write outside
+  bool two_step = true;             // columns first, bytes of long values last; else row by row
+  bool streaming_stores = true;     // whole lines past the cache
+  bool power_of_two = true;         // & in place of % where the number of partitions allows it
+  std::uint32_t chunk_rows = 1024;  // rows a thread claims at a time, where claims are chunked
 };
 
 struct ShuffleOptions {

@@ -243,10 +243,10 @@ std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
   PageList* from = nullptr;
   for (std::uint32_t i = 0; i < lists_each_ && from == nullptr; ++i) {
     PageList& list = lists_[list_of(partition, i)];
+    const std::size_t closed = list.pages.size() - (list.open ? 1 : 0);
     // A merge leaves pages without rows.
-    while (list.next_read < list.pages.size() && list.pages[list.next_read].page.row_count == 0)
-      ++list.next_read;
-    if (list.next_read < list.pages.size()) from = &list;
+    while (list.next_read < closed && list.pages[list.next_read].page.row_count == 0) ++list.next_read;
+    if (list.next_read < closed) from = &list;
   }
   if (from == nullptr) return std::nullopt;
   StoredPage& stored = from->pages[from->next_read++];

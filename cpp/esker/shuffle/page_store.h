@@ -110,7 +110,7 @@ class PageStore {
 
   // Rows claimed from now on go to new pages.
   void close_all();
-  // Once all is closed: the partition's next page in order, each once; nothing after the last.
+  // The partition's next page that takes no more rows, in order, each once; nothing when there is none.
   std::optional<LeasedPage> next(std::uint32_t partition);
   void give_back() noexcept;
   void free();

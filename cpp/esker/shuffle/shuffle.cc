@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "esker/error.h"
+#include "esker/shuffle/page_managers/chunked.h"
 #include "esker/shuffle/page_managers/hybrid.h"
 #include "esker/shuffle/page_managers/lock_free.h"
 #include "esker/shuffle/page_managers/locked.h"
@@ -42,6 +43,7 @@ const Entry kEntries[] = {
      &make<SoftwareManagedBuffers<LockedBatchPages>>},
     {{"software_managed_buffers", "locked", true, true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
     {{"software_managed_buffers", "lock_free", true, true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
+    {{"software_managed_buffers", "chunked", false, true, 0}, &make<SoftwareManagedBuffers<ChunkedPages>>},
     {{"on_demand", "locked", false, false, 0}, &make<OnDemand<LockedPages>>},
     {{"on_demand", "locked_batches", false, false, 0}, &make<OnDemand<LockedBatchPages>>},
     {{"on_demand", "lock_free", false, false, 0}, &make<OnDemand<LockFreePages>>},
@@ -143,6 +145,22 @@ void Shuffle::push(const std::vector<arrow::BatchView>& batches) {
   state_ = State::failed;  // until all is well
   strategy_->push(batches);
   state_ = State::filling;
+}
+
+void Shuffle::flush() {
+  const std::lock_guard lock(mutex_);
+  require(State::filling, "flush");
+  state_ = State::failed;
+  strategy_->flush();
+  store_.close_all();
+  state_ = State::filling;
+}
+
+std::optional<LeasedPage> Shuffle::ready(std::uint32_t partition) {
+  const std::lock_guard lock(mutex_);
+  require(State::filling, "read a stream");
+  if (partition >= partition_count()) throw std::out_of_range("no such partition");
+  return store_.next(partition);
 }
 
 void Shuffle::finish() {

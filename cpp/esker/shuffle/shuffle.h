@@ -64,6 +64,10 @@ class Shuffle {
 
   // Returns when no batch is needed any more. After an exception only `free` is of use.
   void push(const std::vector<arrow::BatchView>& batches);
+  // For streams, while more rows may come: puts all there are in pages and closes these.
+  void flush();
+  // The same, while more rows may come: the partition's next page that takes no more rows.
+  std::optional<LeasedPage> ready(std::uint32_t partition);
   // No more rows; partitions may be read.
   void finish();
   // The partition's next page in order, each once; nothing after the last. Reads spilled pages back.

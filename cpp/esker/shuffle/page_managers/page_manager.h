@@ -31,6 +31,10 @@ concept AssignsHistograms =
       { manager.assign(worker, runs, writing) } -> std::same_as<void>;
     };
 
+// What has to see to each partition once more when all rows are there.
+template <class Manager>
+concept RepairsPages = requires(Manager manager, Worker& worker) { manager.repair(worker, std::uint32_t{}); };
+
 // Puts a run on a list's pages: claims under the lock, writes outside, or inside when locking is not to be
 // minimal.
 template <class Copy>

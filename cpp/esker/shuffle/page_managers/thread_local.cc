@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "esker/shuffle/page_source.h"
+
 namespace esker::shuffle {
 namespace {
 
@@ -12,63 +14,6 @@ struct MergePage {
 
   std::uint32_t rows() const { return stored->page.row_count; }
 };
-
-// A page's rows as a batch, so that they are copied as rows from anywhere are.
-class PageSource {
- public:
-  explicit PageSource(const page::Page& page) : bytes_(page.bytes) {
-    size_ = static_cast<std::int64_t>(page.layout->page_bytes);
-    view_.row_count = page.row_count;
-    for (const page::Region& region : page.layout->regions) {
-      arrow::ColumnView& column = view_.columns.emplace_back();
-      column.validity = region.validity != 0 ? page.bytes + region.validity : nullptr;
-      column.values = page.bytes + region.values;
-      column.variadic = &bytes_;
-      column.variadic_bytes = &size_;
-      column.variadic_count = 1;
-    }
-  }
-  PageSource(const PageSource&) = delete;
-  PageSource& operator=(const PageSource&) = delete;
-
-  const arrow::BatchView& view() const { return view_; }
-
- private:
-  const void* bytes_;
-  std::int64_t size_;
-  arrow::BatchView view_;
-};
-
-// The columns as they lie in a page: all strings are views.
-page::PageSchema schema_of_pages(const page::PageSchema& schema) {
-  std::vector<arrow::ColumnType> columns = schema.columns();
-  for (arrow::ColumnType& column : columns) {
-    if (column.layout == arrow::Layout::view) column.source = arrow::Source::views;
-  }
-  return page::PageSchema(std::move(columns));
-}
-
-void fill_bits_from(std::uint8_t* bitmap, std::uint32_t row, std::uint32_t end, bool set) {
-  const auto put = [set](std::uint8_t& byte, std::uint32_t bits) {
-    byte = static_cast<std::uint8_t>(set ? byte | bits : byte & ~bits);
-  };
-  for (; row < end && row % 8 != 0; ++row) put(bitmap[row / 8], 1U << (row % 8));
-  for (; row < end; row += 8) put(bitmap[row / 8], 0xFF);
-}
-
-// Takes the last `count` rows off a page. Taken from the end they leave no gap among the columns; what their
-// long values took of the heap stays unused.
-void take_off(page::Page& page, const page::PageSchema& schema, std::uint32_t count) {
-  const std::uint32_t rows = page.row_count - count;
-  for (std::size_t i = 0; i < schema.columns().size(); ++i) {
-    const page::Region& region = page.layout->regions[i];
-    if (region.validity != 0) fill_bits_from(page.bytes + region.validity, rows, page.row_count, true);
-    if (schema.columns()[i].layout == arrow::Layout::bits) {
-      fill_bits_from(page.bytes + region.values, rows, page.row_count, false);
-    }
-  }
-  page.row_count = rows;
-}
 
 class Merge {
  public:
@@ -141,7 +86,8 @@ class Merge {
 
 }  // namespace
 
-void ThreadLocalPages::merge(Worker& worker, std::uint32_t partition) {
+void ThreadLocalPages::repair(Worker& worker, std::uint32_t partition) {
+  if (context_.store.lists_each() == 1) return;  // one thread leaves one part-filled page, and rows in order
   std::vector<MergePage> pages;
   for (std::uint32_t number = 0; number < context_.store.lists_each(); ++number) {
     const std::size_t index = context_.store.list_of(partition, number);

@@ -19,7 +19,7 @@ class ThreadLocalPages {
   }
 
   // Merges the pages of all threads of one partition; by one thread, once everything is written.
-  void merge(Worker& worker, std::uint32_t partition);
+  void repair(Worker& worker, std::uint32_t partition);
 
  private:
   Context context_;

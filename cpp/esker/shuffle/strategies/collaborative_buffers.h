@@ -41,9 +41,13 @@ class CollaborativeBuffers final : public Strategy {
     });
   }
 
-  void finish() override {
+  void flush() override {
     if (!staging_) return;
-    run_together([&](Worker& worker) { flush(worker, [](std::uint32_t) { return true; }); });
+    run_together([&](Worker& worker) { flush_wanted(worker, [](std::uint32_t) { return true; }); });
+  }
+
+  void finish() override {
+    flush();
     staging_.reset();
   }
 
@@ -87,7 +91,7 @@ class CollaborativeBuffers final : public Strategy {
     if (overflow_.load(std::memory_order_relaxed)) {
       // Too many rows for one partition: past the buffers.
       if (worker.number < slices.size()) sort(slices_[worker.number], slices[worker.number]);
-      flush(worker, [](std::uint32_t) { return true; });
+      flush_wanted(worker, [](std::uint32_t) { return true; });
       meeting.wait(context_);
       write_sorted(worker, slices.size());
       meeting.wait(context_);
@@ -96,7 +100,7 @@ class CollaborativeBuffers final : public Strategy {
     if (worker.number < slices.size()) copy_in(worker, slices);
     meeting.wait(context_);
     grow(worker, slices.size());
-    flush(worker, [this](std::uint32_t partition) { return staging_->is_half_full(partition); });
+    flush_wanted(worker, [this](std::uint32_t partition) { return staging_->is_half_full(partition); });
     meeting.wait(context_);
   }
 
@@ -150,7 +154,7 @@ class CollaborativeBuffers final : public Strategy {
   }
 
   template <class Wanted>
-  void flush(Worker& worker, const Wanted& wanted) {
+  void flush_wanted(Worker& worker, const Wanted& wanted) {
     const auto copy = [this](const std::vector<Claim>& claims) {
       staging_->write(claims, context_.write_options());
     };

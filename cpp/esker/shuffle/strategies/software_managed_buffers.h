@@ -13,7 +13,7 @@
 namespace esker::shuffle {
 
 template <InsertsRows Manager>
-class SoftwareManagedBuffers : public Strategy {
+class SoftwareManagedBuffers final : public Strategy {
  public:
   SoftwareManagedBuffers(Context context, std::uint32_t thread_count)
       : Strategy(context, thread_count),
@@ -42,19 +42,32 @@ class SoftwareManagedBuffers : public Strategy {
              });
   }
 
-  void finish() override {
+  void flush() override {
     run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
-      if (buffers_[worker.number]) flush_all(worker, false);
+      if (buffers_[worker.number]) flush_all(worker, defers());
     });
+  }
+
+  void finish() override {
+    flush();
     for (auto& buffers : buffers_) buffers.reset();
+    if constexpr (RepairsPages<Manager>) repair();
   }
 
   std::uint64_t turn_waits() const override { return turnstile_.wait_count(); }
 
- protected:
-  Manager manager_;
-
  private:
+  // Each partition is repaired by one thread.
+  void repair() {
+    context_.store.close_all();
+    std::atomic<std::uint32_t> next{0};
+    run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
+      for (std::uint32_t p = next.fetch_add(1); p < context_.partition_count(); p = next.fetch_add(1)) {
+        manager_.repair(worker, p);
+      }
+    });
+  }
+
   // In turn, a morsel should fill the buffers once.
   std::int64_t morsel_rows() const {
     return in_turn_ ? buffered_morsel_rows(context_, *shape_, heap_each_) : kMorselRowsMax;
@@ -142,6 +155,7 @@ class SoftwareManagedBuffers : public Strategy {
     flush_all(worker, defer, [] {});
   }
 
+  Manager manager_;
   bool in_turn_;
   Turnstile turnstile_;
   std::optional<StagingShape> shape_;

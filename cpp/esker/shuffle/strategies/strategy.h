@@ -22,8 +22,10 @@ class Strategy {
 
   // Returns when no batch is needed any more.
   virtual void push(const std::vector<arrow::BatchView>& batches) = 0;
-  // Every row is in a page when this returns.
-  virtual void finish() {}
+  // Every row is in a page when this returns; more may come.
+  virtual void flush() {}
+  // No more rows come.
+  virtual void finish() { flush(); }
 
   AccessCounts accesses() const {
     AccessCounts sum;
