@@ -93,9 +93,9 @@ class Bench:
         self._tuples: tuple[tuple[str, int], Tuples] | None = None
         self._memcpy: dict[tuple[int, int], Memcpy] = {}
 
-    def combinations(self, *, usual: bool = False) -> list[Combination]:
-        """Strategies that were asked for, with their page managers."""
-        return combinations(self.asked.strategies, usual=usual)
+    def combinations(self, width: Width, *, usual: bool = False) -> list[Combination]:
+        """Strategies that were asked for, with the page managers that take tuples of a width."""
+        return [way for way in combinations(self.asked.strategies, usual=usual) if way.takes(width.schema)]
 
     def tuples(self, width: Width, rows: int | None = None) -> Tuples:
         """Tuples of a width; those last asked for are kept."""

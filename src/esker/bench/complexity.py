@@ -37,6 +37,9 @@ BUFFERED = ("software_managed_buffers", "thread_local_merge", "collaborative_buf
 # A buffer that cannot take a round's rows is passed by.
 BUFFERS_AT_MOST = ("collaborative_buffers",)
 MERGES = ("thread_local_merge",)
+# A page manager whose threads claim more than they have; what is left over is filled from the end of the page.
+CHUNKS = ("chunked",)
+CHUNK_ROWS = 1024
 MEASURES = ("input_reads", "buffer_writes", "page_writes", "merge_moves", "pages", "allocated_bytes")
 
 
@@ -64,6 +67,7 @@ class Case:
     """What a prediction is for. `partition_rows` and `partition_bytes` are n and the payload by partition."""
 
     strategy: str
+    pages: str
     schema: pa.Schema
     threads: int
     partition_rows: Sequence[int]
@@ -80,12 +84,17 @@ class Case:
         """Lists of pages that a partition has."""
         return self.threads if self.strategy in MERGES else 1
 
+    @property
+    def spare_rows(self) -> int:
+        """Rows that all threads together may have claimed of a partition, and not needed."""
+        return self.threads * (CHUNK_ROWS - 1) if self.pages in CHUNKS else 0
+
 
 def predict(case: Case) -> dict[str, Prediction]:
     """All measures of a case.
 
     >>> schema = pa.schema([pa.field("key", pa.uint32(), nullable=False)])
-    >>> found = predict(Case("radix", schema, 2, [40_000, 100], [160_000, 400], 1 << 30))
+    >>> found = predict(Case("radix", "radix", schema, 2, [40_000, 100], [160_000, 400], 1 << 30))
     >>> found["input_reads"].value, found["pages"].value
     (80200, 4)
     """
@@ -111,6 +120,9 @@ def _bound(formula: str, value: int) -> Prediction:
 
 def _moves(case: Case) -> Prediction:
     """Of the pages of a partition that are not full, the fullest stays: the others hold at most (T-1)/T of the rows."""
+    if case.spare_rows:
+        moved = sum(min(rows, case.spare_rows) for rows in case.partition_rows)
+        return _bound("sum over p of min(r_p, T(c-1))", moved)
     if case.lists == 1:
         return Prediction("0", 0, True)
     if has_text(case.schema):
@@ -126,12 +138,13 @@ def _pages(case: Case) -> tuple[Prediction, Prediction]:
         found = [ladder.pages_for_bytes(2 * size) if size else (0, 0) for size in case.partition_bytes]
         formula = "sum over p of pages(2 bytes_p)"
     else:
-        found = [ladder.pages_for(rows) for rows in case.partition_rows]
-        formula = "sum over p of pages(r_p)"
+        spare = case.spare_rows
+        found = [ladder.pages_for(rows + spare) if rows else (0, 0) for rows in case.partition_rows]
+        formula = f"sum over p of pages(r_p{' + T(c-1)' if spare else ''})"
     pages, allocated = (case.lists * sum(each) for each in zip(*found, strict=True))
     if case.lists > 1:
         formula = f"T x {formula}"
-    if has_text(case.schema) or case.lists > 1:
+    if has_text(case.schema) or case.lists > 1 or case.spare_rows:
         return _bound(formula, pages), _bound(formula.replace("pages(", "ladder("), allocated)
     return Prediction(formula, pages, True), Prediction(formula.replace("pages(", "ladder("), allocated, True)
 

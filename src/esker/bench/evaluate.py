@@ -8,6 +8,7 @@ from esker.bench.bench import Asked, Bench
 from esker.bench.document import Evaluation, Section
 from esker.bench.machine import describe_machine
 from esker.bench.sections import SECTIONS
+from esker.bench.way import combinations
 
 
 def evaluate(
@@ -25,7 +26,7 @@ def evaluate(
     chosen = {name: SECTIONS[name] for name in names or SECTIONS}
     bench = Bench(asked, progress=progress, check=check)
     # A strategy that there is not should not be found out at the end.
-    bench.combinations()
+    combinations(asked.strategies)
     sections = []
     for name, measure in chosen.items():
         progress(f"{name}: measuring")

@@ -11,7 +11,7 @@ from esker.shuffle.strategy import OPTIMISATIONS
 # Those of the pool: the name of its option, what it is when on, and what when off.
 POOL = {"huge_pages": (True, False), "recycle": (True, False)}
 # What an optimisation is when on and when off, where that is not True and False.
-OTHER = {"chunk_rows": (64, 0)}
+OTHER = {"chunk_rows": (1024, 1)}
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from esker.bench.rounds import Sample, timed
 from esker.bench.tuples import Tuples
 from esker.errors import OptionError
 from esker.kernel import _kernel
+
+PROBE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,16 @@ class Combination:
     strategy: str
     pages: str
     ordered: bool
+
+    def takes(self, schema: pa.Schema) -> bool:
+        """Whether it takes rows of a schema: some take columns of fixed width only."""
+        try:
+            _kernel.Shuffle(
+                schema, [0], 1, _kernel.PagePool(PROBE_BYTES), strategy=self.strategy, pages=self.pages, ordered=False
+            )
+        except ValueError:
+            return False
+        return True
 
 
 def combinations(strategies: tuple[str, ...] = (), *, usual: bool = False) -> list[Combination]:

@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Section:
     for width in bench.asked.widths:
         bench.progress(f"cold: {width.name} bytes")
         tuples = bench.tuples(width)
-        ways = {way: Way(way.strategy, way.pages, partitions, threads) for way in bench.combinations(usual=True)}
+        ways = {way: Way(way.strategy, way.pages, partitions, threads) for way in bench.combinations(width, usual=True)}
         cases = {(way, cold): partial(_run, ways[way], tuples, bench, cold) for way in ways for cold in (True, False)}
         source = np.ones(tuples.size, np.uint8)
         copies = {

@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Section:
     """Count, for each combination, with the most threads and the usual partitions, in order of arrival."""
     rows = []
     for width in bench.asked.widths:
-        for way in bench.combinations():
+        for way in bench.combinations(width):
             bench.progress(f"complexity: {width.name} bytes, {way.strategy}, {way.pages}")
             bench.check()
             rows += _rows(bench, width, way)
@@ -40,7 +40,7 @@ def measure(bench: Bench) -> Section:
         rows,
         Plot("measure", "counted", "strategy", ("width",)),
         (
-            f"n = {bench.asked.complexity_rows:,} tuples; r_p those of partition p; T threads.",
+            f"n = {bench.asked.complexity_rows:,} tuples; r_p those of partition p; T threads; c the rows of a chunk.",
             "pages(r): pages that r tuples fill, one size of the ladder after the other; ladder(r): their bytes.",
         ),
     )
@@ -52,6 +52,7 @@ def _rows(bench: Bench, width: Width, way: Combination) -> list[dict[str, Any]]:
     counted = Way(way.strategy, way.pages, partitions, threads).count(tuples, bench.pool)
     case = Case(
         way.strategy,
+        way.pages,
         tuples.whole.schema,
         threads,
         counted.partition_rows,

@@ -46,7 +46,7 @@ def measure(bench: Bench) -> Section:
     """Time each strategy at each rate."""
     rows = []
     for rate in bench.asked.latency_rates:
-        for way in bench.combinations(usual=True):
+        for way in bench.combinations(Width.of(WIDTH_NAME), usual=True):
             bench.progress(f"latency: {rate:,} tuples a second, {way.strategy}")
             bench.check()
             rows.append(_row(bench, way, rate))
@@ -106,11 +106,11 @@ class Arrivals:
     def run(self, shuffle: _kernel.Shuffle, partitions: int) -> None:
         """Hand every batch over at its time; then finish, and take what is left."""
         begin = self.clock.seconds()
-        due = begin + self.interval * np.arange(1, len(self.batches) + 1)
+        due: Seconds = np.asarray(begin + self.interval * np.arange(1, len(self.batches) + 1), np.float64)
         oldest: float | None = None
         for number, batch in enumerate(self.batches):
-            self.clock.sleep(due[number] - self.clock.seconds())
-            self.late = self.late or self.clock.seconds() - due[number] > self.flush_seconds
+            self.clock.sleep(max(float(due[number]) - self.clock.seconds(), 0.0))
+            self.late = self.late or self.clock.seconds() - float(due[number]) > self.flush_seconds
             shuffle.push([batch])
             oldest = float(due[number]) if oldest is None else oldest
             if self.clock.seconds() - oldest >= self.flush_seconds:

@@ -33,7 +33,7 @@ def measure(bench: Bench) -> Section:
         for per_partition in bench.asked.memory_rows:
             bench.progress(f"memory: {width.name} bytes, {per_partition:,} tuples a partition")
             tuples = bench.tuples(width, per_partition * partitions)
-            for way in bench.combinations():
+            for way in bench.combinations(width):
                 bench.check()
                 pool = _kernel.PagePool(bench.pool_bytes)
                 found = Way(way.strategy, way.pages, partitions, threads).count(tuples, pool).statistics

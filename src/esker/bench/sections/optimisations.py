@@ -32,7 +32,7 @@ def measure(bench: Bench) -> Section:
     rows = []
     for width in bench.asked.widths:
         tuples = bench.tuples(width)
-        for way in bench.combinations():
+        for way in bench.combinations(width):
             bench.progress(f"optimisations: {width.name} bytes, {way.strategy}, {way.pages}")
             for switch in switches():
                 found = _rounds(bench, tuples, way, switch)

@@ -31,7 +31,7 @@ def measure(bench: Bench) -> Section:
     """Time each strategy with its usual page manager along each of the three; the values of one share their rounds."""
     rows = []
     for width in bench.asked.widths:
-        for way in bench.combinations(usual=True):
+        for way in bench.combinations(width, usual=True):
             bench.progress(f"scaling: {width.name} bytes, {way.strategy}")
             rows += _along_threads(bench, width, way)
             rows += _along_partitions(bench, width, way)

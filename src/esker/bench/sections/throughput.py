@@ -52,7 +52,7 @@ def measure(bench: Bench) -> Section:
 def _cells(bench: Bench, width: Width, threads: int, partitions: int) -> list[dict[str, Any]]:
     tuples = bench.tuples(width)
     ways = {}
-    for way in bench.combinations():
+    for way in bench.combinations(width):
         ways[way, False] = Way(way.strategy, way.pages, partitions, threads)
         if way.ordered and threads > 1:
             ways[way, True] = Way(way.strategy, way.pages, partitions, threads, ordered=True)
@@ -64,12 +64,10 @@ def _cells(bench: Bench, width: Width, threads: int, partitions: int) -> list[di
         "partitions": partitions,
         "memcpy_gigabytes_per_second": tuples.size / copied / 1e9,
     }
-    return [{**about, **_cell(found, way, threads, tuples.rows)} for way in bench.combinations()]
+    return [{**about, **_cell(found, way, threads, tuples.rows)} for way in bench.combinations(width)]
 
 
-def _cell(
-    found: Rounds[tuple[Combination, bool]], way: Combination, threads: int, row_count: int
-) -> dict[str, Any]:
+def _cell(found: Rounds[tuple[Combination, bool]], way: Combination, threads: int, row_count: int) -> dict[str, Any]:
     figure = found.figure((way, False))
     names = ("ordered_ratio", "ordered_ratio_min", "ordered_ratio_max")
     ordered: dict[str, Any] = dict.fromkeys(names)

@@ -24,7 +24,7 @@ def measure(bench: Bench) -> Section:
             last = len(tuples.whole.schema) - 1
             ways = {
                 way: Way(way.strategy, way.pages, partitions, function="id", key=last, key_only=1, ordered=way.ordered)
-                for way in bench.combinations()
+                for way in bench.combinations(width)
             }
             found = bench.rounds(tuples, ways, 1)
             for way in ways:
