@@ -15,4 +15,7 @@ RATIO = (
     Column("ratio_max", "max", "ratio"),
 )
 NANOSECONDS = Column("ns_per_tuple", "ns a tuple", "number")
-RELIABLE = (Column("rounds", "rounds", "count"), Column("calm", "calm"))
+# What the cell of a wide table says of a figure.
+RANGE = "{ratio} ({ratio_min}-{ratio_max}){calm}"
+NOTE = "Cells: median (least-most) over the rounds that count; ~ where none did, and the figure is but a hint."
+RELIABLE = (Column("rounds", "rounds", "count"), Column("calm", "disturbed", "disturbed"))

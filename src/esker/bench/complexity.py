@@ -61,6 +61,10 @@ class Prediction:
             return "differs"
         return "equal" if self.exact else "within the bound"
 
+    def sign(self, counted: int) -> str:
+        """What stands between a count and the formula: =, <= or !=."""
+        return {"equal": "=", "within the bound": "<=", "differs": "!="}[self.verdict(counted)]
+
 
 @dataclass(frozen=True)
 class Case:
@@ -115,7 +119,7 @@ def predict(case: Case) -> dict[str, Prediction]:
 
 
 def _bound(formula: str, value: int) -> Prediction:
-    return Prediction(f"<= {formula}", value, False)
+    return Prediction(formula, value, False)
 
 
 def _moves(case: Case) -> Prediction:

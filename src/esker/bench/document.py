@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from string import Formatter
 from typing import Any
 
 from esker.errors import InputError
@@ -11,7 +12,7 @@ from esker.errors import InputError
 SCHEMA = "esker.bench.shuffle"
 VERSION = 1
 # How a value is written: see `written`.
-FORMS = ("text", "count", "ratio", "number", "bytes")
+FORMS = ("text", "count", "ratio", "number", "bytes", "disturbed")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,17 @@ class Plot:
 
 
 @dataclass(frozen=True)
+class Pivot:
+    """How a section of many rows is shown in fewer: a table for each value of `panels`, a line for each of `rows`, a
+    column for each value of `across`. `cell` has the columns that a cell shows, in braces."""
+
+    panels: tuple[str, ...]
+    rows: tuple[str, ...]
+    across: str
+    cell: str
+
+
+@dataclass(frozen=True)
 class Section:
     """One section: what was measured, row by row, and what a reader must know beside it."""
 
@@ -44,6 +56,7 @@ class Section:
     rows: Sequence[Mapping[str, Any]]
     plot: Plot
     notes: tuple[str, ...] = ()
+    pivot: Pivot | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The section as JSON has it."""
@@ -52,7 +65,7 @@ class Section:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Section:
         """The section that `to_json` wrote."""
-        plot = content["plot"]
+        plot, pivot = content["plot"], content["pivot"]
         return cls(
             content["name"],
             content["title"],
@@ -60,6 +73,7 @@ class Section:
             content["rows"],
             Plot(plot["x"], plot["y"], plot["series"], tuple(plot["panels"])),
             tuple(content["notes"]),
+            pivot and Pivot(tuple(pivot["panels"]), tuple(pivot["rows"]), pivot["across"], pivot["cell"]),
         )
 
 
@@ -109,8 +123,16 @@ def check_document(content: Any) -> None:
 
 def _check_section(section: Mapping[str, Any]) -> None:
     name = section.get("name")
-    for key, kind in (("name", str), ("title", str), ("columns", Sequence), ("rows", Sequence), ("plot", Mapping)):
-        _require(isinstance(section.get(key), kind), f"section {name!r} has no {key!r}")
+    for key, kind in (
+        ("name", str),
+        ("title", str),
+        ("columns", Sequence),
+        ("rows", Sequence),
+        ("plot", Mapping),
+        ("notes", Sequence),
+        ("pivot", Mapping | None),
+    ):
+        _require(key in section and isinstance(section[key], kind), f"section {name!r} has no {key!r}")
     names = set()
     for column in section["columns"]:
         _require(set(column) == {"name", "heading", "form"}, f"section {name!r}: a column is not name, heading, form")
@@ -120,7 +142,13 @@ def _check_section(section: Mapping[str, Any]) -> None:
         _require(names <= set(row), f"section {name!r}: a row lacks {sorted(names - set(row))}")
     plot = section["plot"]
     used = {plot.get("x"), plot.get("y"), plot.get("series"), *plot.get("panels", ())}
-    _require(used <= names, f"section {name!r}: its plot uses {sorted(map(str, used - names))}, which are no columns")
+    if (pivot := section.get("pivot")) is not None:
+        used |= {*pivot["panels"], *pivot["rows"], pivot["across"]}
+        used |= {field for _, field, _, _ in Formatter().parse(pivot["cell"]) if field}
+    _require(
+        used <= names,
+        f"section {name!r}: its plot or table uses {sorted(map(str, used - names))}, which are no columns",
+    )
 
 
 def _require(holds: bool, fault: str) -> None:

@@ -18,7 +18,7 @@ from esker.bench.evaluate import evaluate
 from esker.bench.plots import write_plots
 from esker.bench.sections import SECTIONS
 from esker.bench.switches import switches
-from esker.bench.tables import BEGIN, END, markdown
+from esker.bench.tables import BEGIN, END, NOT_THERE, markdown, tables_of
 from esker.bench.tuples import Width
 from esker.errors import CancelledError, InputError, OptionError
 from esker.kernel import _kernel
@@ -161,11 +161,22 @@ def test_every_section_has_a_plot_with_its_series(evaluation: Evaluation, tmp_pa
         assert list(root.iter("{http://www.w3.org/2000/svg}circle"))
 
 
-def test_markdown_stands_between_its_marks_and_has_every_row(evaluation: Evaluation) -> None:
+def test_markdown_stands_between_its_marks_and_has_a_cell_for_every_row(evaluation: Evaluation) -> None:
     lines = markdown(evaluation).splitlines()
     assert (lines[0], lines[-1]) == (BEGIN, END)
-    rows = sum(len(found.rows) for found in evaluation.sections)
-    assert sum(line.startswith("| ") for line in lines) == rows + 2 * len(evaluation.sections)
+    for found in evaluation.sections:
+        pivot = found.pivot
+        shown = tables_of(found)
+        cells = [cell for table in shown for row in table.rows for cell in row[len(pivot.rows) if pivot else 0 :]]
+        expected = len(found.rows) * (1 if pivot else len(found.columns))
+        assert sum(cell != NOT_THERE for cell in cells) == expected - unknown(found)
+        for table in shown:
+            assert {f"| {' | '.join(row)} |" for row in table.rows} <= set(lines)
+
+
+def unknown(found: Section) -> int:
+    """Cells of a table without pivot that have no value."""
+    return 0 if found.pivot else sum(value is None for row in found.rows for value in row.values())
 
 
 def test_an_unknown_section_or_strategy_is_refused_before_anything_is_measured() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from esker.bench.bench import Bench
 from esker.bench.columns import PAGES, PARTITIONS, STRATEGY, THREADS, WIDTH
 from esker.bench.complexity import MEASURES, Case, predict
-from esker.bench.document import Column, Plot, Section
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.tuples import Width
 from esker.bench.way import Combination, Way
 
@@ -22,6 +22,7 @@ COLUMNS = (
     Column("predicted", "predicted", "count"),
     Column("counted", "counted", "count"),
     Column("verdict", "verdict"),
+    Column("sign", "holds"),
 )
 
 
@@ -42,7 +43,9 @@ def measure(bench: Bench) -> Section:
         (
             f"n = {bench.asked.complexity_rows:,} tuples; r_p those of partition p; T threads; c the rows of a chunk.",
             "pages(r): pages that r tuples fill, one size of the ladder after the other; ladder(r): their bytes.",
+            "Cells: counted, and the formula; != where it does not hold. Formulas with <= are bounds.",
         ),
+        Pivot(("width", "threads", "partitions"), ("strategy", "pages"), "measure", "{counted} {sign} {formula}"),
     )
 
 
@@ -71,6 +74,7 @@ def _rows(bench: Bench, width: Width, way: Combination) -> list[dict[str, Any]]:
             "formula": predicted[name].formula,
             "predicted": predicted[name].value,
             "counted": counted.statistics[name],
+            "sign": predicted[name].sign(counted.statistics[name]),
             "verdict": predicted[name].verdict(counted.statistics[name]),
         }
         for name in MEASURES

@@ -6,7 +6,7 @@ from typing import Any
 
 from esker.bench.bench import Bench
 from esker.bench.columns import PAGES, STRATEGY, THREADS, WIDTH
-from esker.bench.document import Column, Plot, Section
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.way import Way
 from esker.kernel import _kernel
 
@@ -48,7 +48,16 @@ def measure(bench: Bench) -> Section:
         COLUMNS,
         rows,
         Plot("rows_per_partition", "overhead", "strategy", ("width",)),
-        ("Pages grow with their partition: 64 KiB, 256 KiB, 1 MiB, 5 MiB.",),
+        (
+            "Pages grow with their partition: 64 KiB, 256 KiB, 1 MiB, 5 MiB.",
+            "Cells: bytes of pages over bytes in them; pages; the most that the pool held.",
+        ),
+        Pivot(
+            ("width", "threads"),
+            ("strategy", "pages", "beside_bytes"),
+            "rows_per_partition",
+            "{overhead}; {pages_count}; {peak_bytes}",
+        ),
     )
 
 

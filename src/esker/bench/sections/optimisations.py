@@ -6,8 +6,8 @@ from statistics import median
 from typing import Any
 
 from esker.bench.bench import Bench
-from esker.bench.columns import PAGES, RELIABLE, STRATEGY, THREADS, WIDTH
-from esker.bench.document import Column, Plot, Section
+from esker.bench.columns import NOTE, PAGES, RANGE, RELIABLE, STRATEGY, THREADS, WIDTH
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.rounds import Rounds
 from esker.bench.switches import Switch, switches
 from esker.bench.tuples import Tuples, Width
@@ -46,7 +46,9 @@ def measure(bench: Bench) -> Section:
         (
             f"{bench.asked.partitions_usual:,} partitions by the remainder of the key, so that & in place of % shows.",
             "Order of arrival. 1.00: no effect; many have none for strategies that do not come upon them.",
+            NOTE,
         ),
+        Pivot(("width", "threads"), ("strategy", "pages"), "optimisation", RANGE.replace("ratio", "gain")),
     )
 
 

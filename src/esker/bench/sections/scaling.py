@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 from esker.bench.bench import USUAL_PARTITIONS, Bench
-from esker.bench.columns import RELIABLE, STRATEGY, WIDTH
-from esker.bench.document import Column, Plot, Section
+from esker.bench.columns import NOTE, RANGE, RELIABLE, STRATEGY, WIDTH
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.rounds import Rounds, Sample
 from esker.bench.tuples import Tuples, Width
 from esker.bench.way import Combination, Way
@@ -42,7 +42,12 @@ def measure(bench: Bench) -> Section:
         COLUMNS,
         rows,
         Plot("value", "speed", "strategy", ("along", "width")),
-        (f"Threads and skew at {bench.asked.partitions_usual:,} partitions.", "98 %: so many tuples in one partition."),
+        (
+            f"Threads and skew at {bench.asked.partitions_usual:,} partitions.",
+            "98 %: so many tuples in one partition.",
+            NOTE,
+        ),
+        Pivot(("width", "along"), ("strategy",), "value", RANGE.replace("ratio", "speed")),
     )
 
 

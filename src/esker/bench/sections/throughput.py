@@ -6,8 +6,8 @@ from statistics import median
 from typing import Any
 
 from esker.bench.bench import Bench
-from esker.bench.columns import NANOSECONDS, PAGES, PARTITIONS, RATIO, RELIABLE, STRATEGY, THREADS, WIDTH
-from esker.bench.document import Column, Plot, Section
+from esker.bench.columns import NANOSECONDS, NOTE, PAGES, PARTITIONS, RANGE, RATIO, RELIABLE, STRATEGY, THREADS, WIDTH
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.rounds import Rounds
 from esker.bench.tuples import Width
 from esker.bench.way import Combination, Way
@@ -45,7 +45,9 @@ def measure(bench: Bench) -> Section:
         (
             "Order of arrival; beside it the order of the input, by those that can. One thread always keeps it.",
             "Warm pool: pages of earlier rounds are used again.",
+            NOTE + " Behind the stroke: ordered.",
         ),
+        Pivot(("width", "threads"), ("strategy", "pages"), "partitions", RANGE + " / {ordered_ratio}"),
     )
 
 

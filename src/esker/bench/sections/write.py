@@ -5,8 +5,8 @@ from __future__ import annotations
 from statistics import median
 
 from esker.bench.bench import Bench
-from esker.bench.columns import NANOSECONDS, PAGES, RATIO, RELIABLE, STRATEGY, WIDTH
-from esker.bench.document import Column, Plot, Section
+from esker.bench.columns import NANOSECONDS, NOTE, PAGES, RANGE, RATIO, RELIABLE, STRATEGY, WIDTH
+from esker.bench.document import Column, Pivot, Plot, Section
 from esker.bench.way import Combination, Way
 
 COLUMNS = (STRATEGY, PAGES, WIDTH, Column("target", "written to"), NANOSECONDS, *RATIO, *RELIABLE)
@@ -38,7 +38,8 @@ def measure(bench: Bench) -> Section:
         COLUMNS,
         rows,
         Plot("target", "ns_per_tuple", "strategy", ("width",)),
-        (f"Round robin is over {bench.asked.partitions_usual:,} partitions.",),
+        (f"Round robin is over {bench.asked.partitions_usual:,} partitions.", NOTE + " Before it, ns a tuple."),
+        Pivot(("width",), ("strategy", "pages"), "target", "{ns_per_tuple} ns, " + RANGE),
     )
 
 
