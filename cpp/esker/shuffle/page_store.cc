@@ -119,8 +119,10 @@ StoredPage* PageStore::add_page(std::size_t index, const RowRun& run, std::uint6
   const double part = row_bytes / (row_bytes + heap_per_row);
   const double room = static_cast<double>(bytes - page::kHeaderBytes);
   const std::uint64_t regions = page::kHeaderBytes + static_cast<std::uint64_t>(room * part);
-  const std::uint64_t capacity =
+  std::uint64_t capacity =
       std::max<std::uint64_t>(1, schema_.rows_below(std::min(regions, bytes - first_row_heap)));
+  // Whole words of bitmaps, and whole lines of columns.
+  if (capacity > kRowsMin) capacity = capacity / kRowsMin * kRowsMin;
 
   auto* const memory = pool_->allocate(bytes);
   if (memory == nullptr) {

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "esker/memory/stream_copy.h"
+#include "esker/memory/strided_copy.h"
 #include "esker/shuffle/bit_writer.h"
 #include "esker/shuffle/view.h"
 
@@ -28,6 +29,8 @@ constexpr std::size_t kHugePageBytes = 2 << 20;
 // the cache: with these gaps staging 4-byte rows takes half the time.
 constexpr std::uint32_t kGapRows = 20;
 constexpr std::uint32_t kGapBytes = 192;
+// Copies of rows read up to one line of rows behind the last.
+constexpr std::size_t kReadBehindBytes = 64;
 
 // Values of 12 bytes lie 16 apart: stores that cross a line cost more than the room.
 std::uint32_t stride_of(const ColumnType& type) {
@@ -57,6 +60,16 @@ std::uint64_t heap_share(std::uint32_t partition_count, std::uint64_t bytes) {
 std::uint64_t rows_share(const page::PageSchema& schema, std::uint32_t partition_count, std::uint64_t bytes) {
   return std::clamp<std::uint64_t>(std::bit_floor(bytes / (partition_count * row_bytes(schema)) | 1),
                                    kRowsMin, kRowsMax);
+}
+
+// The 32-bit words of a row whose columns can lie together in a buffer; 0 when they cannot.
+std::uint32_t packed_words(const page::PageSchema& schema) {
+  std::uint32_t bytes = 0;
+  for (const ColumnType& type : schema.columns()) {
+    if (type.layout != Layout::fixed || type.width == 0 || type.width % 4 != 0) return 0;
+    bytes += type.width;
+  }
+  return bytes <= 16 ? bytes / 4 : 0;
 }
 
 template <std::size_t width, std::size_t stride>
@@ -151,20 +164,138 @@ Staging::Staging(const page::PageSchema& schema, std::uint32_t partition_count, 
     : schema_(schema),
       shape_(shape),
       has_views_(schema.has_views()),
+      row_words_(packed_words(schema)),
+      row_stride_(row_words_ == 3 ? 16 : row_words_ * 4),
       heap_stride_(shape.heap_max + kGapBytes),
       slot_count_(std::size_t{partition_count} * (shape.rows_max + kGapRows)),
       heap_(partition_count) {
   for (std::uint32_t p = 0; p < partition_count; ++p) first_slot_.push_back(p * (shape.rows_max + kGapRows));
   next_slot_ = first_slot_;
-  for (const ColumnType& type : schema.columns()) {
-    Column& column = columns_.emplace_back();
-    column.stride = stride_of(type);
-    // Rows of an odd width may be copied 16 bytes at a time.
-    column.values = allocate(slot_count_ * column.stride + 16);
-  }
+  for (const std::uint32_t slot : first_slot_) end_slot_.push_back(slot + shape.rows_max);
+  allocate_columns();
   if (!has_views_) return;
   heap_bytes_ = allocate(partition_count * heap_stride_);
   heap_ends_.resize(slot_count_);
+}
+
+void Staging::allocate_columns() {
+  if (packed()) packed_rows_ = allocate(slot_count_ * row_stride_ + kReadBehindBytes);
+  std::uint32_t offset = 0;
+  for (const ColumnType& type : schema_.columns()) {
+    Column& column = columns_.emplace_back();
+    if (packed()) {
+      column.stride = row_stride_;
+      column.offset = offset;
+      column.values = packed_rows_.get();
+      offset += type.width;
+    } else {
+      column.stride = stride_of(type);
+      column.owned = allocate(slot_count_ * column.stride + kReadBehindBytes);
+      column.values = column.owned.get();
+    }
+  }
+}
+
+bool Staging::takes_packed(const arrow::BatchView& batch) const {
+  if (!packed()) return false;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    if (batch.columns[i].validity != nullptr || columns_[i].validity != nullptr) return false;
+  }
+  return true;
+}
+
+// Where the 32-bit words of rows come from.
+struct PackedSource {
+  const std::uint8_t* words[4];
+  std::size_t strides[4];
+};
+
+// Gives rows a slot one by one and lets `store` put the next row there; says how many found room.
+template <class Store>
+std::uint32_t Staging::take_each(std::uint32_t count, const std::uint32_t* partitions, Store store) {
+  std::uint32_t* const next_slot = next_slot_.data();
+  const std::uint32_t* const end_slot = end_slot_.data();
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::uint32_t partition = partitions[i];
+    const std::uint32_t slot = next_slot[partition];
+    if (slot == end_slot[partition]) return i;
+    store(slot);
+    next_slot[partition] = slot + 1;
+  }
+  return count;
+}
+
+// Two words at a time; from one column they are read together.
+template <bool low_whole, bool high_whole>
+std::uint32_t Staging::take_rows(const PackedSource& source, std::uint32_t count,
+                                 const std::uint32_t* partitions) {
+  const std::uint8_t* word0 = source.words[0];
+  const std::uint8_t* word1 = source.words[1];
+  const std::uint8_t* word2 = source.words[2];
+  const std::uint8_t* word3 = source.words[3];
+  const std::size_t stride0 = source.strides[0];
+  [[maybe_unused]] const std::size_t stride1 = source.strides[1];
+  const std::size_t stride2 = source.strides[2];
+  [[maybe_unused]] const std::size_t stride3 = source.strides[3];
+  const auto both = [](const std::uint8_t* low, const std::uint8_t* high) {
+    return std::uint64_t{arrow::load<std::uint32_t>(low)} | std::uint64_t{arrow::load<std::uint32_t>(high)}
+                                                                << 32;
+  };
+  std::uint8_t* const rows = packed_rows_.get();
+  return take_each(count, partitions, [&, rows](std::uint32_t slot) {
+    std::uint64_t pair[2];
+    pair[0] = low_whole ? arrow::load<std::uint64_t>(word0) : both(word0, word1);
+    pair[1] = high_whole ? arrow::load<std::uint64_t>(word2) : both(word2, word3);
+    std::memcpy(rows + std::size_t{slot} * 16, pair, sizeof pair);
+    word0 += stride0;
+    word2 += stride2;
+    if constexpr (!low_whole) word1 += stride1;
+    if constexpr (!high_whole) word3 += stride3;
+  });
+}
+
+std::uint32_t Staging::take_packed(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+                                   const std::uint32_t* partitions) {
+  PackedSource source{};
+  bool follows[4] = {};  // the word lies right behind the one before, in the same column
+  std::uint32_t words = 0;
+  for (std::size_t i = 0; i < columns_.size(); ++i) {
+    const std::uint32_t width = schema_.columns()[i].width;
+    const std::uint8_t* from =
+        batch.columns[i].values + (batch.columns[i].offset + row_begin) * std::int64_t{width};
+    for (std::uint32_t done = 0; done < width; done += 4, ++words) {
+      source.words[words] = from + done;
+      source.strides[words] = width;
+      follows[words] = done > 0;
+    }
+  }
+  std::uint8_t* const rows = packed_rows_.get();
+  const std::uint8_t* word0 = source.words[0];
+  const std::uint8_t* word1 = source.words[1];
+  if (words == 1) {
+    return take_each(count, partitions, [&word0, rows](std::uint32_t slot) {
+      std::memcpy(rows + std::size_t{slot} * 4, word0, 4);
+      word0 += 4;
+    });
+  }
+  if (words == 2) {
+    const std::size_t stride0 = source.strides[0];
+    const std::size_t stride1 = source.strides[1];
+    return take_each(count, partitions, [&word0, &word1, rows, stride0, stride1](std::uint32_t slot) {
+      std::memcpy(rows + std::size_t{slot} * 8, word0, 4);
+      std::memcpy(rows + std::size_t{slot} * 8 + 4, word1, 4);
+      word0 += stride0;
+      word1 += stride1;
+    });
+  }
+  // A fourth word that is not there may be anything.
+  if (words == 3) source.words[3] = source.words[2], source.strides[3] = source.strides[2];
+  const bool high = words == 4 && follows[3];
+  if (follows[1])
+    return high ? take_rows<true, true>(source, count, partitions)
+                : take_rows<true, false>(source, count, partitions);
+  return high ? take_rows<false, true>(source, count, partitions)
+              : take_rows<false, false>(source, count, partitions);
 }
 
 std::uint32_t Staging::fullest_rows() const {
@@ -266,7 +397,7 @@ void Staging::stage_column(std::size_t index, const ColumnView& column, std::int
       }
       return;
     case Source::fixed:
-      return scatter_fixed(staged.values.get(),
+      return scatter_fixed(staged.values,
                            column.values + (column.offset + row_begin) * std::int64_t{type.width}, slots,
                            count, type.width);
     case Source::offsets32:
@@ -289,7 +420,7 @@ void Staging::allocate_validity(Column& staged) {
 template <Source source>
 void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t row_begin,
                           std::uint32_t count, StagingBlock& block) {
-  std::uint8_t* const views = staged.values.get();
+  std::uint8_t* const views = staged.values;
   for (std::uint32_t i = 0; i < count; ++i) {
     std::uint8_t* const view = views + std::size_t{block.slots[i]} * sizeof(View);
     if (!column.valid(row_begin + i)) {
@@ -304,6 +435,13 @@ void Staging::stage_views(Column& staged, const ColumnView& column, std::int64_t
                        static_cast<std::size_t>(value.size));
     place += static_cast<std::uint64_t>(value.size);
   }
+}
+
+void Staging::keep_from(std::uint32_t partition, std::uint32_t first) {
+  const std::uint32_t left = rows(partition) - first;
+  std::uint8_t* const rows = packed_rows_.get() + std::size_t{first_slot_[partition]} * row_stride_;
+  if (left > 0) std::memmove(rows, rows + std::size_t{first} * row_stride_, std::size_t{left} * row_stride_);
+  next_slot_[partition] = first_slot_[partition] + left;
 }
 
 void Staging::write(const std::vector<Claim>& claims, const WriteOptions& options) {
@@ -361,7 +499,7 @@ void Staging::write_values(const Claim& claim, std::size_t index, std::size_t fi
   const ColumnType& type = schema_.columns()[index];
   Column& staged = columns_[index];
   if (type.layout == Layout::none || type.layout == Layout::bits) return;
-  std::uint8_t* const from = staged.values.get() + first * staged.stride;
+  std::uint8_t* const from = staged.values + first * staged.stride;
   std::uint8_t* const to = claim.bytes + claim.layout->regions[index].values;
   if (type.layout == Layout::view && heap_shift != 0) {
     for (std::uint32_t i = 0; i < count; ++i) {
@@ -377,15 +515,8 @@ void Staging::write_values(const Claim& claim, std::size_t index, std::size_t fi
                  streaming);
     return;
   }
-  // The last four bytes of a value are overwritten by the next, or lie behind what is asked for.
-  constexpr std::uint32_t kBlock = memory::LineWriter::kRoomBytes / 16;
-  memory::LineWriter out(to + std::size_t{row_begin} * type.width, streaming);
-  for (std::uint32_t done = 0; done < count; done += kBlock) {
-    const std::uint32_t rows = std::min(kBlock, count - done);
-    std::uint8_t* const block = out.room(rows * std::size_t{12});
-    for (std::uint32_t i = 0; i < rows; ++i)
-      std::memcpy(block + i * 12, from + std::size_t{done + i} * 16, 16);
-  }
+  memory::copy_column(to + std::size_t{row_begin} * type.width, from,
+                      {staged.offset, staged.stride, type.width}, count, streaming);
 }
 
 }  // namespace esker::shuffle

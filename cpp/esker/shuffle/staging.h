@@ -9,6 +9,7 @@
 // different ones.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -20,6 +21,8 @@
 #include "esker/shuffle/partition_function.h"
 
 namespace esker::shuffle {
+
+struct PackedSource;
 
 struct StagingShape {
   // Fits the buffers of one thread into about `bytes`: they should stay in the second-level cache.
@@ -49,6 +52,13 @@ struct StagingBlock {
 class Staging {
  public:
   Staging(const page::PageSchema& schema, std::uint32_t partition_count, StagingShape shape);
+
+  // Whether rows lie in the buffers as they are, all columns together: narrow ones of fixed width.
+  bool packed() const { return row_words_ > 0; }
+  // Takes rows of a packed batch without nulls, up to the first whose buffer is full; says how many.
+  bool takes_packed(const arrow::BatchView& batch) const;
+  std::uint32_t take_packed(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count,
+                            const std::uint32_t* partitions);
 
   // Takes the first `count` rows of a measured block, if all of them fit.
   bool take(const arrow::BatchView& batch, std::int64_t row_begin, std::uint32_t count, StagingBlock& block);
@@ -85,6 +95,12 @@ class Staging {
   }
   // Copies rows of the buffers of the claims' partitions to pages.
   void write(const std::vector<Claim>& claims, const WriteOptions& options);
+  // Of a packed buffer without nulls, drops the rows before `first`, which are written.
+  void keep_from(std::uint32_t partition, std::uint32_t first);
+  bool has_validity() const {
+    return std::any_of(columns_.begin(), columns_.end(),
+                       [](const Column& column) { return column.validity != nullptr; });
+  }
   void clear(std::uint32_t partition) {
     next_slot_[partition] = first_slot_[partition];
     heap_[partition] = 0;
@@ -101,12 +117,19 @@ class Staging {
   using Bytes = std::unique_ptr<std::uint8_t[], Free>;
 
   struct Column {
-    std::uint32_t stride = 0;  // of a value in the buffer
-    Bytes values;
+    std::uint32_t stride = 0;  // from a value to the next one in the buffer
+    std::uint32_t offset = 0;  // of the value in its row, where rows are packed
+    std::uint8_t* values = nullptr;
+    Bytes owned;     // the values, unless rows are packed
     Bytes validity;  // a byte a row, from the first null on
   };
 
   static Bytes allocate(std::size_t size);
+  void allocate_columns();
+  template <bool low_whole, bool high_whole>
+  std::uint32_t take_rows(const PackedSource& source, std::uint32_t count, const std::uint32_t* partitions);
+  template <class Store>
+  std::uint32_t take_each(std::uint32_t count, const std::uint32_t* partitions, Store store);
   bool assign(std::uint32_t count, StagingBlock& block);
   void stage_column(std::size_t index, const arrow::ColumnView& column, std::int64_t row_begin,
                     std::uint32_t count, StagingBlock& block);
@@ -139,13 +162,17 @@ class Staging {
   const page::PageSchema& schema_;
   const StagingShape shape_;
   const bool has_views_;
+  std::uint32_t row_words_;  // 32-bit words of a packed row; 0: columns lie apart
+  std::uint32_t row_stride_ = 0;
   std::size_t heap_stride_;
   std::size_t slot_count_;
   std::vector<Column> columns_;
+  Bytes packed_rows_;
   Bytes heap_bytes_;
   std::vector<std::uint64_t> heap_ends_;
   std::vector<std::uint32_t> first_slot_;  // of each partition
   std::vector<std::uint32_t> next_slot_;
+  std::vector<std::uint32_t> end_slot_;
   std::vector<std::uint32_t> heap_;
 };
 

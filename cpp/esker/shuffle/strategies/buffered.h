@@ -46,6 +46,7 @@ class Buffers {
   // row whose long values exceed one.
   template <class Flush, class Direct>
   void fill(const Morsel& morsel, const Flush& flush, const Direct& direct) {
+    if (staging_.takes_packed(*morsel.batch)) return fill_packed(morsel, flush);
     for (std::int64_t done = 0; done < morsel.row_count;) {
       auto count = static_cast<std::uint32_t>(std::min<std::int64_t>(block_rows_, morsel.row_count - done));
       const std::int64_t begin = morsel.row_begin + done;
@@ -57,6 +58,23 @@ class Buffers {
 
  private:
   static constexpr std::uint32_t kBlockRows = 1024;
+
+  // Rows go one by one to where they belong, until one finds its buffer full.
+  template <class Flush>
+  void fill_packed(const Morsel& morsel, const Flush& flush) {
+    for (std::int64_t done = 0; done < morsel.row_count;) {
+      const auto count =
+          static_cast<std::uint32_t>(std::min<std::int64_t>(kBlockRows, morsel.row_count - done));
+      const std::int64_t begin = morsel.row_begin + done;
+      context_.partition_of(*morsel.batch, begin, count, block_.partitions.data());
+      for (std::uint32_t taken = 0; taken < count;) {
+        taken += staging_.take_packed(*morsel.batch, begin + taken, count - taken,
+                                      block_.partitions.data() + taken);
+        if (taken < count) flush_half_full(flush);
+      }
+      done += count;
+    }
+  }
 
   // Makes room and takes fewer rows until some fit; returns how many.
   template <class Flush, class Direct>

@@ -83,6 +83,14 @@ class SoftwareManagedBuffers final : public Strategy {
   // before it. Not so where rows are to be written under the lock.
   bool defers() const { return context_.options.optimisations.minimal_locking; }
 
+  // So many rows of any width are whole lines.
+  static constexpr std::uint32_t kLineRows = 16;
+
+  bool keeps_lines(const Staging& staging) const {
+    return !in_turn_ && staging.packed() && !staging.has_validity() &&
+           staging.shape().rows_max >= 4 * kLineRows;
+  }
+
   auto copy_from(Staging& staging) {
     return [this, &staging](const std::vector<Claim>& claims) {
       staging.write(claims, context_.write_options());
@@ -115,10 +123,17 @@ class SoftwareManagedBuffers final : public Strategy {
     Staging& staging = buffers_of(worker).staging();
     const auto flush = [&](const std::vector<std::uint32_t>& partitions) {
       enter();
-      for (const std::uint32_t partition : partitions)
-        manager_.insert(worker, staging.run(partition), writing);
+      // Rows that fill no line stay, so that claims begin on lines: not in turn, where all must go.
+      const std::uint32_t kept = keeps_lines(staging) ? kLineRows - 1 : 0;
+      for (const std::uint32_t partition : partitions) {
+        RowRun run = staging.run(partition);
+        run.end &= ~kept;
+        manager_.insert(worker, run, writing);
+      }
       writing.settle();
-      for (const std::uint32_t partition : partitions) staging.clear(partition);
+      for (const std::uint32_t partition : partitions) {
+        kept > 0 ? staging.keep_from(partition, staging.rows(partition) & ~kept) : staging.clear(partition);
+      }
     };
     const auto direct = [&](std::uint32_t partition, std::int64_t row, std::uint32_t heap) {
       enter();
