@@ -193,13 +193,14 @@ class Ladder:
         """Rows that fit a page.
 
         >>> Ladder(pa.schema([pa.field("k", pa.uint32(), nullable=False)]), 1, 1 << 30).capacity(64 << 10)
-        16368
+        16320
         """
         below, above = 0, page_bytes * 8
         while below + 1 < above:
             middle = (below + above) // 2
             below, above = (middle, above) if self._regions_end(middle) <= page_bytes else (below, middle)
-        return below
+        # Whole words of bitmaps, and whole lines of columns.
+        return below // ROWS_MIN * ROWS_MIN if below > ROWS_MIN else below
 
     def _climb(self, amount: int, room: Callable[[int], int]) -> tuple[int, int]:
         pages = allocated = 0
