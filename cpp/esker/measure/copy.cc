@@ -15,6 +15,7 @@ void copy(const std::uint8_t* from, std::uint8_t* to, std::uint64_t size, std::u
   const std::uint64_t part_bytes = (size / parts / kPageBytes + 1) * kPageBytes;
   run_parts(parts, thread_count, [&](std::uint64_t part) {
     const std::uint64_t begin = std::min(part * part_bytes, size);
+    if (begin == size) return;
     for (std::uint32_t i = 0; i < repeats; ++i) {
       std::memcpy(to + begin, from + begin, std::min(part_bytes, size - begin));
     }
