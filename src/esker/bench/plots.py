@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from esker.bench.document import Section
@@ -39,7 +38,7 @@ def write_plots(sections: Sequence[Section], folder: Path) -> list[Path]:
 def draw(section: Section) -> str:
     """Draw a section's plot: a panel for each value of its panels, a line for each of its series.
 
-    Rows that differ in something the plot does not show are drawn as their median.
+    Of rows that differ only in what the plot does not show the first is drawn: that of a strategy's usual page manager.
     """
     series = _distinct(section.rows, section.plot.series)
     panels: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
@@ -83,11 +82,11 @@ def _panel(
         parts.append(_text(x, top + PANEL_HEIGHT + 16, place, anchor="middle"))
     parts.append(_text(left + PANEL_WIDTH / 2, top + PANEL_HEIGHT + 32, _heading(section, plot.x), anchor="middle"))
     for number, name in enumerate(series):
-        values: dict[str, list[float]] = {}
+        values: dict[str, float] = {}
         for row in rows:
             if str(row[plot.series]) == name and row[plot.y] is not None:
-                values.setdefault(str(row[plot.x]), []).append(float(row[plot.y]))
-        points = [(x_of[place], top + PANEL_HEIGHT * (1 - median(found) / most)) for place, found in values.items()]
+                values.setdefault(str(row[plot.x]), float(row[plot.y]))
+        points = [(x_of[place], top + PANEL_HEIGHT * (1 - value / most)) for place, value in values.items()]
         parts += _line(points, COLOURS[number % len(COLOURS)])
     return parts
 
