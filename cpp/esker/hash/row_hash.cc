@@ -1,5 +1,6 @@
 #include "esker/hash/row_hash.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -156,8 +157,7 @@ std::uint64_t hash_bytes(const std::uint8_t* data, std::int64_t size) {
 void hash_rows(const arrow::BatchView& batch, std::span<const ColumnType> columns, std::span<const int> keys,
                std::uint64_t seed, std::int64_t row_begin, std::int64_t row_count, std::uint64_t* out) {
   if (row_count == 0) return;
-  const std::uint64_t start = mix(seed + kStart);
-  for (std::int64_t i = 0; i < row_count; ++i) out[i] = start;
+  std::fill(out, out + row_count, start(seed));
   for (const int key : keys) {
     const auto index = static_cast<std::size_t>(key);
     combine_column(batch.columns[index], columns[index], row_begin, row_count, out);

@@ -19,6 +19,11 @@ inline std::uint64_t mix(std::uint64_t value) {
   return value ^ (value >> 31);
 }
 
+// What the hash of a row begins with, before its first key column.
+inline std::uint64_t start(std::uint64_t seed) {
+  return mix(seed + 0x9E37'79B9'7F4A'7C15);  // golden ratio
+}
+
 std::uint64_t hash_bytes(const std::uint8_t* data, std::int64_t size);
 
 // Writes the hashes of `row_count` rows from `row_begin` on.

@@ -223,7 +223,8 @@ std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& colu
   const page::PageSchema schema(columns);
   ShuffleOptions options;
   options.buffer_bytes = buffer_bytes;
-  const std::uint64_t buffers = Staging::bytes_max(schema, partition_count, shuffle::buffer_bytes(options));
+  const std::uint64_t buffers =
+      Staging::bytes_max(schema, partition_count, shuffle::buffer_bytes(options, partition_count));
   const std::uint64_t sorted = SortedMorsel::bytes_max(partition_count);
   std::uint64_t each = sorted;
   if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge")

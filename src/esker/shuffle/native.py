@@ -15,8 +15,9 @@ from esker.shuffle.strategy import OPTIMISATIONS, ShuffleTask, Strategy
 
 # The pool needs a few of the smallest pages to get on at all.
 POOL_BYTES_MIN = 1 << 20
-# The buffers of a thread should stay in the second-level cache, and be small beside the pages.
-BUFFER_BYTES_MAX = 1 << 20
+# What the buffers of a thread take, where the pages leave room: 4 KiB a partition (see strategies/buffered.h).
+BUFFER_BYTES_EACH = 4 << 10
+BUFFER_BYTES = (1 << 20, 16 << 20)
 BUFFER_BYTES_MIN = 64 << 10
 BUFFER_PART = 8
 
@@ -33,7 +34,7 @@ class NativeStrategy(Strategy):
             raise OptionError(f"no optimisation {sorted(unknown)[0]!r}; there is: {', '.join(OPTIMISATIONS)}")
         self._task = task
         self._path: Path | None = None
-        self._buffer_bytes = task.buffer_bytes or buffer_bytes(task.memory_bytes, task.thread_count)
+        self._buffer_bytes = task.buffer_bytes or buffer_bytes(task.memory_bytes, task.thread_count, task.partition_count)
         overhead = self._overhead_bytes()
         self.pool_bytes = task.memory_bytes - overhead
         if self.pool_bytes < POOL_BYTES_MIN:
@@ -130,11 +131,12 @@ class NativeStrategy(Strategy):
             self._path = None
 
 
-def buffer_bytes(memory_bytes: int, thread_count: int) -> int:
+def buffer_bytes(memory_bytes: int, thread_count: int, partition_count: int) -> int:
     """What the buffers of one thread may take of a shuffle's memory.
 
-    >>> buffer_bytes(1 << 30, 2), buffer_bytes(4 << 20, 2)
-    (1048576, 262144)
+    >>> buffer_bytes(1 << 30, 2, 256), buffer_bytes(1 << 30, 2, 1024), buffer_bytes(4 << 20, 2, 256)
+    (1048576, 4194304, 262144)
     """
     share = memory_bytes // (BUFFER_PART * max(thread_count, 1))
-    return max(BUFFER_BYTES_MIN, min(BUFFER_BYTES_MAX, share))
+    wanted = min(max(BUFFER_BYTES_EACH * partition_count, BUFFER_BYTES[0]), BUFFER_BYTES[1])
+    return max(BUFFER_BYTES_MIN, min(wanted, share))

@@ -26,9 +26,10 @@ class CollaborativeBuffers final : public Strategy {
     if (batches.empty()) return;
     if (!staging_) {
       const double heap_each = heap_per_row(context_, batches.front());
-      staging_.emplace(context_.schema, context_.partition_count(),
-                       StagingShape::of(context_.schema, context_.partition_count(),
-                                        buffer_bytes(context_.options), heap_each));
+      staging_.emplace(
+          context_.schema, context_.partition_count(),
+          StagingShape::of(context_.schema, context_.partition_count(),
+                           buffer_bytes(context_.options, context_.partition_count()), heap_each));
     }
     for (const arrow::BatchView& batch : batches) staging_->prepare(batch);
     const auto morsels = cut(batches, slice_rows());

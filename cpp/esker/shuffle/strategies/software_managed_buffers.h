@@ -26,8 +26,8 @@ class SoftwareManagedBuffers final : public Strategy {
     if (batches.empty()) return;
     if (!shape_) {
       heap_each_ = heap_per_row(context_, batches.front());
-      shape_ = StagingShape::of(context_.schema, context_.partition_count(), buffer_bytes(context_.options),
-                                heap_each_);
+      shape_ = StagingShape::of(context_.schema, context_.partition_count(),
+                                buffer_bytes(context_.options, context_.partition_count()), heap_each_);
     }
     const auto morsels = cut(batches, morsel_rows());
     turnstile_.restart();
