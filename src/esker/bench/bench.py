@@ -44,7 +44,7 @@ class Asked:
             return cls(tuple(map(Width.of, ("4", "16", "100", "var"))), (1, 4, 32, 256, 1024, 4096), threads)
         return cls(
             (Width.of("16"), Width.of("var")),
-            (1, 256, 1024),
+            (1, 32, 256),
             threads,
             cell_bytes=16 << 20,
             rounds=3,
@@ -62,7 +62,11 @@ class Asked:
     @property
     def partitions_usual(self) -> int:
         """256 if that is among what was asked for, else the largest below, else the smallest."""
-        below = [count for count in self.partitions if count <= USUAL_PARTITIONS]
+        return self.partitions_below(USUAL_PARTITIONS)
+
+    def partitions_below(self, most: int) -> int:
+        """The largest number of partitions asked for that is at most `most`, else the smallest."""
+        below = [count for count in self.partitions if count <= most]
         return max(below) if below else min(self.partitions)
 
     @property

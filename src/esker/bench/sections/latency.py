@@ -7,7 +7,7 @@ lies on.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,8 @@ from esker.core.clock import SYSTEM_CLOCK, Clock
 from esker.kernel import _kernel
 
 BATCH_SECONDS = 0.001
+# One thread reads: more partitions, and asking them all would be what is measured.
+PARTITIONS_MOST = 32
 WIDTH_NAME = "16"
 COLUMNS = (
     STRATEGY,
@@ -40,6 +42,7 @@ COLUMNS = (
     Column("kept_up", "fell behind", "disturbed"),
 )
 Seconds = npt.NDArray[np.float64]
+Numbers = npt.NDArray[np.uint32]
 
 
 def measure(bench: Bench) -> Section:
@@ -71,7 +74,7 @@ def measure(bench: Bench) -> Section:
 
 def _row(bench: Bench, way: Combination, rate: int) -> dict[str, Any]:
     asked = bench.asked
-    threads, partitions = asked.threads_most, asked.partitions_usual
+    threads, partitions = asked.threads_most, asked.partitions_below(PARTITIONS_MOST)
     batch_rows = max(round(rate * BATCH_SECONDS), 1)
     batches = arrivals(batch_rows, max(round(asked.latency_seconds * rate / batch_rows), 1))
     chosen = Way(way.strategy, way.pages, partitions, threads)
@@ -104,52 +107,44 @@ class Arrivals:
     interval: float
     flush_seconds: float
     clock: Clock = SYSTEM_CLOCK
-    page_count: int = 0
     late: bool = False
-    _latencies: list[Seconds] = field(default_factory=list)
-    _counts: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    # Of each page that was taken: when it was closed, and of each of its tuples the number of the batch it came in.
+    pages: list[tuple[float, Numbers]] = field(default_factory=list)
+    _due: Seconds = field(default_factory=lambda: np.empty(0))
 
     def run(self, shuffle: _kernel.Shuffle, partitions: int) -> None:
         """Hand every batch over at its time; then finish, and take what is left."""
-        begin = self.clock.seconds()
-        due: Seconds = np.asarray(begin + self.interval * np.arange(1, len(self.batches) + 1), np.float64)
+        self._due = self.clock.seconds() + self.interval * np.arange(1, len(self.batches) + 1, dtype=np.float64)
         oldest: float | None = None
-        for number, batch in enumerate(self.batches):
-            self.clock.sleep(max(float(due[number]) - self.clock.seconds(), 0.0))
-            self.late = self.late or self.clock.seconds() - float(due[number]) > self.flush_seconds
+        for batch, due in zip(self.batches, self._due.tolist(), strict=True):
+            self.clock.sleep(max(due - self.clock.seconds(), 0.0))
+            self.late = self.late or self.clock.seconds() - due > self.flush_seconds
             shuffle.push([batch])
-            oldest = float(due[number]) if oldest is None else oldest
+            oldest = due if oldest is None else oldest
             if self.clock.seconds() - oldest >= self.flush_seconds:
                 shuffle.flush()
                 oldest = None
-            self._take(shuffle.ready, partitions, due)
+            self._take(shuffle.ready, partitions)
         shuffle.finish()
-        self._take(shuffle.next, partitions, due)
+        self._take(shuffle.next, partitions)
         shuffle.free()
 
-    def _take(self, page_of: Any, partitions: int, due: Seconds) -> None:
+    def _take(self, page_of: Callable[[int], _kernel.PageBatch | None], partitions: int) -> None:
+        # All were closed by now; looking at them takes time that is not the shuffle's.
+        now = self.clock.seconds()
         for partition in range(partitions):
             while (page := page_of(partition)) is not None:
-                now = self.clock.seconds()
-                numbers = pa.record_batch(page).column("batch").to_numpy()
-                batches, counts = np.unique(numbers, return_counts=True)
-                self._latencies.append(now - due[batches])
-                self._counts.append(counts)
-                self.page_count += 1
+                self.pages.append((now, pa.record_batch(page).column("batch").to_numpy().copy()))
 
     def summary(self) -> dict[str, Any]:
         """Mean and percentiles over tuples, in milliseconds."""
-        latencies, counts = np.concatenate(self._latencies) * 1e3, np.concatenate(self._counts)
-        order = np.argsort(latencies)
-        latencies, counts = latencies[order], counts[order]
-        below = np.cumsum(counts)
-        rows = int(below[-1])
-        p50, p99 = (float(latencies[np.searchsorted(below, share * rows)]) for share in (0.5, 0.99))
+        latencies = np.concatenate([now - self._due[numbers] for now, numbers in self.pages]) * 1e3
+        p50, p99 = np.percentile(latencies, (50, 99))
         return {
-            "mean_ms": float(np.average(latencies, weights=counts)),
-            "p50_ms": p50,
-            "p99_ms": p99,
-            "rows": rows,
-            "pages_count": self.page_count,
+            "mean_ms": float(latencies.mean()),
+            "p50_ms": float(p50),
+            "p99_ms": float(p99),
+            "rows": len(latencies),
+            "pages_count": len(self.pages),
             "kept_up": not self.late,
         }
