@@ -8,6 +8,7 @@ from esker.bench.bench import Asked, Bench
 from esker.bench.document import Evaluation, Section
 from esker.bench.machine import describe_machine
 from esker.bench.sections import SECTIONS
+from esker.bench.verdict import judge
 from esker.bench.way import combinations
 
 
@@ -19,7 +20,7 @@ def evaluate(
     check: Callable[[], None] = lambda: None,
     done: Callable[[Section], None] = lambda section: None,
 ) -> Evaluation:
-    """Measure sections (all, unless `names` says which); `done` is handed each as soon as it is measured.
+    """Measure sections (all, unless `names` says which), and judge; `done` is handed each as soon as it is there.
 
     `check` is called between runs and raises to stop. OptionError for a section that there is not.
     """
@@ -34,4 +35,7 @@ def evaluate(
         # Pages of one section's sizes are of no use to the next.
         bench.pool.trim()
         done(sections[-1])
+    if (verdict := judge(sections)) is not None:
+        sections.append(verdict)
+        done(verdict)
     return Evaluation(describe_machine(), asked.to_json(), sections)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,27 @@ def test_order_is_measured_for_those_that_can_keep_it(evaluation: Evaluation) ->
         assert (row["ordered_ratio"] is not None) == can
 
 
+def test_the_verdict_has_a_row_for_every_cell_and_follows_from_the_throughput(evaluation: Evaluation) -> None:
+    found = section(evaluation, "verdict")
+    assert keys(found, ("width", "threads", "partitions")) == sorted(product(WIDTHS, THREADS, PARTITIONS))
+    for row in found.rows:
+        cell = {
+            (each["strategy"], each["pages"]): each["ratio"]
+            for each in section(evaluation, "throughput").rows
+            if all(each[name] == row[name] for name in ("width", "threads", "partitions"))
+        }
+        claimed = cell["software_managed_buffers", "locked_batches"]
+        assert row["best_ratio"] == max(cell.values())
+        assert row["place"] == sorted(cell.values(), reverse=True).index(claimed) + 1
+        assert row["holds"] == (claimed >= 0.95 * max(cell.values()))
+        assert row["faster"] == claimed / cell["on_demand", "locked"]
+
+
+def test_there_is_no_verdict_without_both_sides_of_the_claim() -> None:
+    only = replace(TINY, strategies=("hybrid",))
+    assert [found.name for found in evaluate(only, ["throughput"]).sections] == ["throughput"]
+
+
 def test_no_count_differs_from_its_formula(evaluation: Evaluation) -> None:
     assert {row["verdict"] for row in section(evaluation, "complexity").rows} == {"equal", "within the bound"}
 
@@ -153,7 +175,7 @@ def test_a_document_that_is_wrong_is_refused(evaluation: Evaluation, path: tuple
 
 def test_every_section_has_a_plot_with_its_series(evaluation: Evaluation, tmp_path: Path) -> None:
     paths = write_plots(evaluation.sections, tmp_path / "plots")
-    assert [path.name for path in paths] == [f"{name}.svg" for name in SECTIONS]
+    assert [path.name for path in paths] == [f"{name}.svg" for name in (*SECTIONS, "verdict")]
     for path, found in zip(paths, evaluation.sections, strict=True):
         root = ElementTree.parse(path).getroot()
         texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
