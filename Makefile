@@ -128,6 +128,7 @@ sanitize-python: setup
 bench: setup  ## the benchmarks at moderate size; prints ratios to a reference
 	@$(PY) -m benchmarks --rows 4000000
 	@$(PY) -m benchmarks.bitmap_wah
+	@$(BIN)/esker bench shuffle --quick
 
 $(PEERS_VENV)/.requirements: requirements/bench.txt
 	@$(QUIETLY) "making $(PEERS_VENV)" scripts/make_venv.sh $(PEERS_VENV)

@@ -11,5 +11,6 @@ void bind_shuffle(nanobind::module_& module);
 void bind_hash(nanobind::module_& module);
 void bind_bitmap(nanobind::module_& module);
 void bind_nested(nanobind::module_& module);
+void bind_measure(nanobind::module_& module);
 
 }  // namespace esker::bind

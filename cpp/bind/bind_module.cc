@@ -13,4 +13,5 @@ NB_MODULE(_kernel, module) {
   esker::bind::bind_page(module);
   esker::bind::bind_hash(module);
   esker::bind::bind_shuffle(module);
+  esker::bind::bind_measure(module);
 }

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import esker
+from esker.cli.bench import bench
 from esker.cli.demo import demo
 from esker.cli.explain import explain
 from esker.cli.find import find
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command in (freeze, find, join, shuffle, explain, demo):
     app.command()(command)
+app.add_typer(bench)
 
 
 def _version(wanted: bool) -> None:

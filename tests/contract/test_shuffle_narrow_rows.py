@@ -1,0 +1,47 @@
+"""Rows of a few narrow columns, with and without nulls, keep their values: buffers hold them row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from esker.kernel import _kernel
+
+PAIRS = [pair[:2] for pair in _kernel.Shuffle.combinations()]
+PARTITIONS = 16
+ROWS = 12_000
+TYPES = {"4": [pa.uint32()], "8": [pa.uint64()], "4+4": [pa.uint32(), pa.int32()], "4+8": [pa.float32(), pa.int64()]}
+
+
+@pytest.mark.parametrize("nulls", ["without nulls", "with nulls", "with nulls later"])
+@pytest.mark.parametrize("types", list(TYPES))
+@pytest.mark.parametrize(("strategy", "pages"), PAIRS)
+def test_every_value_stays_with_its_key(strategy: str, pages: str, types: str, nulls: str) -> None:
+    keys = np.arange(ROWS, dtype=np.uint32)
+    first_null = {"without nulls": ROWS, "with nulls": 0, "with nulls later": ROWS // 2}[nulls]
+    mask = (keys % 7 == 0) & (keys >= first_null)
+    columns = [pa.array(keys), *(pa.array(keys, mask=mask).cast(type_) for type_ in TYPES[types])]
+    fields = [pa.field("key", pa.uint32(), nullable=False)]
+    fields += [pa.field(f"value {number}", type_) for number, type_ in enumerate(TYPES[types])]
+    batch = pa.RecordBatch.from_arrays(columns, schema=pa.schema(fields))
+    shuffle = _kernel.Shuffle(
+        batch.schema,
+        [0],
+        PARTITIONS,
+        _kernel.PagePool(64 << 20),
+        strategy=strategy,
+        pages=pages,
+        thread_count=2,
+        ordered=False,
+    )
+    for begin in range(0, ROWS, ROWS // 4):
+        shuffle.push([batch.slice(begin, ROWS // 4)])
+    shuffle.finish()
+    seen = 0
+    for partition in range(PARTITIONS):
+        while (page := shuffle.next(partition)) is not None:
+            got = pa.record_batch(page)
+            seen += got.num_rows
+            assert got.equals(batch.take(got.column("key")))
+    assert seen == ROWS
