@@ -6,6 +6,7 @@
 #include <string>
 
 #include "esker/error.h"
+#include "esker/page/page_join.h"
 
 namespace esker::shuffle {
 namespace {
@@ -238,7 +239,7 @@ void PageStore::close_all() {
   }
 }
 
-std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
+std::optional<LeasedPage> PageStore::next(std::uint32_t partition, std::uint64_t payload_bytes_max) {
   // Reading takes pages from lists and makes room by spilling others: one at a time, but for the reading of
   // the file.
   std::unique_lock lock(room_mutex_);
@@ -251,7 +252,9 @@ std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
     if (list.next_read < closed) from = &list;
   }
   if (from == nullptr) return std::nullopt;
-  StoredPage& stored = from->pages[from->next_read++];
+  StoredPage& stored = from->pages[from->next_read];
+  if (page::payload_bytes(stored.page, schema_) > payload_bytes_max) return std::nullopt;
+  ++from->next_read;
   const page::Page kept = stored.page;
   stored.page.bytes = nullptr;
   const std::uint64_t page_bytes = kept.layout->page_bytes;
@@ -278,6 +281,12 @@ std::uint8_t* PageStore::memory_for(std::uint64_t page_bytes) {
   auto* memory = pool_->allocate(page_bytes);
   if (memory == nullptr && spill(page_bytes, true)) memory = pool_->allocate(page_bytes);
   return memory != nullptr ? memory : pool_->allocate_over_budget(page_bytes);
+}
+
+std::shared_ptr<page::PageLease> PageStore::lease(std::uint64_t page_bytes) {
+  auto* memory = pool_->allocate(page_bytes);
+  if (memory == nullptr) memory = pool_->allocate_over_budget(page_bytes);
+  return std::make_shared<page::PageLease>(pool_, memory, page_bytes);
 }
 
 void PageStore::free() {

@@ -110,8 +110,12 @@ class PageStore {
 
   // Rows claimed from now on go to new pages.
   void close_all();
-  // The partition's next page that takes no more rows, in order, each once; nothing when there is none.
-  std::optional<LeasedPage> next(std::uint32_t partition);
+  // The partition's next page that takes no more rows, in order, each once; nothing when there is none, or
+  // while the next one's payload is over `payload_bytes_max`.
+  std::optional<LeasedPage> next(std::uint32_t partition,
+                                 std::uint64_t payload_bytes_max = ~std::uint64_t{0});
+  // Memory of `page_bytes` for a reader, over the budget if need be: nothing is spilled for it.
+  std::shared_ptr<page::PageLease> lease(std::uint64_t page_bytes);
   void give_back() noexcept;
   void free();
   // The file's descriptor stays the caller's: for a shuffle that could not be made.
