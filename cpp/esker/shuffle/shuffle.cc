@@ -215,6 +215,7 @@ bool Shuffle::next_batch(std::uint32_t partition, std::uint64_t bytes_max, Arrow
     next_max = std::min(bytes_max - bytes, small);
   }
   if (leased.empty()) return false;
+  store_.discard(leased);
   if (leased.size() == 1 && as_held_) {
     page::export_batch(leased[0].page, schema_, std::move(leased[0].lease), out);
     return true;
