@@ -133,3 +133,18 @@ def test_spilled_pages_are_joined_as_others_are(tmp_path):
     shuffle = filled([batch], batch.schema, pool, spill_fd=fd, spill_limit_bytes=1 << 30)
     assert shuffle.statistics()["spilled_pages"] > 0
     assert pa.Table.from_batches(joined(shuffle, 64 << 10)).equals(pa.Table.from_batches([batch]))
+
+
+def test_the_disk_below_spilled_pages_is_free_once_they_are_read(tmp_path):
+    batch = rows(100_000, pa.string())
+    path = tmp_path / "spill"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT)
+    shuffle = filled([batch], batch.schema, _kernel.PagePool(1 << 20), spill_fd=fd, spill_limit_bytes=1 << 30)
+    spilled = shuffle.statistics()["spilled_bytes"]
+    before = path.stat().st_blocks * 512
+    assert before >= spilled > 1 << 20
+    while (part := shuffle.next_batch(0, 256 << 10)) is not None:
+        del part
+    # Blocks that two runs of pages share stay.
+    assert path.stat().st_blocks * 512 < before / 4
+    assert path.stat().st_size >= spilled
