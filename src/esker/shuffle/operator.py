@@ -15,7 +15,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
 from esker.errors import EskerError, InputError, OptionError, SchemaMismatchError
 from esker.kernel import _kernel
-from esker.shuffle.border import page_keys, to_page_batch, to_page_schema, to_schema
+from esker.shuffle.border import FromPages, page_keys, to_page_batch, to_page_schema
 from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
@@ -70,6 +70,7 @@ class ShuffleOperator:
         check_partition_count(partition_count)
         self._input_schema = schema
         self.schema = pa.schema(list(schema)[: len(schema) - key_only], schema.metadata)
+        self._from_pages = FromPages(self.schema)
         self.partition_count = partition_count
         self._cancellation = cancellation or Cancellation()
         self._spill = spill
@@ -159,7 +160,7 @@ class ShuffleOperator:
             if batch is None:
                 return
             with _Translated(self, batch.nbytes):
-                out = to_schema(batch, self.schema)
+                out = self._from_pages(batch)
             yield out
             del batch, out
 
