@@ -106,13 +106,19 @@ check-stub: setup
 
 # ---- under sanitizers: C++ alone, and what Python calls ----
 
+# In a short form where CI asks for it: all cases take minutes under the thread sanitizer.
+SHORT := $(if $(CI),ESKER_SHORT=1,)
+
 sanitize: sanitize-address sanitize-thread  ## the C++ tests under address, undefined-behaviour and thread sanitizers
 
 sanitize-address: setup
-	@$(QUIETLY) "C++ tests under address and undefined-behaviour sanitizers" scripts/sanitize.sh address,undefined $(JOBS)
+	@$(QUIETLY) "C++ tests under address and undefined-behaviour sanitizers" env $(SHORT) scripts/sanitize.sh address,undefined $(JOBS)
 
 sanitize-thread: setup
-	@$(QUIETLY) "C++ tests under the thread sanitizer" scripts/sanitize.sh thread $(JOBS)
+	@$(QUIETLY) "C++ tests under the thread sanitizer" env $(SHORT) scripts/sanitize.sh thread $(JOBS)
+
+fuzz: setup  ## damage pages at random for ten minutes, under sanitizers
+	@ESKER_FUZZ_SECONDS=600 ESKER_TESTS=page_fuzz_test scripts/sanitize.sh address,undefined $(JOBS)
 
 sanitize-python: setup
 	@scripts/sanitize_python.sh

@@ -2,6 +2,8 @@
 # Build and run the C++ tests, which know no Python, under a sanitizer, in a build folder of its own.
 #
 #   scripts/sanitize.sh address,undefined|thread [JOBS]
+#
+# ESKER_TESTS=name runs only tests whose names have this in them.
 set -euo pipefail
 
 readonly sanitizers="${1:?usage: sanitize.sh SANITIZERS [JOBS]}"
@@ -20,4 +22,4 @@ fi
 
 cmake -S . -B "$build" -G Ninja -DESKER_BUILD_TESTS=ON "-DESKER_SANITIZE=$sanitizers"
 cmake --build "$build" --parallel "$jobs"
-"${launcher[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$jobs"
+"${launcher[@]}" ctest --test-dir "$build" --output-on-failure --no-tests=error --parallel "$jobs" --tests-regex "${ESKER_TESTS:-.}"

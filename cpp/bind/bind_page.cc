@@ -70,8 +70,11 @@ nb::bytes encode_page(const PageBatch& self, std::uint32_t partition) {
 void bind_page(nb::module_& module) {
   using Guard = nb::call_guard<NoGil>;
   nb::class_<PagePool>(module, "PagePool")
-      .def(nb::new_([](std::uint64_t budget_bytes) { return std::make_shared<PagePool>(budget_bytes); }),
-           nb::arg("budget_bytes"))
+      .def(nb::new_([](std::uint64_t budget_bytes, bool huge_pages, bool recycle) {
+             return std::make_shared<PagePool>(budget_bytes, page::PoolOptions{huge_pages, recycle});
+           }),
+           nb::arg("budget_bytes"), nb::kw_only(), nb::arg("huge_pages") = true, nb::arg("recycle") = true)
+      .def("prepare", &PagePool::prepare, nb::arg("page_bytes"), nb::arg("count"), Guard())
       .def_prop_ro("budget_bytes", &PagePool::budget_bytes)
       .def("trim", &PagePool::trim, Guard())
       .def_prop_ro("used_bytes", &PagePool::used_bytes, Guard())

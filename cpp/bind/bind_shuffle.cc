@@ -91,6 +91,49 @@ std::optional<PageBatch> page_of(const std::shared_ptr<Shuffle>& self, std::uint
   return PageBatch{leased->page, schema_of(self), leased->lease};
 }
 
+// Rows of a partition on their way to Python, once.
+struct PartitionBatch {
+  explicit PartitionBatch(std::shared_ptr<const page::PageSchema> schema_) : schema(std::move(schema_)) {}
+  PartitionBatch(PartitionBatch&& other) noexcept : schema(std::move(other.schema)), array(other.array) {
+    other.array.release = nullptr;
+  }
+  PartitionBatch(const PartitionBatch&) = delete;
+  PartitionBatch& operator=(const PartitionBatch&) = delete;
+  ~PartitionBatch() {
+    if (array.release != nullptr) array.release(&array);
+  }
+
+  std::shared_ptr<const page::PageSchema> schema;
+  ArrowArray array{};
+};
+
+nb::capsule partition_batch_schema(const PartitionBatch& self) {
+  ArrowSchema schema;
+  page::export_schema(*self.schema, &schema, page::Types::came);
+  return schema_capsule(schema);
+}
+
+nb::typed<nb::tuple, nb::capsule, nb::capsule> partition_batch_capsules(PartitionBatch& self,
+                                                                        nb::handle /*requested_schema*/) {
+  if (self.array.release == nullptr) throw std::logic_error("the batch was taken before");
+  ArrowArray array = self.array;
+  self.array.release = nullptr;
+  auto arrays = array_capsule(array);
+  return nb::make_tuple(partition_batch_schema(self), arrays);
+}
+
+std::optional<PartitionBatch> next_batch(const std::shared_ptr<Shuffle>& self, std::uint32_t partition,
+                                         std::uint64_t bytes_max) {
+  PartitionBatch batch(schema_of(self));
+  bool found = false;
+  {
+    const NoGil released;
+    found = self->next_batch(partition, bytes_max, &batch.array);
+  }
+  if (!found) return std::nullopt;
+  return std::optional<PartitionBatch>(std::move(batch));
+}
+
 nb::typed<nb::dict, nb::str, nb::any> statistics(const Shuffle& self) {
   shuffle::ShuffleStatistics found;
   {
@@ -190,6 +233,9 @@ void bind_shuffle(nb::module_& module) {
   nb::class_<PartitionStream>(module, "PartitionStream")
       .def("__arrow_c_schema__", &schema_of_stream)
       .def("__arrow_c_stream__", &stream_of, nb::arg("requested_schema") = nb::none());
+  nb::class_<PartitionBatch>(module, "PartitionBatch")
+      .def("__arrow_c_schema__", &partition_batch_schema)
+      .def("__arrow_c_array__", &partition_batch_capsules, nb::arg("requested_schema") = nb::none());
   nb::class_<Shuffle>(module, "Shuffle")
       .def(nb::new_(&make_shuffle), nb::arg("schema"), nb::arg("keys"), nb::arg("partition_count"),
            nb::arg("pool"), nb::kw_only(), nb::arg("strategy") = "software_managed_buffers",
@@ -204,6 +250,7 @@ void bind_shuffle(nb::module_& module) {
       .def("flush", &Shuffle::flush, Guard())
       .def("ready", &page_of<&Shuffle::ready>, nb::arg("partition"))
       .def("next", &page_of<&Shuffle::next>, nb::arg("partition"))
+      .def("next_batch", &next_batch, nb::arg("partition"), nb::arg("bytes_max"))
       .def(
           "partition",
           [](const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {

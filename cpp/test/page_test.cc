@@ -72,6 +72,32 @@ void test_the_pool_keeps_its_budget_over_pages_of_many_sizes() {
   pool.give_back(jumbo, 8 << 20);
 }
 
+void test_prepared_pages_stay_within_the_budget_and_are_handed_out() {
+  PagePool pool(8 << 20);
+  pool.prepare(64 << 10, 1'000);  // more than the budget has room for
+  std::vector<std::uint8_t*> pages;
+  while (auto* page = pool.allocate(64 << 10)) {
+    page[0] = page[(64 << 10) - 1] = 1;
+    pages.push_back(page);
+  }
+  CHECK(!pages.empty() && pool.peak_bytes() <= 8 << 20);
+  for (auto* page : pages) pool.give_back(page, 64 << 10);
+  CHECK(pool.used_bytes() == 0);
+  // A pool that ends while it prepares stops that first.
+  PagePool ending(64 << 20);
+  ending.prepare(1 << 20, 64);
+}
+
+void test_a_pool_that_does_not_recycle_hands_out_zeros() {
+  PagePool pool(1 << 20, {true, false});
+  auto* page = pool.allocate(64 << 10);
+  page[100] = 7;
+  pool.give_back(page, 64 << 10);
+  auto* again = pool.allocate(64 << 10);
+  CHECK(again[100] == 0);
+  pool.give_back(again, 64 << 10);
+}
+
 std::vector<std::uint8_t> sealed_page() {
   Chance chance(1);
   const TestBatch batch(chance, 300, 0, 50, 30);
@@ -153,6 +179,8 @@ int main() {
   test_the_checksum_is_crc_32c();
   test_rows_below_is_the_largest_capacity_that_fits();
   test_the_pool_keeps_its_budget_over_pages_of_many_sizes();
+  test_prepared_pages_stay_within_the_budget_and_are_handed_out();
+  test_a_pool_that_does_not_recycle_hands_out_zeros();
   test_damage_is_seen_wherever_it_lies();
   test_forged_pages_are_refused_or_harmless();
 }

@@ -22,9 +22,12 @@ std::uint64_t arena_bytes(std::uint64_t page_bytes) {
 
 }  // namespace
 
-PagePool::PagePool(std::uint64_t budget_bytes) : budget_bytes_(budget_bytes) {}
+PagePool::PagePool(std::uint64_t budget_bytes, PoolOptions options)
+    : budget_bytes_(budget_bytes), options_(options) {}
 
 PagePool::~PagePool() {
+  stopping_.store(true);
+  if (preparing_.joinable()) preparing_.join();
   assert(used_bytes_ == 0);
   for (const Arena& arena : arenas_) munmap(arena.begin, arena.bytes);
 }
@@ -45,8 +48,8 @@ void PagePool::give_back(std::uint8_t* page, std::uint64_t page_bytes) noexcept 
     return;
   }
   Pages& pages = pages_[page_bytes];
-  if (used_bytes_ + warm_bytes_ + page_bytes > budget_bytes_) {
-    // It was taken over the budget.
+  if (!options_.recycle || held_bytes() + page_bytes > budget_bytes_) {
+    // It was taken over the budget, or is not to be used again as it is.
     madvise(page, page_bytes, MADV_DONTNEED);
     pages.cold.push_back(page);
   } else {
@@ -69,7 +72,8 @@ std::uint64_t PagePool::used_bytes() const {
 
 std::uint64_t PagePool::free_bytes() const {
   const std::lock_guard lock(mutex_);
-  return budget_bytes_ > used_bytes_ ? budget_bytes_ - used_bytes_ : 0;
+  const std::uint64_t taken = used_bytes_ + preparing_bytes_;
+  return budget_bytes_ > taken ? budget_bytes_ - taken : 0;
 }
 
 std::uint64_t PagePool::peak_bytes() const {
@@ -85,7 +89,7 @@ std::uint8_t* PagePool::take(std::uint64_t page_bytes, bool over_budget) {
     if (!fits && !over_budget) return nullptr;
     auto* page = map(page_bytes);
     used_bytes_ += page_bytes;
-    peak_bytes_ = std::max(peak_bytes_, used_bytes_ + warm_bytes_);
+    peak_bytes_ = std::max(peak_bytes_, held_bytes());
     return page;
   }
   Pages& pages = pages_[page_bytes];
@@ -102,18 +106,18 @@ std::uint8_t* PagePool::take(std::uint64_t page_bytes, bool over_budget) {
   auto* page = pages.cold.back();
   pages.cold.pop_back();
   used_bytes_ += page_bytes;
-  peak_bytes_ = std::max(peak_bytes_, used_bytes_ + warm_bytes_);
+  peak_bytes_ = std::max(peak_bytes_, held_bytes());
   return page;
 }
 
 // Gives warm pages of other sizes back to the system until no more than `held_bytes_max` are held.
 bool PagePool::cool_until(std::uint64_t held_bytes_max, std::uint64_t kept_page_bytes) {
-  if (used_bytes_ > held_bytes_max) return false;
+  if (used_bytes_ + preparing_bytes_ > held_bytes_max) return false;
   for (auto& [page_bytes, pages] : pages_) {
     if (page_bytes == kept_page_bytes) continue;
-    while (used_bytes_ + warm_bytes_ > held_bytes_max && !pages.warm.empty()) cool_one(page_bytes, pages);
+    while (held_bytes() > held_bytes_max && !pages.warm.empty()) cool_one(page_bytes, pages);
   }
-  return used_bytes_ + warm_bytes_ <= held_bytes_max;
+  return held_bytes() <= held_bytes_max;
 }
 
 void PagePool::cool_one(std::uint64_t page_bytes, Pages& pages) {
@@ -122,6 +126,46 @@ void PagePool::cool_one(std::uint64_t page_bytes, Pages& pages) {
   pages.cold.push_back(page);
   pages.warm.pop_back();
   warm_bytes_ -= page_bytes;
+}
+
+void PagePool::prepare(std::uint64_t page_bytes, std::uint64_t count) {
+  assert(page_bytes > 0 && page_bytes % kPageUnitBytes == 0 && page_bytes <= kRecycledBytesMax);
+  const std::lock_guard lock(prepare_mutex_);
+  if (preparing_.joinable()) preparing_.join();
+  preparing_ = std::thread([this, page_bytes, count] {
+    const std::uint64_t each = arena_bytes(page_bytes) / page_bytes;
+    for (std::uint64_t done = 0; done < count && !stopping_.load(); done += each) {
+      if (!prepare_arena(page_bytes)) return;
+    }
+  });
+}
+
+// False when the budget has no room for another arena, or the system cannot clear one ahead of its use.
+bool PagePool::prepare_arena(std::uint64_t page_bytes) {
+  const std::uint64_t size = arena_bytes(page_bytes);
+  const std::uint64_t pages_bytes = size / page_bytes * page_bytes;
+  std::uint8_t* arena = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (held_bytes() + pages_bytes > budget_bytes_) return false;
+    arena = map(size);
+    arenas_.push_back({arena, size});
+    preparing_bytes_ += pages_bytes;
+    peak_bytes_ = std::max(peak_bytes_, held_bytes());
+  }
+#ifdef MADV_POPULATE_WRITE
+  const bool cleared = madvise(arena, pages_bytes, MADV_POPULATE_WRITE) == 0;
+#else
+  const bool cleared = false;
+#endif
+  const std::lock_guard lock(mutex_);
+  preparing_bytes_ -= pages_bytes;
+  Pages& pages = pages_[page_bytes];
+  for (std::uint64_t end = pages_bytes; end > 0; end -= page_bytes) {
+    (cleared ? pages.warm : pages.cold).push_back(arena + end - page_bytes);
+  }
+  if (cleared) warm_bytes_ += pages_bytes;
+  return cleared;
 }
 
 void PagePool::carve(std::uint64_t page_bytes, Pages& pages) {
@@ -146,7 +190,8 @@ std::uint8_t* PagePool::map(std::uint64_t bytes) {
   auto* const aligned = begin + before;
   if (before > 0) munmap(begin, before);
   if (wide - before - bytes > 0) munmap(aligned + bytes, wide - before - bytes);
-  madvise(aligned, bytes, budget_bytes_ >= kHugePagesFromBytes ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+  const bool huge = options_.huge_pages && budget_bytes_ >= kHugePagesFromBytes;
+  madvise(aligned, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
   return aligned;
 }
 

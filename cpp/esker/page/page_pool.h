@@ -9,10 +9,12 @@
 // Threads: any.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace esker::page {
@@ -20,9 +22,14 @@ namespace esker::page {
 constexpr std::uint64_t kArenaUnitBytes = 2 << 20;
 constexpr std::uint64_t kPageUnitBytes = 4096;
 
+struct PoolOptions {
+  bool huge_pages = true;  // of 2 MiB, where the budget is large enough for them not to be felt
+  bool recycle = true;     // pages that come back stay ours; else each is fresh memory
+};
+
 class PagePool {
  public:
-  explicit PagePool(std::uint64_t budget_bytes);
+  explicit PagePool(std::uint64_t budget_bytes, PoolOptions options = {});
   ~PagePool();
   PagePool(const PagePool&) = delete;
   PagePool& operator=(const PagePool&) = delete;
@@ -35,6 +42,9 @@ class PagePool {
 
   // Gives the memory of all free pages back to the system.
   void trim();
+  // Makes `count` pages of a size warm in the background, within the budget, so that whoever fills them does
+  // not wait for the system to clear them. A second call goes on after the first.
+  void prepare(std::uint64_t page_bytes, std::uint64_t count);
 
   std::uint64_t budget_bytes() const { return budget_bytes_; }
   std::uint64_t used_bytes() const;
@@ -52,19 +62,26 @@ class PagePool {
     std::uint64_t bytes;
   };
 
+  std::uint64_t held_bytes() const { return used_bytes_ + warm_bytes_ + preparing_bytes_; }
   std::uint8_t* take(std::uint64_t page_bytes, bool over_budget);
+  bool prepare_arena(std::uint64_t page_bytes);
   bool cool_until(std::uint64_t held_bytes_max, std::uint64_t kept_page_bytes);
   void cool_one(std::uint64_t page_bytes, Pages& pages);
   void carve(std::uint64_t page_bytes, Pages& pages);
   std::uint8_t* map(std::uint64_t bytes);
 
   const std::uint64_t budget_bytes_;
+  const PoolOptions options_;
   mutable std::mutex mutex_;
   std::map<std::uint64_t, Pages> pages_;  // by size
   std::vector<Arena> arenas_;
   std::uint64_t used_bytes_ = 0;
   std::uint64_t warm_bytes_ = 0;
   std::uint64_t peak_bytes_ = 0;
+  std::uint64_t preparing_bytes_ = 0;  // being cleared: neither free nor in use, but held
+  std::mutex prepare_mutex_;           // who starts and ends the thread
+  std::atomic<bool> stopping_{false};
+  std::thread preparing_;
 };
 
 // A page that goes back to its pool when the last reader lets go.

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "esker/error.h"
+#include "esker/page/page_join.h"
 
 namespace esker::shuffle {
 namespace {
@@ -167,11 +168,16 @@ std::uint64_t PageStore::spill_settled(std::uint64_t bytes_wanted) {
   for (std::size_t index = lists_.size(); index-- > 0 && freed < bytes_wanted;) {
     const LockGuard lock(locks_, index);
     PageList& list = lists_[index];
-    for (std::size_t i = list.next_read; i < list.pages.size() && freed < bytes_wanted; ++i) {
+    std::vector<StoredPage*> chosen;
+    std::uint64_t bytes = 0;
+    for (std::size_t i = list.next_read; i < list.pages.size() && freed + bytes < bytes_wanted; ++i) {
       StoredPage& stored = list.pages[i];
       const bool is_open = i + 1 == list.pages.size() && list.open;
-      if (stored.page.bytes != nullptr && !is_open && stored.settled()) freed += spill_page(index, stored);
+      if (stored.page.bytes == nullptr || is_open || !stored.settled()) continue;
+      chosen.push_back(&stored);
+      bytes += stored.page.layout->page_bytes;
     }
+    if (!chosen.empty()) freed += spill_pages(index, chosen);
   }
   return freed;
 }
@@ -200,7 +206,7 @@ std::uint64_t PageStore::spill_open(std::uint64_t bytes_wanted, bool may_wait) {
     }
     wait_until_settled(*last);
     const LockGuard lock(locks_, index);
-    if (last->page.bytes != nullptr) freed += spill_page(index, *last);
+    if (last->page.bytes != nullptr) freed += spill_pages(index, {last});
   }
   return freed;
 }
@@ -219,16 +225,26 @@ void PageStore::wait_until_settled(const StoredPage& stored) const {
   }
 }
 
-std::uint64_t PageStore::spill_page(std::size_t list, StoredPage& stored) {
-  page::Page& page = stored.page;
-  page::seal(page, schema_, static_cast<std::uint32_t>(list / lists_each_), true);
-  const auto ranges = page::used_ranges(*page.layout, schema_, page.row_count, page.heap_begin);
-  stored.file_offset = spill_file_->append(page.bytes, ranges);
-  pool_->give_back(page.bytes, page.layout->page_bytes);
-  page.bytes = nullptr;
+// Under the list's lock: pages of one list go behind one another, so that they are read so.
+std::uint64_t PageStore::spill_pages(std::size_t list, const std::vector<StoredPage*>& pages) {
+  std::vector<SealedPage> sealed;
+  for (const StoredPage* stored : pages) {
+    const page::Page& page = stored->page;
+    page::seal(page, schema_, static_cast<std::uint32_t>(list / lists_each_), true);
+    sealed.push_back({page.bytes, page::used_ranges(*page.layout, schema_, page.row_count, page.heap_begin)});
+  }
+  const std::vector<std::uint64_t> offsets = spill_file_->append(sealed);
+  std::uint64_t freed = 0;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    page::Page& page = pages[i]->page;
+    pages[i]->file_offset = offsets[i];
+    pool_->give_back(page.bytes, page.layout->page_bytes);
+    page.bytes = nullptr;
+    freed += page.layout->page_bytes;
+  }
   spilled_bytes_ = spill_file_->bytes();
-  ++spilled_pages_;
-  return page.layout->page_bytes;
+  spilled_pages_ += pages.size();
+  return freed;
 }
 
 void PageStore::close_all() {
@@ -238,7 +254,7 @@ void PageStore::close_all() {
   }
 }
 
-std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
+std::optional<LeasedPage> PageStore::next(std::uint32_t partition, std::uint64_t payload_bytes_max) {
   // Reading takes pages from lists and makes room by spilling others: one at a time, but for the reading of
   // the file.
   std::unique_lock lock(room_mutex_);
@@ -251,13 +267,15 @@ std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
     if (list.next_read < closed) from = &list;
   }
   if (from == nullptr) return std::nullopt;
-  StoredPage& stored = from->pages[from->next_read++];
+  StoredPage& stored = from->pages[from->next_read];
+  if (page::payload_bytes(stored.page, schema_) > payload_bytes_max) return std::nullopt;
+  ++from->next_read;
   const page::Page kept = stored.page;
   stored.page.bytes = nullptr;
   const std::uint64_t page_bytes = kept.layout->page_bytes;
   if (kept.bytes != nullptr) {
     page::seal(kept, schema_, partition, false);
-    return LeasedPage{kept, std::make_shared<page::PageLease>(pool_, kept.bytes, page_bytes)};
+    return LeasedPage{kept, std::make_shared<page::PageLease>(pool_, kept.bytes, page_bytes), 0, 0};
   }
   auto lease = std::make_shared<page::PageLease>(pool_, memory_for(page_bytes), page_bytes);
   const std::shared_ptr<const SpillFile> file = spill_file_;
@@ -270,7 +288,26 @@ std::optional<LeasedPage> PageStore::next(std::uint32_t partition) {
   if (page.row_count != kept.row_count || page.heap_begin != kept.heap_begin) {
     throw PageCorrupt(place + ": another page than the one that was written there");
   }
-  return LeasedPage{page, std::move(lease)};
+  return LeasedPage{page, std::move(lease), offset, SpillFile::bytes_of(ranges)};
+}
+
+void PageStore::discard(const std::vector<LeasedPage>& pages) const {
+  std::vector<page::Range> spent;
+  for (const LeasedPage& page : pages) {
+    if (page.file_bytes == 0) continue;
+    if (spent.empty() || spent.back().end != page.file_offset) {
+      spent.push_back({page.file_offset, page.file_offset});
+    }
+    spent.back().end += page.file_bytes;
+  }
+  if (spent.empty()) return;
+  std::shared_ptr<const SpillFile> file;
+  {
+    const std::lock_guard lock(room_mutex_);
+    file = spill_file_;
+  }
+  if (file == nullptr) return;
+  for (const page::Range& range : spent) file->discard(range.begin, range.end - range.begin);
 }
 
 // A consumer that keeps what it reads may hold the whole pool: then its next page comes on top.
@@ -278,6 +315,12 @@ std::uint8_t* PageStore::memory_for(std::uint64_t page_bytes) {
   auto* memory = pool_->allocate(page_bytes);
   if (memory == nullptr && spill(page_bytes, true)) memory = pool_->allocate(page_bytes);
   return memory != nullptr ? memory : pool_->allocate_over_budget(page_bytes);
+}
+
+std::shared_ptr<page::PageLease> PageStore::lease(std::uint64_t page_bytes) {
+  auto* memory = pool_->allocate(page_bytes);
+  if (memory == nullptr) memory = pool_->allocate_over_budget(page_bytes);
+  return std::make_shared<page::PageLease>(pool_, memory, page_bytes);
 }
 
 void PageStore::free() {

@@ -53,6 +53,8 @@ struct PageList {
 struct LeasedPage {
   page::Page page;
   std::shared_ptr<page::PageLease> lease;
+  std::uint64_t file_offset = 0;  // where it was spilled to, if it was
+  std::uint64_t file_bytes = 0;
 };
 
 struct PageCounts {
@@ -110,8 +112,14 @@ class PageStore {
 
   // Rows claimed from now on go to new pages.
   void close_all();
-  // The partition's next page that takes no more rows, in order, each once; nothing when there is none.
-  std::optional<LeasedPage> next(std::uint32_t partition);
+  // The partition's next page that takes no more rows, in order, each once; nothing when there is none, or
+  // while the next one's payload is over `payload_bytes_max`.
+  std::optional<LeasedPage> next(std::uint32_t partition,
+                                 std::uint64_t payload_bytes_max = ~std::uint64_t{0});
+  // Gives up the disk below pages that were read; neighbours in the file go together.
+  void discard(const std::vector<LeasedPage>& pages) const;
+  // Memory of `page_bytes` for a reader, over the budget if need be: nothing is spilled for it.
+  std::shared_ptr<page::PageLease> lease(std::uint64_t page_bytes);
   void give_back() noexcept;
   void free();
   // The file's descriptor stays the caller's: for a shuffle that could not be made.
@@ -132,7 +140,7 @@ class PageStore {
   bool spill(std::uint64_t bytes_wanted, bool may_wait);
   std::uint64_t spill_settled(std::uint64_t bytes_wanted);
   std::uint64_t spill_open(std::uint64_t bytes_wanted, bool may_wait);
-  std::uint64_t spill_page(std::size_t list, StoredPage& stored);
+  std::uint64_t spill_pages(std::size_t list, const std::vector<StoredPage*>& pages);
   bool close_last(std::size_t list);
   void wait_until_settled(const StoredPage& stored) const;
   std::uint8_t* memory_for(std::uint64_t page_bytes);
@@ -144,7 +152,7 @@ class PageStore {
   const PageSizes sizes_;
   std::vector<PageList> lists_;
   mutable Locks locks_;
-  std::mutex room_mutex_;  // one spills at a time
+  mutable std::mutex room_mutex_;  // one spills at a time
   // Gone once freed; who reads a page at that moment holds it.
   std::shared_ptr<SpillFile> spill_file_;
   std::uint64_t spilled_bytes_ = 0;

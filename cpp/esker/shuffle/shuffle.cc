@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "esker/error.h"
+#include "esker/page/page_join.h"
 #include "esker/shuffle/page_managers/chunked.h"
 #include "esker/shuffle/page_managers/hybrid.h"
 #include "esker/shuffle/page_managers/lock_free.h"
@@ -24,6 +25,16 @@ namespace esker::shuffle {
 namespace {
 
 constexpr std::uint32_t kThreadsMax = 256;
+// From here on a page that is right as it is is handed on: a copy would cost more than another batch.
+constexpr std::uint64_t kAloneBytes = 32 << 10;
+// Sizes of joined batches are rounded, so that their memory is soon used again.
+constexpr std::uint64_t kJoinedUnitBytes = 256 << 10;
+constexpr std::uint64_t kJoinedUnitBytesMin = 16 << 10;
+
+std::uint64_t joined_bytes(std::uint64_t bytes) {
+  return page::round_up(std::max<std::uint64_t>(bytes, 1),
+                        bytes < kJoinedUnitBytes ? kJoinedUnitBytesMin : kJoinedUnitBytes);
+}
 
 using Make = std::unique_ptr<Strategy> (*)(Context, std::uint32_t);
 
@@ -116,6 +127,7 @@ Shuffle::Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, 
                  const ShuffleOptions& options)
     : columns_(std::move(columns)),
       schema_(held(columns_, options.key_only_columns)),
+      as_held_(page::came_as_held(schema_)),
       partition_of_(options.function, columns_, std::move(keys), partition_count, options.seed,
                     options.optimisations.power_of_two),
       pool_(std::move(pool)),
@@ -177,13 +189,44 @@ void Shuffle::finish() {
   state_ = State::finished;
 }
 
-std::optional<LeasedPage> Shuffle::next(std::uint32_t partition) {
+void Shuffle::require_readable(std::uint32_t partition) const {
   {
     const std::lock_guard lock(mutex_);
     require(State::finished, "read a partition");
   }
   if (partition >= partition_count()) throw std::out_of_range("no such partition");
+}
+
+std::optional<LeasedPage> Shuffle::next(std::uint32_t partition) {
+  require_readable(partition);
   return store_.next(partition);
+}
+
+bool Shuffle::next_batch(std::uint32_t partition, std::uint64_t bytes_max, ArrowArray* out) {
+  require_readable(partition);
+  std::vector<LeasedPage> leased;
+  std::uint64_t bytes = 0;
+  const std::uint64_t small = as_held_ ? kAloneBytes : bytes_max;
+  std::uint64_t next_max = page::kPageBytesMax;
+  while (auto found = store_.next(partition, next_max)) {
+    bytes += page::payload_bytes(found->page, schema_);
+    leased.push_back(std::move(*found));
+    if (bytes >= bytes_max || (leased.size() == 1 && bytes >= small)) break;
+    next_max = std::min(bytes_max - bytes, small);
+  }
+  if (leased.empty()) return false;
+  store_.discard(leased);
+  if (leased.size() == 1 && as_held_) {
+    page::export_batch(leased[0].page, schema_, std::move(leased[0].lease), out);
+    return true;
+  }
+  std::vector<page::Page> pages;
+  for (const LeasedPage& each : leased) pages.push_back(each.page);
+  const page::JoinPlan plan(pages, schema_);
+  auto lease = store_.lease(joined_bytes(plan.bytes()));
+  auto* const memory = lease->bytes();
+  plan.run(memory, std::move(lease), out);
+  return true;
 }
 
 void Shuffle::free() {

@@ -72,6 +72,10 @@ class Shuffle {
   void finish();
   // The partition's next page in order, each once; nothing after the last. Reads spilled pages back.
   std::optional<LeasedPage> next(std::uint32_t partition);
+  // The partition's next pages as one batch of the types that were pushed, filled into `out`; false after the
+  // last. A page that needs no other types and is not small is handed on as it is; others are joined until
+  // about `bytes_max`, into memory of the pool.
+  bool next_batch(std::uint32_t partition, std::uint64_t bytes_max, ArrowArray* out);
   // Gives all pages back that nobody was handed.
   void free();
   // Makes a running push end with Interrupted; from any thread.
@@ -90,9 +94,11 @@ class Shuffle {
   enum class State : std::uint8_t { filling, failed, finished, freed };
 
   void require(State state, const char* what) const;
+  void require_readable(std::uint32_t partition) const;
 
   const std::vector<arrow::ColumnType> columns_;
   const page::PageSchema schema_;
+  const bool as_held_;  // pages hold rows as they came
   const PartitionFunction partition_of_;
   const std::shared_ptr<page::PagePool> pool_;
   const ShuffleOptions options_;

@@ -1,5 +1,6 @@
 #include "esker/shuffle/spill_file.h"
 
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -17,8 +18,11 @@ using page::Range;
 // Well below every system's limit of buffers in one call.
 constexpr std::size_t kBuffersMax = 512;
 
-std::vector<iovec> buffers_of(std::uint8_t* page, const std::vector<Range>& ranges) {
-  std::vector<iovec> buffers{{page, page::kHeaderBytes}};
+// Holes are made of whole blocks.
+constexpr std::uint64_t kBlockBytes = 4096;
+
+void add_buffers(std::vector<iovec>& buffers, std::uint8_t* page, const std::vector<Range>& ranges) {
+  buffers.push_back({page, page::kHeaderBytes});
   for (const Range& range : ranges) {
     auto* const begin = page + range.begin;
     auto& last = buffers.back();
@@ -28,7 +32,6 @@ std::vector<iovec> buffers_of(std::uint8_t* page, const std::vector<Range>& rang
       buffers.push_back({begin, static_cast<std::size_t>(range.end - range.begin)});
     }
   }
-  return buffers;
 }
 
 std::uint64_t total(const std::vector<iovec>& buffers) {
@@ -70,26 +73,53 @@ SpillFile::~SpillFile() {
   if (fd_ >= 0) close(fd_);
 }
 
-std::uint64_t SpillFile::append(const std::uint8_t* page, const std::vector<Range>& ranges) {
-  // pwritev takes no pointer to const, but only reads.
-  const auto buffers = buffers_of(const_cast<std::uint8_t*>(page), ranges);
-  const std::uint64_t bytes = total(buffers);
-  if (end_ + bytes > limit_bytes_) {
+std::vector<std::uint64_t> SpillFile::append(std::span<const SealedPage> pages) {
+  std::vector<std::uint64_t> offsets;
+  std::vector<iovec> buffers;
+  std::uint64_t end = end_;
+  for (const SealedPage& page : pages) {
+    offsets.push_back(end);
+    // pwritev takes no pointer to const, but only reads.
+    add_buffers(buffers, const_cast<std::uint8_t*>(page.bytes), page.ranges);
+    end += bytes_of(page.ranges);
+  }
+  const std::uint64_t bytes = end - end_;
+  if (end > limit_bytes_) {
     throw SpillFailed(EDQUOT, bytes,
                       "the spill limit of " + std::to_string(limit_bytes_) + " bytes is reached");
   }
-  const std::uint64_t offset = end_;
-  if (!transfer_all(pwritev, fd_, buffers, offset, "writing a page")) {
-    throw SpillFailed(ENOSPC, bytes, "writing a page: nothing was written");
+  if (!transfer_all(pwritev, fd_, std::move(buffers), end_, "writing pages")) {
+    throw SpillFailed(ENOSPC, bytes, "writing pages: nothing was written");
   }
-  end_ += bytes;
-  return offset;
+  end_ = end;
+  return offsets;
 }
 
 void SpillFile::read(std::uint64_t offset, std::uint8_t* page, const std::vector<Range>& ranges) const {
-  if (!transfer_all(preadv, fd_, buffers_of(page, ranges), offset, "reading a page")) {
+  std::vector<iovec> buffers;
+  add_buffers(buffers, page, ranges);
+  if (!transfer_all(preadv, fd_, std::move(buffers), offset, "reading a page")) {
     throw PageCorrupt("spilled page at byte " + std::to_string(offset) + ": the file ends inside it");
   }
+}
+
+void SpillFile::discard(std::uint64_t offset, std::uint64_t bytes) const noexcept {
+#ifdef FALLOC_FL_PUNCH_HOLE
+  const std::uint64_t begin = page::round_up(offset, kBlockBytes);
+  const std::uint64_t end = (offset + bytes) / kBlockBytes * kBlockBytes;
+  if (begin >= end) return;
+  // What cannot be freed now goes with the file.
+  static_cast<void>(fallocate(fd_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                              static_cast<off_t>(end - begin)));
+#else
+  static_cast<void>(offset + bytes);
+#endif
+}
+
+std::uint64_t SpillFile::bytes_of(const std::vector<Range>& ranges) {
+  std::uint64_t bytes = page::kHeaderBytes;
+  for (const Range& range : ranges) bytes += range.end - range.begin;
+  return bytes;
 }
 
 }  // namespace esker::shuffle

@@ -396,10 +396,15 @@ void Staging::stage_column(std::size_t index, const ColumnView& column, std::int
         staged.values[slots[i]] = arrow::bit_at(column.values, column.offset + row_begin + i) ? 1 : 0;
       }
       return;
-    case Source::fixed:
-      return scatter_fixed(staged.values,
-                           column.values + (column.offset + row_begin) * std::int64_t{type.width}, slots,
-                           count, type.width);
+    case Source::fixed: {
+      const auto* from = column.values + (column.offset + row_begin) * std::int64_t{type.width};
+      if (!packed()) return scatter_fixed(staged.values, from, slots, count, type.width);
+      for (std::uint32_t i = 0; i < count; ++i) {
+        memory::copy_short(staged.values + std::size_t{slots[i]} * staged.stride + staged.offset,
+                           from + std::size_t{i} * type.width, type.width);
+      }
+      return;
+    }
     case Source::offsets32:
       return stage_views<Source::offsets32>(staged, column, row_begin, count, block);
     case Source::offsets64:

@@ -13,7 +13,7 @@ from esker.core.batch import slices
 from esker.core.context import QueryContext
 from esker.engine.each_partition import ADVICE, map_each_partition
 from esker.engine.group import groups
-from esker.engine.results import in_batches
+from esker.engine.results import BatchRows, in_batches
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.stream import PartitionedStream
 from esker.engine.user_function import call
@@ -29,6 +29,7 @@ def map_groups(
     context: QueryContext,
 ) -> PartitionedStream:
     """A stream of what `function` returns for each group, in order of the groups' first rows in each partition."""
+    batch_rows = BatchRows()
 
     def results(table: pa.Table) -> Iterator[Any]:
         for group in groups(table, by):
@@ -36,7 +37,7 @@ def map_groups(
             yield call(function, group, "map_groups", partial(_place, group, by))
 
     def call_with_groups(table: pa.Table) -> Iterator[pa.RecordBatch]:
-        return in_batches(results(table), schema)
+        return in_batches(results(table), schema, batch_rows)
 
     advice = f"{ADVICE}, or let the function take a group as an iterator: map_groups(..., batches=True)"
     return map_each_partition("map_groups", barrier, by, call_with_groups, schema, context, advice=advice)
@@ -54,6 +55,7 @@ def map_group_batches(
     Groups come in the order of their first rows in each partition, but in one that does not fit: there, large ones
     come before the others.
     """
+    batch_rows = BatchRows()
 
     def results(table: pa.Table) -> Iterator[Any]:
         for group in groups(table, by):
@@ -75,7 +77,7 @@ def map_group_batches(
             given.close()
 
     def call_with_groups(table: pa.Table) -> Iterator[pa.RecordBatch]:
-        return in_batches(results(table), schema)
+        return in_batches(results(table), schema, batch_rows)
 
     return map_each_partition("map_groups", barrier, by, call_with_groups, schema, context, large_group)
 

@@ -14,24 +14,44 @@ from esker.shuffle.joined import ROWS_ALONE, joined
 
 # About what a value of no length takes.
 _VALUE_BYTES = 16
+_NUMBERS = frozenset((int, float, bool, type(None)))
 
 
-def in_batches(results: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+class BatchRows:
+    """How many rows a batch waits for: one, then four times as many each time, so that few rows come soon.
+
+    >>> rows = BatchRows()
+    >>> [rows.next() for _ in range(8)]
+    [1, 4, 16, 64, 256, 1024, 4096, 8192]
+
+    Partitions that are read one after the other share it. Threads: any; two that ask at once may be told the same.
+    """
+
+    def __init__(self) -> None:
+        self._rows = 1
+
+    def next(self) -> int:
+        """The rows of the next batch."""
+        rows, self._rows = self._rows, min(4 * self._rows, ROWS_ALONE)
+        return rows
+
+
+def in_batches(
+    results: Iterable[Any], schema: pa.Schema, batch_rows: BatchRows | None = None
+) -> Iterator[pa.RecordBatch]:
     """Turn results into batches of `schema`: many results that are small become one batch.
 
     >>> [batch.to_pylist() for batch in in_batches([{"n": 1}, None, {"n": 2}, {"n": [3, 4]}], pa.schema({"n": "int8"}))]
     [[{'n': 1}], [{'n': 2}, {'n': 3}, {'n': 4}]]
-
-    The first result is given at once and then four times as many each time, so that whoever wants a few rows need not
-    wait for thousands of calls.
     """
     held = _Held(schema)
-    rows_max = 1
+    batch_rows = batch_rows or BatchRows()
+    rows_max = batch_rows.next()
     for result in chain.from_iterable(map(_parts, results)):
         held.add(result)
         if held.rows >= rows_max or held.bytes >= BYTES_GATHERED:
             yield from held.taken()
-            rows_max = min(4 * rows_max, ROWS_ALONE)
+            rows_max = batch_rows.next()
     yield from held.taken()
 
 
@@ -73,6 +93,8 @@ class _Held:
         size = 0
         for value in row.values():
             kind = type(value)
+            if kind in _NUMBERS:
+                continue
             if kind is str or kind is bytes:
                 size += len(value)
             elif is_column(value):

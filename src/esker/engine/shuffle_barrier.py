@@ -15,8 +15,9 @@ from esker.shuffle.border import to_page_schema
 from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.operator import ShuffleOperator
 
-# Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it.
-SHUFFLE_SHARE = 0.375
+# Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it. What
+# these take beside their shares (allocators' slack, scanning threads) grows slower than the budget: so may the share.
+SHUFFLE_SHARES = ((128 << 20, 0.375), (1 << 30, 0.6))
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
 
@@ -79,7 +80,8 @@ class ShuffleBarrier:
         )
 
     def _memory_bytes(self) -> int:
-        return int(self._context.budget.free_bytes * SHUFFLE_SHARE)
+        budget = self._context.budget
+        return int(budget.free_bytes * shuffle_share(budget.total_bytes))
 
     def operator(self) -> ShuffleOperator:
         """The filled operator; the first call runs the input."""
@@ -142,3 +144,14 @@ class ShuffleBarrier:
                 name: statistics[name] for name in ("pages", "spilled_bytes") if name in statistics
             }
         return operator
+
+
+def shuffle_share(budget_bytes: int) -> float:
+    """Of the bytes that are free in a budget, the part a shuffle may hold in pages.
+
+    >>> [round(shuffle_share(mebibytes << 20), 3) for mebibytes in (96, 512, 1024, 8192)]
+    [0.375, 0.471, 0.6, 0.6]
+    """
+    (low_bytes, low), (high_bytes, high) = SHUFFLE_SHARES
+    part = (budget_bytes - low_bytes) / (high_bytes - low_bytes)
+    return low + (high - low) * min(max(part, 0.0), 1.0)

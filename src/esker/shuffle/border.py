@@ -8,6 +8,7 @@ in a page, each row in the kernel's encoding: see docs/formats/page.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -50,12 +51,34 @@ def to_page_batch(batch: pa.RecordBatch, keys: Sequence[int] = ()) -> pa.RecordB
     return pa.RecordBatch.from_arrays(columns, schema=to_page_schema(schema, keys))
 
 
+class FromPages:
+    """Turns batches from pages into ones of a user's schema; what is to be done is found out once.
+
+    >>> from_pages = FromPages(pa.schema([("tags", pa.list_(pa.string()))]))
+    >>> from_pages(to_page_batch(pa.record_batch({"tags": [["a"], None]}))).to_pylist()
+    [{'tags': ['a']}, {'tags': None}]
+    """
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        # What turns a column of a page into the user's; None where it is the same.
+        self._turn = [None if _page_type(field.type) == field.type else partial(_from_page, field) for field in schema]
+        self._plain = all(turn is None for turn in self._turn)
+
+    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Give the rows in the schema; columns that need no other type are not copied."""
+        if self._plain and batch.schema.equals(self._schema, check_metadata=True):
+            return batch
+        columns = [
+            _to_type(column, field.type, field.name) if turn is None else turn(column)
+            for turn, column, field in zip(self._turn, batch.columns[: len(self._turn)], self._schema, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=self._schema)
+
+
 def to_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
-    """Turn a batch from a page into one of the user's schema; what pages hold as it is, is not copied."""
-    if batch.schema.equals(schema, check_metadata=True):
-        return batch
-    columns = [_from_page(column, field) for column, field in zip(batch.columns[: len(schema)], schema, strict=True)]
-    return pa.RecordBatch.from_arrays(columns, schema=schema)
+    """Turn one batch from pages into one of the user's schema; for many, make a `FromPages`."""
+    return FromPages(schema)(batch)
 
 
 def is_encoded(type_: pa.DataType) -> bool:
@@ -127,7 +150,7 @@ def _to_page(column: pa.Array, field: pa.Field) -> pa.Array:
     return column
 
 
-def _from_page(column: pa.Array, field: pa.Field) -> pa.Array:
+def _from_page(field: pa.Field, column: pa.Array) -> pa.Array:
     if is_encoded(field.type):
         return _decoded(column, field)
     return _to_type(column, field.type, field.name)

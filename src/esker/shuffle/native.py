@@ -20,6 +20,11 @@ BUFFER_BYTES_EACH = 4 << 10
 BUFFER_BYTES = (1 << 20, 16 << 20)
 BUFFER_BYTES_MIN = 64 << 10
 BUFFER_PART = 8
+# Pages are joined into batches of about this size: to cross into Python costs as much as copying some pages.
+BATCH_BYTES_MAX = 1 << 20
+BATCH_BYTES_MIN = 64 << 10
+# Of the pool, the share of a batch that is handed out: readers hold a few.
+BATCH_PART = 64
 
 
 class NativeStrategy(Strategy):
@@ -34,7 +39,9 @@ class NativeStrategy(Strategy):
             raise OptionError(f"no optimisation {sorted(unknown)[0]!r}; there is: {', '.join(OPTIMISATIONS)}")
         self._task = task
         self._path: Path | None = None
-        self._buffer_bytes = task.buffer_bytes or buffer_bytes(task.memory_bytes, task.thread_count, task.partition_count)
+        self._buffer_bytes = task.buffer_bytes or buffer_bytes(
+            task.memory_bytes, task.thread_count, task.partition_count
+        )
         overhead = self._overhead_bytes()
         self.pool_bytes = task.memory_bytes - overhead
         if self.pool_bytes < POOL_BYTES_MIN:
@@ -45,6 +52,7 @@ class NativeStrategy(Strategy):
                 operator="shuffle",
                 bytes_wanted=overhead + POOL_BYTES_MIN,
             )
+        self._batch_bytes = batch_bytes(self.pool_bytes)
         self._pool = task.pool or _kernel.PagePool(self.pool_bytes)
         fd = -1
         if task.spill is not None:
@@ -99,13 +107,22 @@ class NativeStrategy(Strategy):
     def push(self, batches: Sequence[pa.RecordBatch]) -> None:
         self._shuffle.push(list(batches))
 
+    def flush(self) -> None:
+        self._shuffle.flush()
+
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        for partition in range(self._task.partition_count):
+            while (page := self._shuffle.ready(partition)) is not None:
+                yield partition, pa.record_batch(page)
+                del page
+
     def finish(self) -> None:
         self._shuffle.finish()
 
     def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
-        while (page := self._shuffle.next(partition)) is not None:
-            yield pa.record_batch(page)
-            del page
+        while (batch := self._shuffle.next_batch(partition, self._batch_bytes)) is not None:
+            yield pa.record_batch(batch)
+            del batch
 
     def partition_rows(self) -> list[int]:
         rows: list[int] = self._shuffle.partition_rows()
@@ -140,3 +157,12 @@ def buffer_bytes(memory_bytes: int, thread_count: int, partition_count: int) -> 
     share = memory_bytes // (BUFFER_PART * max(thread_count, 1))
     wanted = min(max(BUFFER_BYTES_EACH * partition_count, BUFFER_BYTES[0]), BUFFER_BYTES[1])
     return max(BUFFER_BYTES_MIN, min(wanted, share))
+
+
+def batch_bytes(pool_bytes: int) -> int:
+    """How large a batch is made of pages that are smaller.
+
+    >>> batch_bytes(1 << 30), batch_bytes(16 << 20)
+    (1048576, 262144)
+    """
+    return max(BATCH_BYTES_MIN, min(BATCH_BYTES_MAX, pool_bytes // BATCH_PART))

@@ -15,7 +15,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
 from esker.errors import EskerError, InputError, OptionError, SchemaMismatchError
 from esker.kernel import _kernel
-from esker.shuffle.border import page_keys, to_page_batch, to_page_schema, to_schema
+from esker.shuffle.border import FromPages, page_keys, to_page_batch, to_page_schema
 from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
@@ -70,6 +70,7 @@ class ShuffleOperator:
         check_partition_count(partition_count)
         self._input_schema = schema
         self.schema = pa.schema(list(schema)[: len(schema) - key_only], schema.metadata)
+        self._from_pages = FromPages(self.schema)
         self.partition_count = partition_count
         self._cancellation = cancellation or Cancellation()
         self._spill = spill
@@ -130,6 +131,17 @@ class ShuffleOperator:
         if self._staged_bytes >= self._staging_bytes_max:
             self._flush()
 
+    def flush(self) -> None:
+        """Put every row so far in a page that takes no more, so that `ready` gives it; more rows may come."""
+        self._flush()
+        with _Translated(self, 0):
+            self._strategy.flush()
+
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (partition, batch) of the pages that take no more rows, while rows still come; each once."""
+        for partition, batch in self._strategy.ready():
+            yield partition, to_schema(batch, self.schema)
+
     def finish(self) -> None:
         """Take no more rows; the partitions may be read."""
         self._flush()
@@ -148,7 +160,7 @@ class ShuffleOperator:
             if batch is None:
                 return
             with _Translated(self, batch.nbytes):
-                out = to_schema(batch, self.schema)
+                out = self._from_pages(batch)
             yield out
             del batch, out
 

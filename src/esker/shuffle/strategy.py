@@ -68,6 +68,14 @@ class Strategy(ABC):
         """Take no more; from now on partitions may be read, from any thread."""
 
     @abstractmethod
+    def flush(self) -> None:
+        """For streams: let `ready` give every row so far; more may come."""
+
+    @abstractmethod
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield what takes no more rows, before `finish`, each once."""
+
+    @abstractmethod
     def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition; they are given once."""
 

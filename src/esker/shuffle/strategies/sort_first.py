@@ -39,6 +39,14 @@ class SortFirst(Strategy):
                 rows = order[bounds[partition] : bounds[partition + 1]]
                 self._add(int(partition), _take(batch.select(list(self._kept)), rows))
 
+    def flush(self) -> None:
+        """Nothing is pending."""
+
+    def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        for partition in range(self._task.partition_count):
+            for batch in self.partition(partition):
+                yield partition, batch
+
     def finish(self) -> None:
         """Nothing is pending."""
 
