@@ -38,7 +38,7 @@ class Asked:
 
     @classmethod
     def usual(cls, *, quick: bool = False) -> Asked:
-        """What is measured unless asked otherwise: all widths and partitions; `quick`, some in less than a minute."""
+        """What is measured unless asked otherwise: all widths and partitions; `quick`, some of them."""
         threads = tuple(dict.fromkeys((1, min(2, len(os.sched_getaffinity(0))))))
         if not quick:
             return cls(tuple(map(Width.of, ("4", "16", "100", "var"))), (1, 4, 32, 256, 1024, 4096), threads)

@@ -85,7 +85,7 @@ def shuffle(
         ),
     ] = None,
     rounds: Annotated[int | None, typer.Option(metavar="N", min=1, help="Rounds that must count.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Less of everything: about a minute.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Less of everything: a few minutes.")] = False,
     json: Annotated[
         str | None, typer.Option("--json", metavar="FILE", help="Write one JSON document; - is stdout.")
     ] = None,
