@@ -71,9 +71,13 @@ print(sum(data.shuffle("text", 64, function="range").write_partitions(out)))
 def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """A Parquet file whose rows take more than four budgets in memory."""
     path = tmp_path_factory.mktemp("memory") / "rows.parquet"
+    return path, _write_rows(path, 4 * MEMORY)
+
+
+def _write_rows(path: Path, size_bytes: int) -> int:
     random = np.random.default_rng(7)
     row_bytes = 4 + 16 + PADDING_BYTES
-    row_count = 4 * MEMORY // row_bytes + 1
+    row_count = size_bytes // row_bytes + 1
     schema = pa.schema({"k": pa.int32(), "text": pa.string()})
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for start in range(0, row_count, ROWS_OF_A_GROUP):
@@ -82,7 +86,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
             text = np.char.ljust(digits.astype("U9"), PADDING_BYTES, "x")
             keys = random.integers(0, 10_000, count).astype(np.int32)
             writer.write_table(pa.table({"k": keys, "text": pa.array(text)}, schema))
-    return path, row_count
+    return row_count
 
 
 @pytest.mark.memory
@@ -109,6 +113,31 @@ def test_four_budgets_of_rows_go_through_one_budget_of_memory(
     assert run.over_idle_bytes <= MEMORY * 1.05, (
         f"{name}: {run.over_idle_bytes / 2**20:.0f} MiB over an idle interpreter, budget {MEMORY >> 20} MiB"
     )
+    assert list(spill.iterdir()) == []
+
+
+LARGER_GROUPS = (
+    PREPARE
+    + """
+def count(group):
+    return {"k": group["k"][0].as_py(), "rows": group.num_rows}
+print(sum(data.group_by("k").map_groups(count).to_arrow()["rows"].to_pylist()))
+"""
+)
+
+
+@pytest.mark.memory
+@pytest.mark.slow
+@pytest.mark.parametrize("code", [MANY_FILES, LARGER_GROUPS], ids=["shuffle to 1024 files", "map_groups"])
+@pytest.mark.parametrize("memory", [256 << 20, 512 << 20, 1 << 30], ids=["256 MiB", "512 MiB", "1 GiB"])
+def test_the_larger_share_that_pages_have_of_a_larger_budget_fits_it(code: str, memory: int, tmp_path: Path) -> None:
+    path, spill = tmp_path / "rows.parquet", tmp_path / "spill"
+    spill.mkdir()
+    row_count = _write_rows(path, memory + memory // 4)
+    run = run_measured(code, [str(path), str(tmp_path / "out"), str(memory), str(spill)])
+    assert run.returncode == 0, run.stderr
+    assert int(run.stdout) == row_count
+    assert run.over_idle_bytes <= memory * 1.05, f"{run.over_idle_bytes / 2**20:.0f} MiB over idle"
     assert list(spill.iterdir()) == []
 
 

@@ -17,7 +17,7 @@ from esker.shuffle.operator import ShuffleOperator
 
 # Of the budget's free bytes, the share a shuffle may hold in pages; the rest is for batches on both sides of it. What
 # these take beside their shares (allocators' slack, scanning threads) grows slower than the budget: so may the share.
-SHUFFLE_SHARES = ((128 << 20, 0.375), (1 << 30, 0.6))
+SHUFFLE_SHARES = ((128 << 20, 0.375), (512 << 20, 0.6))
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
 
@@ -149,8 +149,8 @@ class ShuffleBarrier:
 def shuffle_share(budget_bytes: int) -> float:
     """Of the bytes that are free in a budget, the part a shuffle may hold in pages.
 
-    >>> [round(shuffle_share(mebibytes << 20), 3) for mebibytes in (96, 512, 1024, 8192)]
-    [0.375, 0.471, 0.6, 0.6]
+    >>> [round(shuffle_share(mebibytes << 20), 3) for mebibytes in (96, 256, 512, 8192)]
+    [0.375, 0.45, 0.6, 0.6]
     """
     (low_bytes, low), (high_bytes, high) = SHUFFLE_SHARES
     part = (budget_bytes - low_bytes) / (high_bytes - low_bytes)
