@@ -100,15 +100,27 @@ def test_every_row_arrives_once_in_whatever_order_with_several_threads(strategy,
 
 
 PAIRS = [(strategy, pages) for strategy, pages, _ in _kernel.Shuffle.combinations()]
+FIXED_ONLY = ("chunked",)
 
 
-@pytest.mark.parametrize(("strategy", "pages"), PAIRS)
+@pytest.mark.parametrize(("strategy", "pages"), [pair for pair in PAIRS if pair[1] not in FIXED_ONLY])
 @given(data=streams(DRAWN), threads=st.integers(1, 3))
 def test_every_page_manager_that_goes_with_a_strategy_loses_no_row(strategy, pages, data, threads):
     schema, batches = data
     tables = shuffled(strategy, schema, [batches], 7, thread_count=threads, ordered=False, pages=pages)
     for table, want in zip(tables, expected(schema, batches, 7), strict=True):
         assert Counter(map(repr, rows_of(table))) == Counter(map(repr, want))
+
+
+@given(data=streams(FIXED_WIDTH), threads=st.integers(1, 3))
+def test_chunked_claims_lose_no_row_and_refuse_strings(data, threads):
+    schema, batches = data
+    options = {"thread_count": threads, "ordered": False, "pages": "chunked"}
+    tables = shuffled("software_managed_buffers", schema, [batches], 7, **options)
+    for table, want in zip(tables, expected(schema, batches, 7), strict=True):
+        assert Counter(map(repr, rows_of(table))) == Counter(map(repr, want))
+    with pytest.raises(OptionError, match="fixed width only"):
+        shuffled("software_managed_buffers", pa.schema([("s", pa.string())]), [], 7, **options)
 
 
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if not STRATEGIES[name].ordered])

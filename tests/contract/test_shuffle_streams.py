@@ -14,9 +14,7 @@ from esker.kernel import _kernel
 from esker.shuffle.partition_function import partition_ids
 
 PARTITIONS = 5
-# Chunks that are not filled yet would be handed on as rows.
-NOT_FOR_STREAMS = ("chunked",)
-PAIRS = [pair[:2] for pair in _kernel.Shuffle.combinations() if pair[1] not in NOT_FOR_STREAMS]
+PAIRS = [pair[:2] for pair in _kernel.Shuffle.combinations()]
 
 
 @pytest.mark.parametrize(("strategy", "pages"), PAIRS)

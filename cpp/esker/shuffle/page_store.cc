@@ -264,7 +264,7 @@ std::optional<LeasedPage> PageStore::next(std::uint32_t partition, std::uint64_t
     const std::size_t closed = list.pages.size() - (list.open ? 1 : 0);
     // A merge leaves pages without rows.
     while (list.next_read < closed && list.pages[list.next_read].page.row_count == 0) ++list.next_read;
-    if (list.next_read < closed) from = &list;
+    if (list.next_read < closed && list.pages[list.next_read].settled()) from = &list;
   }
   if (from == nullptr) return std::nullopt;
   StoredPage& stored = from->pages[from->next_read];

@@ -30,11 +30,11 @@ READS = {
     "radix": 2,
     "hybrid": 2,
     "thread_local_merge": 1,
-    "collaborative_buffers": 1,
+    "collaborative_buffers": 3,
     "collaborative_units": 2,
 }
 BUFFERED = ("software_managed_buffers", "thread_local_merge", "collaborative_buffers")
-# A buffer that cannot take a round's rows is passed by.
+# A buffer that cannot take a round's rows is passed by: those are read twice more, and not copied into it.
 BUFFERS_AT_MOST = ("collaborative_buffers",)
 MERGES = ("thread_local_merge",)
 # A page manager whose threads claim more than they have; what is left over is filled from the end of the page.
@@ -107,7 +107,9 @@ def predict(case: Case) -> dict[str, Prediction]:
     buffered = case.strategy in BUFFERED
     pages, allocated = _pages(case)
     return {
-        "input_reads": Prediction("2n" if reads == 2 else "n", reads * rows, True),
+        "input_reads": Prediction(
+            f"{reads}n" if reads > 1 else "n", reads * rows, case.strategy not in BUFFERS_AT_MOST
+        ),
         "buffer_writes": _bound("n", rows)
         if case.strategy in BUFFERS_AT_MOST
         else Prediction("n" if buffered else "0", rows if buffered else 0, True),

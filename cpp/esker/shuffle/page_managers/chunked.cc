@@ -73,6 +73,7 @@ void ChunkedPages::fill(Worker& worker, const Claim& hole, std::uint32_t partiti
   }
   memory::fence();
   take_off(page, schema, hole.row_count);
+  hole.stored->written.store(page.row_count, std::memory_order_release);
   context_.store.list(context_.store.list_of(partition)).row_count -= hole.row_count;
   worker.accesses.merge_moves += moved;
 }

@@ -25,11 +25,11 @@ class CollaborativeBuffers final : public Strategy {
   void push(const std::vector<arrow::BatchView>& batches) override {
     if (batches.empty()) return;
     if (!staging_) {
-      const double heap_each = heap_per_row(context_, batches.front());
+      heap_each_ = heap_per_row(context_, batches.front());
       staging_.emplace(
           context_.schema, context_.partition_count(),
           StagingShape::of(context_.schema, context_.partition_count(),
-                           buffer_bytes(context_.options, context_.partition_count()), heap_each));
+                           buffer_bytes(context_.options, context_.partition_count()), heap_each_));
     }
     for (const arrow::BatchView& batch : batches) staging_->prepare(batch);
     const auto morsels = cut(batches, slice_rows());
@@ -68,11 +68,13 @@ class CollaborativeBuffers final : public Strategy {
     SortedMorsel sorted;
   };
 
-  // With one partition all rows of a morsel go into one buffer.
+  // All slices together fill a quarter of the buffers: as a rule each has room for what falls to it, beside
+  // the half that it may hold already.
   std::int64_t slice_rows() const {
-    const std::uint64_t room = std::uint64_t{context_.partition_count()} * staging_->shape().rows_max / 2;
-    return std::clamp<std::int64_t>(static_cast<std::int64_t>(room / thread_count()), 1,
-                                    StagingBlock::kRowsMax);
+    const double buffers = static_cast<double>(context_.partition_count()) / 4 / thread_count();
+    double rows = buffers * staging_->shape().rows_max;
+    if (heap_each_ > 0) rows = std::min(rows, buffers * staging_->shape().heap_max / heap_each_);
+    return std::clamp<std::int64_t>(static_cast<std::int64_t>(rows), 1, StagingBlock::kRowsMax);
   }
 
   void run_together(const std::function<void(Worker&)>& work) {
@@ -91,7 +93,7 @@ class CollaborativeBuffers final : public Strategy {
     meeting.wait(context_);
     if (overflow_.load(std::memory_order_relaxed)) {
       // Too many rows for one partition: past the buffers.
-      if (worker.number < slices.size()) sort(slices_[worker.number], slices[worker.number]);
+      if (worker.number < slices.size()) sort(slices_[worker.number], slices[worker.number], worker);
       flush_wanted(worker, [](std::uint32_t) { return true; });
       meeting.wait(context_);
       write_sorted(worker, slices.size());
@@ -170,7 +172,8 @@ class CollaborativeBuffers final : public Strategy {
     }
   }
 
-  void sort(Slice& slice, const Morsel& morsel) {
+  void sort(Slice& slice, const Morsel& morsel, Worker& worker) {
+    worker.accesses.input_reads += 2 * static_cast<std::uint64_t>(morsel.row_count);
     slice.sorted.fill(morsel, context_.schema.columns(), context_.schema.has_views(), context_.partition_of);
   }
 
@@ -191,6 +194,7 @@ class CollaborativeBuffers final : public Strategy {
   Manager manager_;
   std::deque<Slice> slices_;
   std::optional<Staging> staging_;
+  double heap_each_ = 0;
   std::atomic<bool> overflow_{false};
 };
 

@@ -46,12 +46,13 @@ class SoftwareManagedBuffers final : public Strategy {
     run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
       if (buffers_[worker.number]) flush_all(worker, defers());
     });
+    // Who reads a stream takes pages as they are: nothing may be left to mend.
+    if constexpr (RepairsPages<Manager>) repair();
   }
 
   void finish() override {
     flush();
     for (auto& buffers : buffers_) buffers.reset();
-    if constexpr (RepairsPages<Manager>) repair();
   }
 
   std::uint64_t turn_waits() const override { return turnstile_.wait_count(); }
