@@ -140,7 +140,7 @@ class ShuffleOperator:
     def ready(self) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (partition, batch) of the pages that take no more rows, while rows still come; each once."""
         for partition, batch in self._strategy.ready():
-            yield partition, to_schema(batch, self.schema)
+            yield partition, self._from_pages(batch)
 
     def finish(self) -> None:
         """Take no more rows; the partitions may be read."""
