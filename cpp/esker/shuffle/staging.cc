@@ -25,6 +25,7 @@ constexpr std::uint32_t kRowsMax = 1024;
 constexpr std::uint32_t kHeapMin = 512;
 constexpr std::uint32_t kHeapMax = 16 << 10;
 constexpr std::size_t kHugePageBytes = 2 << 20;
+constexpr std::size_t kSmallPageBytes = 4096;
 // Buffers fill up evenly. Were they a power of two apart, the lines in use would all fall on a few sets of
 // the cache: with these gaps staging 4-byte rows takes half the time.
 constexpr std::uint32_t kGapRows = 20;
@@ -141,8 +142,12 @@ std::uint64_t Staging::bytes_max(const page::PageSchema& schema, std::uint32_t p
                                  std::uint64_t bytes) {
   const std::uint64_t rows = rows_share(schema, partition_count, bytes);
   const std::uint64_t heap = schema.has_views() ? heap_share(partition_count, bytes) : 0;
-  return partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12) +
-         StagingBlock::kRowsMax * 20 + 2 * kHugePageBytes;
+  const std::uint64_t buffers =
+      partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12);
+  // Only what is that large is rounded to huge pages: within 16 MiB two of them would be half of a shuffle.
+  const std::uint64_t rounding =
+      buffers >= kHugePageBytes ? 2 * kHugePageBytes : (schema.columns().size() + 1) * kSmallPageBytes;
+  return buffers + StagingBlock::kRowsMax * 20 + rounding;
 }
 
 void Staging::Free::operator()(std::uint8_t* bytes) const {
@@ -152,7 +157,7 @@ void Staging::Free::operator()(std::uint8_t* bytes) const {
 Staging::Bytes Staging::allocate(std::size_t size) {
   // Buffers of all partitions are in use at a time: with small memory pages they would outnumber what the TLB
   // knows.
-  const std::size_t alignment = size >= kHugePageBytes ? kHugePageBytes : 4096;
+  const std::size_t alignment = size >= kHugePageBytes ? kHugePageBytes : kSmallPageBytes;
   const std::size_t rounded = page::round_up(std::max<std::size_t>(size, 1), alignment);
   auto* const memory = static_cast<std::uint8_t*>(std::aligned_alloc(alignment, rounded));
   if (memory == nullptr) throw std::bad_alloc();
