@@ -28,10 +28,20 @@ def parts(rows: Dataset, folder: Path, **options: object) -> list[pa.Table]:
 
 @pytest.mark.parametrize("strategy", ["auto", *STRATEGIES])
 def test_every_strategy_is_taken_by_name(strategy: str, tmp_path: Path) -> None:
-    found = parts(esker.from_arrow(TABLE).shuffle("k", 4, strategy=strategy), tmp_path)
+    threads = 1 if strategy != "auto" and not STRATEGIES[strategy].ordered else 4
+    found = parts(esker.from_arrow(TABLE).shuffle("k", 4, strategy=strategy), tmp_path, threads=threads)
     (tmp_path / "expected").mkdir()
     expected = parts(esker.from_arrow(TABLE).shuffle("k", 4, strategy="sort_first"), tmp_path / "expected")
     assert [part["id"].to_pylist() for part in found] == [part["id"].to_pylist() for part in expected]
+
+
+@pytest.mark.parametrize("strategy", [name for name in STRATEGIES if not STRATEGIES[name].ordered])
+def test_a_strategy_without_order_is_refused_in_words_or_taken_where_order_is_given_up(strategy: str) -> None:
+    rows = esker.from_arrow(TABLE).shuffle("k", 4, strategy=strategy)
+    with pytest.raises(OptionError, match="order of arrival.*ordered=False"):
+        rows.with_options(threads=2).to_arrow()
+    found = rows.with_options(threads=2, ordered=False).to_arrow()
+    assert sorted(found["id"].to_pylist()) == sorted(TABLE["id"].to_pylist())
 
 
 @pytest.mark.parametrize("threads", [1, 4])
