@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -85,7 +85,9 @@ def partition(
     ordered: bool = True,
     function: str = "hash",
     seed: int = 0,
-    **tuning: Any,
+    pages: str = "",
+    buffer_bytes: int = 0,
+    optimisations: Mapping[str, bool] | None = None,
 ) -> list[Partition]:
     """Regroup the rows of any Arrow object into `n` partitions by the key columns `by`.
 
@@ -99,7 +101,8 @@ def partition(
 
     Rows beyond `memory` (bytes; default: half of the machine's) are spilled to disk until read. Without `memory` the
     pages of earlier calls are used again, which is several times faster than fresh memory; `esker.release_memory()`
-    gives them back. `tuning` is for measurements: pages, buffer_bytes, optimisations.
+    gives them back. For measurements: `pages` is the page manager where a strategy has several, `buffer_bytes` what the
+    buffers of a thread take, `optimisations` those to turn off, as {"streaming_stores": False}.
 
     Raises UnknownColumnError and OptionError for what does not fit, SpillError when the disk is full.
     """
@@ -121,7 +124,9 @@ def partition(
         seed=seed,
         function=function,
         pool=_process_pool() if memory is None else None,
-        **tuning,
+        pages=pages,
+        buffer_bytes=buffer_bytes,
+        optimisations=optimisations,
     )
     shared = _Shared(operator, spill)
     for batch in reader:
