@@ -50,22 +50,21 @@ struct Entry {
 };
 
 const Entry kEntries[] = {
-    {{"software_managed_buffers", "locked_batches", true, true, 0},
+    {{"software_managed_buffers", "locked_batches", true, 0},
      &make<SoftwareManagedBuffers<LockedBatchPages>>},
-    {{"software_managed_buffers", "locked", true, true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
-    {{"software_managed_buffers", "lock_free", true, true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
-    {{"software_managed_buffers", "chunked", false, true, 0}, &make<SoftwareManagedBuffers<ChunkedPages>>},
-    {{"on_demand", "locked", false, false, 0}, &make<OnDemand<LockedPages>>},
-    {{"on_demand", "locked_batches", false, false, 0}, &make<OnDemand<LockedBatchPages>>},
-    {{"on_demand", "lock_free", false, false, 0}, &make<OnDemand<LockFreePages>>},
-    {{"radix", "radix", true, false, 0}, &make<Radix<RadixPages>>},
-    {{"hybrid", "hybrid", true, false, 0}, &make<Hybrid<HybridPages>>},
-    {{"thread_local_merge", "thread_local", false, true, 1}, &make<ThreadLocalMerge>},
-    {{"collaborative_buffers", "owned", true, true, 0}, &make<CollaborativeBuffers<OwnedPages>>},
-    {{"collaborative_buffers", "locked_batches", true, true, 0},
-     &make<CollaborativeBuffers<LockedBatchPages>>},
-    {{"collaborative_units", "owned", true, false, 0}, &make<CollaborativeUnits<OwnedPages>>},
-    {{"collaborative_units", "locked_batches", true, false, 0}, &make<CollaborativeUnits<LockedBatchPages>>},
+    {{"software_managed_buffers", "locked", true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
+    {{"software_managed_buffers", "lock_free", true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
+    {{"software_managed_buffers", "chunked", false, 0}, &make<SoftwareManagedBuffers<ChunkedPages>>},
+    {{"on_demand", "locked", false, 0}, &make<OnDemand<LockedPages>>},
+    {{"on_demand", "locked_batches", false, 0}, &make<OnDemand<LockedBatchPages>>},
+    {{"on_demand", "lock_free", false, 0}, &make<OnDemand<LockFreePages>>},
+    {{"radix", "radix", true, 0}, &make<Radix<RadixPages>>},
+    {{"hybrid", "hybrid", true, 0}, &make<Hybrid<HybridPages>>},
+    {{"thread_local_merge", "thread_local", false, 1}, &make<ThreadLocalMerge>},
+    {{"collaborative_buffers", "owned", true, 0}, &make<CollaborativeBuffers<OwnedPages>>},
+    {{"collaborative_buffers", "locked_batches", true, 0}, &make<CollaborativeBuffers<LockedBatchPages>>},
+    {{"collaborative_units", "owned", true, 0}, &make<CollaborativeUnits<OwnedPages>>},
+    {{"collaborative_units", "locked_batches", true, 0}, &make<CollaborativeUnits<LockedBatchPages>>},
 };
 
 Make make_of(const Combination& combination) {

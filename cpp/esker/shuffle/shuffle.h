@@ -29,7 +29,6 @@ struct Combination {
   std::string_view strategy;
   std::string_view pages;
   bool ordered;              // several threads give the rows of a partition in the order of the input
-  bool buffered;             // threads have buffers, or share them
   std::uint32_t lists_each;  // lists of pages a partition has for each thread; 0: one for all
 };
 

@@ -73,10 +73,10 @@ std::uint32_t packed_words(const page::PageSchema& schema) {
   return bytes <= 16 ? bytes / 4 : 0;
 }
 
-template <std::size_t width, std::size_t stride>
+template <std::size_t width>
 void scatter(std::uint8_t* to, const std::uint8_t* from, const std::uint32_t* slots, std::uint32_t count) {
   for (std::uint32_t i = 0; i < count; ++i) {
-    std::memcpy(to + std::size_t{slots[i]} * stride, from + std::size_t{i} * width, width);
+    std::memcpy(to + std::size_t{slots[i]} * width, from + std::size_t{i} * width, width);
   }
 }
 
@@ -100,17 +100,17 @@ void scatter_fixed(std::uint8_t* to, const std::uint8_t* from, const std::uint32
                    std::uint32_t count, std::uint32_t width) {
   switch (width) {
     case 1:
-      return scatter<1, 1>(to, from, slots, count);
+      return scatter<1>(to, from, slots, count);
     case 2:
-      return scatter<2, 2>(to, from, slots, count);
+      return scatter<2>(to, from, slots, count);
     case 4:
-      return scatter<4, 4>(to, from, slots, count);
+      return scatter<4>(to, from, slots, count);
     case 8:
-      return scatter<8, 8>(to, from, slots, count);
+      return scatter<8>(to, from, slots, count);
     case 12:
       return scatter_12(to, from, slots, count);
     case 16:
-      return scatter<16, 16>(to, from, slots, count);
+      return scatter<16>(to, from, slots, count);
     default:
       return scatter_any(to, from, slots, count, width);
   }

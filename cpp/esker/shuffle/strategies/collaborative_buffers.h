@@ -81,10 +81,6 @@ class CollaborativeBuffers final : public Strategy {
     run_team(context_, workers_, thread_count(), nullptr, work, true);
   }
 
-  std::uint32_t first_partition(std::uint32_t number) const {
-    return static_cast<std::uint32_t>(std::uint64_t{context_.partition_count()} * number / thread_count());
-  }
-
   void process(Worker& worker, std::span<const Morsel> slices, Meeting& meeting) {
     if (worker.number < slices.size()) count(slices_[worker.number], slices[worker.number], worker);
     if (worker.number == 0) overflow_.store(false, std::memory_order_relaxed);

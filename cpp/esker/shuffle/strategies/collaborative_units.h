@@ -44,9 +44,8 @@ class CollaborativeUnits final : public Strategy {
   }
 
   void copy(Worker& worker, std::size_t slice_count) {
-    const std::uint64_t partition_count = context_.partition_count();
-    const auto first = static_cast<std::uint32_t>(partition_count * worker.number / thread_count());
-    const auto last = static_cast<std::uint32_t>(partition_count * (worker.number + 1) / thread_count());
+    const std::uint32_t first = first_partition(worker.number);
+    const std::uint32_t last = first_partition(worker.number + 1);
     std::vector<RowRun> runs;
     for (std::size_t i = 0; i < slice_count; ++i) {
       const SortedMorsel& slice = slices_[i];

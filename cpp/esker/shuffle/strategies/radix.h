@@ -104,10 +104,6 @@ class Radix final : public Strategy {
     return any;
   }
 
-  std::uint32_t first_partition(std::uint32_t number) const {
-    return static_cast<std::uint32_t>(std::uint64_t{context_.partition_count()} * number / thread_count());
-  }
-
   // How far a thread is with the range of partitions it allocates for.
   struct Allocation {
     std::uint32_t next = 0;

@@ -43,6 +43,11 @@ class Strategy {
  protected:
   std::uint32_t thread_count() const { return static_cast<std::uint32_t>(workers_.size()); }
 
+  // Where partitions are divided among threads, thread `number` has those from here to the first of the next.
+  std::uint32_t first_partition(std::uint32_t number) const {
+    return static_cast<std::uint32_t>(std::uint64_t{context_.partition_count()} * number / thread_count());
+  }
+
   // Batches cut into morsels of at most `rows`.
   std::vector<Morsel> cut(const std::vector<arrow::BatchView>& batches, std::int64_t rows) {
     std::vector<Morsel> morsels;
