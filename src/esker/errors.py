@@ -22,6 +22,7 @@
     │   └── MissingExtraError (ImportError)  an optional package is not installed; names the extra
     ├── OutputExistsError (FileExistsError)  the target is there already
     ├── TierError (OSError)                  a tier did not read or write; may be temporary
+    │   ├── TierUnavailableError             temporary: tried again and again, and given up
     │   └── NotThawedError                   temporary: knows when the extent will be ready
     ├── CancelledError                       the user asked to stop
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
@@ -211,6 +212,12 @@ class OutputExistsError(EskerError, FileExistsError):
 
 class TierError(EskerError, OSError):
     """A storage tier failed to read or write; the message names the tier, key and range."""
+
+
+class TierUnavailableError(TierError):
+    """A store did not answer, or answered that it cannot now, however often it was asked; names the object."""
+
+    temporary = True
 
 
 class NotThawedError(TierError):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.servers import range_server
 
 from esker.core.checksum import checksum_bytes
 from esker.core.device_profile import DeviceProfile
@@ -26,9 +27,15 @@ _numbers = count()
 @contextmanager
 def opened(name: str) -> Iterator[Tier]:
     """A new, empty tier of the family."""
+    if name in _SERVERS:
+        yield open_tier(_SERVERS[name]().uri(f"contract/{next(_numbers)}"))
+        return
     with tempfile.TemporaryDirectory() as folder:
         place = f"contract-{next(_numbers)}" if name == "memory" else f"{folder}/tier"
         yield open_tier(f"{name}:{place}")
+
+
+_SERVERS = {"s3": range_server}
 
 
 @st.composite
@@ -179,7 +186,7 @@ def test_a_tier_is_opened_again_by_its_uri(name: str) -> None:
 @every_tier
 def test_an_unknown_option_is_named(name: str) -> None:
     with pytest.raises(OptionError, match="colour"):
-        open_tier(f"{name}:/tmp/none?colour=blue")
+        open_tier(f"{name}:{'//bucket' if name in _SERVERS else '/tmp'}/none?colour=blue")
 
 
 @pytest.mark.parametrize("uri", ["disk:", "disk:/a?device", "disk:/a?device=hdd&device=hdd", "disk:/a?device="])

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class DeviceProfile:
     """A device's rates (bytes per second), times (seconds) and capacity (bytes).
 
-    `request_seconds` is the fixed time of one read request (seek, round trip). For a tape library,
+    `request_seconds` is the fixed time of one read request (seek, round trip), of which `concurrency` may be under way
+    at a time while `bytes_per_second` is what they get together. For a tape library,
     `mount_seconds` covers fetching, loading and getting ready, `unmount_seconds` the way back; locating costs
     `locate_seconds` plus distance / `locate_bytes_per_second`, and a rewind distance / `rewind_bytes_per_second`
     plus `rewind_seconds` (a serpentine drive has a mean locate time and no proportional part: set the rate to inf).
@@ -18,6 +19,7 @@ class DeviceProfile:
     name: str
     bytes_per_second: float
     request_seconds: float = 0.0
+    concurrency: int = 1
     drives: int = 1
     arms: int = 1
     slots: int = 0
@@ -36,4 +38,4 @@ class DeviceProfile:
     @property
     def gap_bytes(self) -> int:
         """Reading this many bytes over is as cheap as a second request: the break-even gap between two ranges."""
-        return int(self.request_seconds * self.bytes_per_second)
+        return int(self.request_seconds * self.bytes_per_second / self.concurrency)

@@ -20,6 +20,9 @@ _NETWORK_FUSE = frozenset(
 )
 _MOUNTS = Path("/proc/self/mountinfo")
 
+# Tiers whose place is a folder; of others it is a name, though it may begin with slashes.
+_FOLDER_SCHEMES = frozenset({"", "disk:", "tape:", "ltfs:"})
+
 # A stored tier URI that starts so is relative to the folder of the data set: the folder can be moved.
 _RELATIVE = "./"
 
@@ -73,7 +76,7 @@ def store_tier_uri(uri: str, folder: Path) -> str:
     'tape:/library?device=lto10'
     """
     scheme, path, options = split_uri(uri)
-    if not path.startswith("/"):
+    if scheme not in _FOLDER_SCHEMES or not path.startswith("/"):
         return uri
     place = Path(path).resolve()
     if place.is_relative_to(folder.resolve()) and place != folder.resolve():
@@ -97,7 +100,7 @@ def resolve_tier_uri(stored: str, folder: Path) -> str:
 def tier_folder(uri: str) -> Path | None:
     """Give the folder a tier URI names, for tiers that are folders."""
     scheme, path, _ = split_uri(uri)
-    return Path(path) if scheme in ("", "disk:", "tape:") and path.startswith("/") else None
+    return Path(path) if scheme in _FOLDER_SCHEMES and path.startswith("/") else None
 
 
 def split_uri(uri: str) -> tuple[str, str, str]:

@@ -35,3 +35,37 @@ def folder_option(tier: str, place: str) -> Path:
         problem = "is a file" if folder.is_file() else "has a '?' in its path, which tier URIs cannot carry"
         raise OptionError(f"the {tier} tier needs a folder; {folder} {problem}")
     return folder
+
+
+def seconds_option(options: Mapping[str, str], name: str, default: float) -> float:
+    """Read an option that is a number of seconds, zero or more.
+
+    >>> seconds_option({"request_seconds": "0.02"}, "request_seconds", 0.1)
+    0.02
+    """
+    text = options.get(name)
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise OptionError(f"{name}={text!r} is not a number of seconds")
+    return seconds
+
+
+def switch_option(options: Mapping[str, str], name: str) -> bool:
+    """Read an option that is true or false; it is false when it is not there."""
+    text = options.get(name, "false")
+    if text not in ("true", "false"):
+        raise OptionError(f"{name}={text!r} is neither true nor false")
+    return text == "true"
+
+
+def choice_option(options: Mapping[str, str], name: str, default: str, known: Collection[str]) -> str:
+    """Read an option that is one of some words."""
+    text = options.get(name, default)
+    if text not in known:
+        raise OptionError(f"{name}={text!r}: there is {', '.join(known)}")
+    return text

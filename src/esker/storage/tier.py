@@ -110,7 +110,7 @@ class Tier(ABC):
         asked = [request.range.length for request in requests]
         device = self.device
         total_bytes = sum(asked)
-        seconds = len(asked) * device.request_seconds + total_bytes / device.bytes_per_second
+        seconds = len(asked) * device.request_seconds / device.concurrency + total_bytes / device.bytes_per_second
         money = len(asked) * device.money_per_request + total_bytes * device.money_per_byte
         return Cost(total_bytes, len(asked), 0, seconds, money, {device.name: seconds} if asked else {})
 

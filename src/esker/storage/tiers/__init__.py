@@ -11,6 +11,7 @@ TIERS: Family[type[Tier]] = Family(
     {
         "memory": "esker.storage.tiers.memory:MemoryTier",
         "disk": "esker.storage.tiers.disk:DiskTier",
+        "s3": "esker.storage.tiers.s3:S3Tier",
         "tape": "esker.storage.tiers.tape:TapeTier",
     },
 )
@@ -24,7 +25,7 @@ def open_tier(uri: str) -> Tier:
     >>> open_tier("cloud:bucket")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, tape
+    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, s3, tape
 
     `disk:/folder` or the path alone, `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, `memory:name` (lives as
     long as the process). Folders are made when first written to.
@@ -46,7 +47,9 @@ def split_uri(uri: str) -> tuple[str, str, dict[str, str]]:
         scheme, rest = "disk", uri
     place, _, text = rest.partition("?")
     if not place:
-        raise OptionError(f"tier={uri!r} names no place; write disk:/folder, tape:/folder or memory:name")
+        raise OptionError(
+            f"tier={uri!r} names no place; write disk:/folder, tape:/folder, s3://bucket/prefix or memory:name"
+        )
     options: dict[str, str] = {}
     for word in filter(None, text.split("&")):
         name, equals, value = word.partition("=")

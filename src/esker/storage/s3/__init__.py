@@ -1,0 +1,1 @@
+"""What tiers of S3's kind share: places, clients, retries, verified uploads, ranges side by side."""
