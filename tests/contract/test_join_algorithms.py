@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
@@ -21,11 +23,14 @@ from esker.core.row_set import RowSet
 from esker.core.spill import SpillFolder
 from esker.errors import SpillError
 from esker.expression import bind, parse
-from esker.join import JOIN_KINDS, JoinInput, plan_join
+from esker.join import JOIN_KINDS, JoinInput, JoinLimits, TapeRows, plan_join
 from esker.join.algorithms import ALGORITHMS
+from esker.storage import Tier, open_tier
 from esker.testing.stores import CountingStore
 
 ORDERED = ("asj", "in_memory")
+# Those that take limits of memory and disk, as source 003 has them.
+LIMITED = ("ctt_gh", "cdt_gh", "nested_loop", "sort_merge")
 MOMENT = dt.datetime(2013, 1, 1, 12, tzinfo=dt.UTC)
 EARLIEST = dt.datetime.min.replace(tzinfo=dt.UTC)
 # A few values of each type a key may have, so that generated keys meet; the first is drawn most.
@@ -108,11 +113,13 @@ def run_join(
     algorithm: str,
     memory: str = "64MiB",
     events: list[Any] | None = None,
+    limits: JoinLimits | None = None,
 ) -> pa.Table:
     with QueryContext(budget=MemoryBudget(memory)) as context:
         if events is not None:
             context.log.listen(events.append)
-        plan = plan_join(left, right, [(key, key) for key in keys], how, algorithm=algorithm, context=context)
+        on = [(key, key) for key in keys]
+        plan = plan_join(left, right, on, how, algorithm=algorithm, limits=limits, context=context)
         batches = []
         for batch in plan.run(context):
             batch.validate(full=True)
@@ -129,6 +136,23 @@ def whole(table: pa.Table, hot: list[str] | None = None, **options: Any) -> Join
     return JoinInput(store, None, tuple(table.column_names))
 
 
+@contextmanager
+def sides(algorithm: str, left: pa.Table, right: pa.Table, **options: Any) -> Iterator[tuple[JoinInput, JoinInput]]:
+    """Both tables where the algorithm takes them from: on tape, for the one that needs a tape."""
+    if algorithm != "ctt_gh":
+        yield whole(left, **options), whole(right, **options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        tier = open_tier(f"tape:{folder}?device=exabyte-220l")
+        yield on_tape(tier, "left", left), on_tape(tier, "right", right)
+        assert not [*tier.list("esker-scratch/")], "partitions were left on tape"
+
+
+def on_tape(tier: Tier, name: str, table: pa.Table, rows: int = 1000) -> JoinInput:
+    batches = table.to_batches(max_chunksize=rows) or [pa.RecordBatch.from_pylist([], table.schema)]
+    return JoinInput(TapeRows.write(tier, name, batches), None, tuple(table.column_names))
+
+
 @pytest.mark.parametrize("how", JOIN_KINDS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @settings(max_examples=15, deadline=None)
@@ -139,7 +163,8 @@ def test_rows_are_those_of_a_nested_loop(algorithm: str, how: str, tables: tuple
         left, right = left.drop(["l_list"]), right.drop(["r_list"])
     keys = [name for name in left.column_names if name.startswith("k")]
     expected = joined_in_python(left, right, keys, how)
-    joined = run_join(whole(left, batch_rows=3), whole(right, batch_rows=4), keys, how, algorithm)
+    with sides(algorithm, left, right, batch_rows=3) as inputs:
+        joined = run_join(*inputs, keys, how, algorithm)
     found = [list(row.values()) for row in joined.to_pylist()]
     if algorithm in ORDERED:
         assert list(map(repr, found)) == list(map(repr, expected))
@@ -148,16 +173,35 @@ def test_rows_are_those_of_a_nested_loop(algorithm: str, how: str, tables: tuple
 
 
 @pytest.mark.parametrize("how", JOIN_KINDS)
+@pytest.mark.parametrize("algorithm", LIMITED)
+@settings(max_examples=15, deadline=None)
+@given(tables=table_pairs())
+def test_limits_smaller_than_the_inputs_change_no_row(
+    algorithm: str, how: str, tables: tuple[pa.Table, pa.Table]
+) -> None:
+    left, right = tables
+    keys = [name for name in left.column_names if name.startswith("k")]
+    expected = joined_in_python(left, right, keys, how)
+    # A partition of a few rows; a disk of some partitions, except where the build side has to fit it.
+    limits = JoinLimits(memory_bytes=200, disk_bytes=1 << 20 if algorithm == "cdt_gh" else 400, buffer_bytes=64)
+    with sides(algorithm, left, right, batch_rows=3) as inputs:
+        joined = run_join(*inputs, keys, how, algorithm, limits=limits)
+    found = [list(row.values()) for row in joined.to_pylist()]
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+
+
+@pytest.mark.parametrize("how", JOIN_KINDS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_found_rows_and_filters_narrow_both_sides_before_matching(algorithm: str, how: str) -> None:
     left = pa.table({"k": [1, 2, 3, 4, 5, 6], "a": [10, 20, 30, 40, 50, 60]})
     right = pa.table({"k": [2, 3, 4, 6, 7, None], "b": ["x", "y", "x", "y", "y", "y"]})
     found = RowSet.of([0, 1, 2, 3])  # keys 1 to 4
-    inputs = (
-        JoinInput(CountingStore(left, ["k"]), found, ("k",), bind(parse("a > 10"), left.schema)),
-        JoinInput(CountingStore(right, ["k"]), None, ("k", "b"), bind(parse("b = 'y'"), right.schema)),
-    )
-    joined = run_join(*inputs, ["k"], how, algorithm)
+    with sides(algorithm, left, right) as (one, other):
+        inputs = (
+            JoinInput(one.store, found, ("k",), bind(parse("a > 10"), left.schema)),
+            JoinInput(other.store, None, ("k", "b"), bind(parse("b = 'y'"), right.schema)),
+        )
+        joined = run_join(*inputs, ["k"], how, algorithm)
     kept_left, kept_right = left.take([1, 2, 3]).select(["k"]), right.take([1, 3, 4, 5])
     expected = joined_in_python(kept_left, kept_right, ["k"], how)
     assert sorted(map(repr, (list(row.values()) for row in joined.to_pylist()))) == sorted(map(repr, expected))
@@ -193,6 +237,26 @@ def big_tables() -> tuple[pa.Table, pa.Table]:
         big_table(left, "l", random.integers(0, left, left), 1),
         big_table(right, "r", random.integers(0, left, right), 2),
     )
+
+
+@pytest.mark.parametrize("how", ["inner", "full", "semi"])
+@pytest.mark.parametrize("algorithm", LIMITED)
+def test_inputs_larger_than_the_limits_give_the_rows_of_duckdb(
+    algorithm: str, how: str, big_tables: tuple[pa.Table, pa.Table]
+) -> None:
+    left, right = (table.slice(0, 40_000) for table in big_tables)
+    # Eight blocks of memory a side; a disk of half the build side, except where it has to fit.
+    disk_bytes = right.nbytes * 3 // 2 if algorithm == "cdt_gh" else right.nbytes // 2
+    limits = JoinLimits(right.nbytes // 8, disk_bytes, buffer_bytes=64 << 10)
+    events: list[Any] = []
+    with sides(algorithm, left, right) as inputs:
+        joined = run_join(*inputs, ["k"], how, algorithm, "32MiB", events, limits)
+    expected = in_duckdb(left, right, how).cast(joined.schema)
+    assert in_row_order(joined).equals(expected)
+    counts = events[-1]["account"]["counts"]
+    if algorithm == "ctt_gh" and how != "semi":  # of which only keys are read
+        assert counts["scans of the build side"] == 3, counts  # what is cut off the end of two scans needs a third
+        assert counts["chunks of the probe side"] == 3, counts
 
 
 @pytest.mark.parametrize("how", ["inner", "full", "anti"])
@@ -253,7 +317,8 @@ def test_a_build_side_that_proves_too_large_goes_through_the_shuffle() -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_same_join_gives_the_same_batches_twice(algorithm: str, big_tables: tuple[pa.Table, pa.Table]) -> None:
     left, right = (table.slice(0, 30_000) for table in big_tables)
-    first, second = (run_join(whole(left), whole(right), ["k"], "full", algorithm) for _ in range(2))
+    with sides(algorithm, left, right) as inputs:
+        first, second = (run_join(*inputs, ["k"], "full", algorithm) for _ in range(2))
     assert first.equals(second)
     assert [chunk.num_rows for chunk in first.to_batches()] == [chunk.num_rows for chunk in second.to_batches()]
 
@@ -289,14 +354,16 @@ def test_a_cap_on_spill_is_kept_and_named(algorithm: str, big_tables: tuple[pa.T
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_estimates_name_what_is_read_and_read_nothing(algorithm: str) -> None:
-    left, right = whole(pa.table({"k": [1, 2], "l": [1, 2]}), ["k"]), whole(pa.table({"k": [2], "r": [1]}), ["k"])
-    with QueryContext() as context:
-        plan = plan_join(left, right, [("k", "k")], "inner", algorithm="hash", context=context)
+    tables = pa.table({"k": [1, 2], "l": [1, 2]}), pa.table({"k": [2], "r": [1]})
+    with sides(algorithm, *tables) as inputs, QueryContext() as context:
+        before = [input_.store.tier.counted for input_ in inputs if isinstance(input_.store, TapeRows)]
+        plan = plan_join(*inputs, [("k", "k")], "inner", algorithm="hash", context=context)
         estimate = plan.estimates[algorithm]
         assert estimate.supported
         assert estimate.detail
         assert estimate.seconds >= estimate.cost.seconds
-    for side in (left, right):
-        assert isinstance(side.store, CountingStore)
-        assert not side.store.scanned
-        assert not side.store.fetched
+        for side in inputs:
+            if isinstance(side.store, CountingStore):
+                assert not side.store.scanned
+                assert not side.store.fetched
+        assert before == [input_.store.tier.counted for input_ in inputs if isinstance(input_.store, TapeRows)]

@@ -57,7 +57,10 @@ class SpillFolder:
         """The cap: the limit given, or nine tenths of what the disk has free."""
         if self._limit_option is not None:
             return parse_bytes(self._limit_option, "spill_limit")
-        stat = os.statvfs(self.path)
+        try:
+            stat = os.statvfs(self._path or self.root)  # asked for in planning, too, when there is no folder yet
+        except OSError as error:
+            raise self.failure(error) from error
         return stat.f_bavail * stat.f_frsize * 9 // 10
 
     @property

@@ -33,6 +33,10 @@ class HeldRows:
         """How many rows are held."""
         return int(self._firsts[-1])
 
+    def column(self, name: str) -> pa.Array:
+        """A whole column."""
+        return pa.concat_arrays([block.column(name) for block in self._blocks])
+
     def take(self, name: str, positions: Positions) -> pa.Array:
         """The values of a column at `positions`; -1 gives a null."""
         if len(self._blocks) == 1 or not len(positions):

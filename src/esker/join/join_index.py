@@ -90,16 +90,21 @@ class JoinIndexBuilder:
         self._pair_count = 0
         self._held = context.budget.reserve("join index", sum(marks.nbytes for marks in self._marks))
 
-    def add(self, matches: Matches, left_ids: Ids, right_ids: Ids) -> None:
-        """Take what was matched between rows `left_ids` and `right_ids`."""
+    def add(self, matches: Matches, probe_ids: Ids, build_ids: Ids, *, flipped: bool = False) -> None:
+        """Take what was matched between rows `probe_ids` and `build_ids`: left and right, or `flipped`."""
         self._pair_count += matches.pair_count
-        self._marks[0].add(left_ids[matches.counts > 0])
+        probe_marks, build_marks = reversed(self._marks) if flipped else self._marks
+        if self._keeps_pairs or not flipped:
+            probe_marks.add(probe_ids[matches.counts > 0])
+        if self._keeps_pairs or flipped:
+            build_marks.add(build_ids[matches.build_matched()])
         if not self._keeps_pairs:
             return
-        self._marks[1].add(right_ids[matches.build_matched()])
-        for left, right in matches.pairs(self._context.batch_rows):
+        for probe, build in matches.pairs(self._context.batch_rows):
             self._context.check()
-            columns = [pa.array(left_ids[left]), pa.array(right_ids[right])]
+            columns = [pa.array(probe_ids[probe]), pa.array(build_ids[build])]
+            if flipped:
+                columns.reverse()
             self._pairs.add(pa.RecordBatch.from_arrays(columns, schema=_BY_LEFT))
 
     def finish(self, left_rows: RowSet, right_rows: RowSet) -> JoinIndex:

@@ -34,8 +34,8 @@ class KeyTable:
         assert columns, "a join needs a key"
         self._columns = list(columns)
         self.row_count = len(columns[0])
-        self._narrow = len(columns) == 1 and _is_narrow(columns[0].type)
-        self._sorted = _SortedCodes(*_narrow_codes(columns[0])) if self._narrow else None
+        self._narrow = len(columns) == 1 and is_narrow(columns[0].type)
+        self._sorted = _SortedCodes(*narrow_codes(columns[0])) if self._narrow else None
 
     @property
     def probe_rows(self) -> int:
@@ -45,7 +45,7 @@ class KeyTable:
     def match(self, columns: Sequence[pa.Array]) -> Matches:
         """Find the build rows equal to each row of `columns`."""
         if self._sorted is not None:
-            return self._sorted.match(*_narrow_codes(columns[0]))
+            return self._sorted.match(*narrow_codes(columns[0]))
         probe, build = encode_together(columns, self._columns)
         return _SortedCodes(*build).match(*probe)
 
@@ -147,7 +147,7 @@ def concat_column(batches: Sequence[pa.RecordBatch], index: int) -> pa.Array:
     """One column of many batches; strings that pass 2 GiB together get 64-bit offsets."""
     parts = [batch.column(index) for batch in batches]
     if len(parts) > 1 and sum(part.nbytes for part in parts) >= 1 << 31:
-        parts = [_comparable(part) if not _is_narrow(part.type) else part for part in parts]
+        parts = [_comparable(part) if not is_narrow(part.type) else part for part in parts]
     return pa.concat_arrays(parts)
 
 
@@ -161,7 +161,8 @@ def drop_null_keys(columns: Sequence[pa.Array]) -> npt.NDArray[np.bool_] | None:
     return valid
 
 
-def _is_narrow(type_: pa.DataType) -> bool:
+def is_narrow(type_: pa.DataType) -> bool:
+    """Whether values of a type are numbers, times or truths of up to 64 bits."""
     return bool(
         pa.types.is_boolean(type_)
         or pa.types.is_integer(type_)
@@ -170,8 +171,8 @@ def _is_narrow(type_: pa.DataType) -> bool:
     )
 
 
-def _narrow_codes(column: pa.Array) -> tuple[Codes, npt.NDArray[np.bool_] | None]:
-    """The bits of each value as an integer; where it is null, any integer."""
+def narrow_codes(column: pa.Array) -> tuple[Codes, npt.NDArray[np.bool_] | None]:
+    """Give the bits of each value as an integer; where it is null, any integer."""
     valid = column.is_valid().to_numpy(zero_copy_only=False) if column.null_count else None
     if pa.types.is_floating(column.type):
         return _float_codes(column), valid
@@ -194,8 +195,8 @@ def _float_codes(column: pa.Array) -> Codes:
 
 def _comparable(column: pa.Array) -> pa.Array:
     """The column in a form whose dictionary has one entry for each key value."""
-    if _is_narrow(column.type):
-        codes, valid = _narrow_codes(column)
+    if is_narrow(column.type):
+        codes, valid = narrow_codes(column)
         return pa.array(codes, mask=None if valid is None else ~valid)
     if pa.types.is_decimal(column.type) and column.type.bit_width < 128:
         return column.cast(pa.decimal128(column.type.precision, column.type.scale))

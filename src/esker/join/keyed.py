@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -13,6 +14,17 @@ from esker.join.problem import JoinProblem, Side
 from esker.join.reading import deciding_rows, key_arrays
 
 ROW_ID = f"{RESERVED}row_id"
+
+
+class Keyed(Protocol):
+    """Batches that begin with the row id and have key columns."""
+
+    schema: pa.Schema
+    key_names: list[str]
+
+    def keys(self, batch: pa.RecordBatch) -> list[pa.Array]:
+        """The key columns of a batch."""
+        ...
 
 
 class KeyedSide:

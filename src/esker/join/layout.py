@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from esker.core.batch import plain_type, require_columns
@@ -12,18 +14,31 @@ from esker.errors import OptionError, SchemaMismatchError
 from esker.join.key_types import common_key_type
 
 JOIN_KINDS = ("inner", "left", "right", "full", "semi", "anti")
+_FLIPPED = {
+    "inner": "inner",
+    "left": "right",
+    "right": "left",
+    "full": "full",
+    "semi": "right_semi",
+    "anti": "right_anti",
+}
 # Columns that joins add to rows on their way begin with this.
 RESERVED = "__esker_"
 KeyPairs = Sequence[tuple[str, str]]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class OutputColumn:
-    """A column of the output: the left column and the right column it is taken from; a coalesced key has both."""
+    """A column of the output: the left column and the right column it is taken from; a coalesced key has both.
+
+    Equal keys may differ in bits (0.0 and -0.0): those of the left come out, or of the right when it is `from_right`.
+    """
 
     field: pa.Field
     left: str | None
     right: str | None
+    from_right: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,29 @@ class Layout:
     def only_left(self) -> bool:
         """Whether the output is rows of the left alone."""
         return self.how in ("semi", "anti")
+
+    @property
+    def makes_pairs(self) -> bool:
+        """Whether rows of both sides are put together; without, they are only filtered."""
+        return self.how not in ("semi", "anti", "right_semi", "right_anti")
+
+    def lone_left(self, matched: Flags) -> Flags | None:
+        """Which left rows come out on their own, by whether they have a partner; None for no row at all."""
+        return _lone(self.how, ("left", "full", "anti"), ("semi",), matched)
+
+    def lone_right(self, matched: Flags) -> Flags | None:
+        """Which right rows come out on their own, by whether they have a partner; None for no row at all."""
+        return _lone(self.how, ("right", "full", "right_anti"), ("right_semi",), matched)
+
+    def flipped(self) -> Layout:
+        """The same output with left and right exchanged, for algorithms that hold the left side.
+
+        Its kind may be "right_semi" or "right_anti": the rows of the right alone.
+        """
+        columns = tuple(
+            OutputColumn(column.field, column.right, column.left, from_right=True) for column in self.columns
+        )
+        return Layout(columns, tuple((b, a) for a, b in self.on), _FLIPPED[self.how], self.key_types)
 
 
 def plan_layout(
@@ -143,6 +181,12 @@ def join_schema(left: pa.Schema, right: pa.Schema, on: KeyPairs, how: str, suffi
     whose name the left has gets `suffix`. A right or full join coalesces its keys, in the type both are compared in.
     """
     return plan_layout(left, right, on, how, suffix).schema
+
+
+def _lone(how: str, without: Sequence[str], with_: Sequence[str], matched: Flags) -> Flags | None:
+    if how in without:
+        return ~matched
+    return matched if how in with_ else None
 
 
 def _plain(schema: pa.Schema, name: str) -> pa.Field:

@@ -67,7 +67,8 @@ class Output:
             from_left, from_right = (side[start : start + rows_max] for side in (found.left, found.right))
             columns = []
             for column in self._layout.columns:
-                if column.left is not None:
+                both = column.right is not None and found.right_rows is not self._nothing
+                if column.left is not None and not (column.from_right and both):
                     values = take(left.column(column.left), from_left)
                 elif found.right_rows is self._nothing:
                     values = pa.nulls(len(from_left), column.field.type)

@@ -11,11 +11,13 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.errors import OptionError
+from esker.join.account import Account
 from esker.join.algorithms import ALGORITHMS
 from esker.join.algorithms.asj import payload_reads
 from esker.join.decide import decide
 from esker.join.input import JoinInput
 from esker.join.layout import plan_layout
+from esker.join.limits import JoinLimits
 from esker.join.problem import Estimate, JoinProblem, Side
 from esker.join.reading import ReadChoice
 from esker.join.work import read_cost
@@ -47,6 +49,7 @@ class JoinPlan:
         if self.choice != "asj":
             self._drop_index()
         rows = 0
+        self.problem.account = Account()
         try:
             for batch in ALGORITHMS[self.choice]().run(self.problem, context):
                 context.check()
@@ -56,13 +59,14 @@ class JoinPlan:
                     yield batch
         finally:
             self._drop_index()
-        self.actual = self.problem.spent.cost
+        self.actual = self.problem.actual
         context.log.emit(
             "join_done",
             algorithm=self.choice,
             rows=rows,
             estimated=estimate.cost.to_json(),
             actual=self.actual.to_json(),
+            account=self.problem.account.to_json(),
         )
 
     def _drop_index(self) -> None:
@@ -93,17 +97,21 @@ def plan_join(
     *,
     algorithm: str = "auto",
     suffix: str = "_right",
+    limits: JoinLimits | None = None,
     context: QueryContext,
 ) -> JoinPlan:
     """Plan a join of two inputs on pairs of key columns.
 
     Reads hot columns only: when keys and filters are hot, and the payload is not, the keys are joined here, and the
     estimate of `asj` is exact. `auto` takes the least time, then the fewest bytes. See `join_schema` for the output.
+    `limits` say what memory and disk the joins of source 003 may use, and how fast that disk is; without, those of
+    the query's budget and spill folder.
     """
     if algorithm != "auto":
         ALGORITHMS[algorithm]  # an unknown name is an error before anything is read
     layout = plan_layout(left.store.schema, right.store.schema, on, how, suffix, left.columns, right.columns)
     problem = JoinProblem.of(left, right, layout)
+    problem.limits = limits
     if algorithm in ("auto", "asj") and _decides_ahead(problem):
         problem.index = decide(problem, context)
         problem.decided = problem.spent.cost

@@ -11,7 +11,7 @@ from esker.core.context import QueryContext
 from esker.join.divide import block_bytes
 from esker.join.held_rows import HeldRows
 from esker.join.key_join import KeyTable, Matches, concat_column
-from esker.join.keyed import KeyedSide
+from esker.join.keyed import Keyed
 from esker.join.layout import Layout
 from esker.join.output import Matched, Output
 
@@ -19,9 +19,7 @@ from esker.join.output import Matched, Output
 class Probe:
     """Right rows (at least one batch), ready to be met by any number of left batches."""
 
-    def __init__(
-        self, right: list[pa.RecordBatch], left_side: KeyedSide, right_side: KeyedSide, context: QueryContext
-    ) -> None:
+    def __init__(self, right: list[pa.RecordBatch], left_side: Keyed, right_side: Keyed, context: QueryContext) -> None:
         self._left_side = left_side
         self._context = context
         indices = [right_side.schema.get_field_index(name) for name in right_side.key_names]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
+from esker.join.account import Account
 from esker.join.input import JoinInput
 from esker.join.join_index import JoinIndex
 from esker.join.layout import Layout
+from esker.join.limits import JoinLimits
 from esker.join.reading import Spent
 
 
@@ -45,6 +47,8 @@ class JoinProblem:
     index: JoinIndex | None = None
     decided: Cost = NO_COST
     spent: Spent = field(default_factory=Spent)
+    limits: JoinLimits | None = None
+    account: Account = field(default_factory=Account)
 
     @classmethod
     def of(cls, left: JoinInput, right: JoinInput, layout: Layout) -> JoinProblem:
@@ -54,6 +58,19 @@ class JoinProblem:
             Side(right, layout.right_keys, layout.right_columns),
             layout,
         )
+
+    @property
+    def actual(self) -> Cost:
+        """What the run cost so far: by the devices it was accounted on, or as the stores told of its reads."""
+        return self.account.cost if self.account.used else self.spent.cost
+
+    def limits_in(self, context: QueryContext) -> JoinLimits:
+        """The limits given, or what the query has free."""
+        return self.limits if self.limits is not None else JoinLimits.of(context)
+
+    def flipped(self) -> JoinProblem:
+        """The same join with left and right exchanged."""
+        return replace(self, left=self.right, right=self.left, layout=self.layout.flipped(), index=None)
 
 
 @dataclass(frozen=True)

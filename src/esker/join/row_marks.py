@@ -32,6 +32,12 @@ class RowMarks:
         """Mark each of `row_ids`."""
         np.bitwise_or.at(self._bits, row_ids >> np.uint64(3), np.left_shift(1, row_ids & np.uint64(7)).astype(np.uint8))
 
+    def contains_each(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:
+        """Say of each of `row_ids` whether it is marked."""
+        bits = self._bits[row_ids >> np.uint64(3)] >> (row_ids & np.uint64(7)).astype(np.uint8)
+        marked: npt.NDArray[np.bool_] = (bits & 1).astype(np.bool_)
+        return marked
+
     def to_row_set(self) -> RowSet:
         """The marked rows."""
         starts, stops = [], []

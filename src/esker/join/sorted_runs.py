@@ -24,12 +24,15 @@ class SortedRuns:
     batch a run. What fits is never written. `merged` may be called several times.
     """
 
-    def __init__(self, name: str, schema: pa.Schema, context: QueryContext, memory_bytes: int) -> None:
+    def __init__(
+        self, name: str, schema: pa.Schema, context: QueryContext, memory_bytes: int, *, fan_in: int | None = None
+    ) -> None:
         assert schema.types[:2] == [pa.uint64(), pa.uint64()], "runs are sorted by two row ids"
         self._name = name
         self.schema = schema
         self._context = context
         self._run_bytes = max(memory_bytes // 2, 1)
+        self._fan_in = fan_in or FAN_IN
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         self._reservation = context.budget.reserve(name, 0)
@@ -57,8 +60,8 @@ class SortedRuns:
         if self._files:
             self._spill()
             self._reservation.release()
-            while len(self._files) > FAN_IN:
-                self._files = [self._merge_files(group) for group in _groups(self._files)]
+            while len(self._files) > self._fan_in:
+                self._files = [self._merge_files(group) for group in _groups(self._files, self._fan_in)]
         elif self._held:
             self._in_memory = _sorted(self._held)
             self._held = []
@@ -90,7 +93,7 @@ class SortedRuns:
         try:
             for batch in batches:
                 row_bytes = max(batch.nbytes // max(batch.num_rows, 1), 1)
-                for part in _slices(batch, max(self._run_bytes // FAN_IN // row_bytes, 1)):
+                for part in _slices(batch, max(self._run_bytes // self._fan_in // row_bytes, 1)):
                     self._context.check()
                     file.write(part)
             self.spilled_bytes += file.seal()
@@ -162,6 +165,6 @@ def _slices(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, rows_max)
 
 
-def _groups(files: Sequence[SpillFile]) -> Iterator[Sequence[SpillFile]]:
-    for start in range(0, len(files), FAN_IN):
-        yield files[start : start + FAN_IN]
+def _groups(files: Sequence[SpillFile], fan_in: int) -> Iterator[Sequence[SpillFile]]:
+    for start in range(0, len(files), fan_in):
+        yield files[start : start + fan_in]

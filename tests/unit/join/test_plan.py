@@ -52,7 +52,7 @@ def test_matches_everywhere_make_it_scan_and_the_plan_says_why() -> None:
 def test_the_estimates_of_all_are_there_and_as_json() -> None:
     with QueryContext() as context:
         found = plan(cold(np.arange(10), "l"), cold(np.arange(5), "r"), context)
-        assert list(found.estimates) == ["asj", "hash", "in_memory"]
+        assert list(found.estimates) == ["asj", "cdt_gh", "ctt_gh", "hash", "in_memory", "nested_loop", "sort_merge"]
         shown = json.loads(json.dumps(found.to_json()))
         assert shown["choice"] == found.choice
         assert shown["join_index_rows"] == 5
