@@ -191,6 +191,44 @@ def test_limits_smaller_than_the_inputs_change_no_row(
 
 
 @pytest.mark.parametrize("how", JOIN_KINDS)
+@pytest.mark.parametrize("disk_bytes", [100, 800, 1 << 20])
+@settings(max_examples=10, deadline=None)
+@given(tables=table_pairs())
+def test_keys_separated_on_tape_or_disk_and_any_number_of_passes_change_no_row(
+    disk_bytes: int, how: str, tables: tuple[pa.Table, pa.Table]
+) -> None:
+    left, right = tables
+    keys = [name for name in left.column_names if name.startswith("k")]
+    expected = joined_in_python(left, right, keys, how)
+    limits = JoinLimits(memory_bytes=100, disk_bytes=disk_bytes, even_passes=disk_bytes == 100)
+    with sides("ctt_gh", left, right) as inputs:
+        joined = run_join(*inputs, keys, how, "asj", limits=limits)
+    found = [list(row.values()) for row in joined.to_pylist()]
+    assert sorted(map(repr, found)) == sorted(map(repr, expected))
+
+
+@pytest.mark.parametrize("how", ["inner", "full", "semi"])
+@pytest.mark.parametrize("share", [0.03, 0.1, 3.0])
+def test_separation_in_many_passes_gives_the_rows_of_duckdb(
+    how: str, share: float, big_tables: tuple[pa.Table, pa.Table]
+) -> None:
+    left, right = (table.slice(0, 20_000) for table in big_tables)
+    limits = JoinLimits(right.nbytes // 20, int(right.nbytes * share))
+    events: list[Any] = []
+    with sides("ctt_gh", left, right) as inputs:
+        joined = run_join(*inputs, ["k"], how, "asj", "32MiB", events, limits)
+    assert in_row_order(joined).equals(in_duckdb(left, right, how).cast(joined.schema))
+    account = events[-1]["account"]
+    assert list(account["phases"]) == ["separate", "join", "materialise"]
+    if how == "inner":
+        # Pairs with text of some hundred bytes, against what the disk holds of them beside the pairs themselves.
+        passes = account["counts"]["passes"]
+        assert passes == 1 if share > 1 else passes > 1, account
+    if share == 0.03:  # keys did not fit the disk: they were divided on tape, in several scans
+        assert account["counts"]["scans of the build side"] > 1, account
+
+
+@pytest.mark.parametrize("how", JOIN_KINDS)
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_found_rows_and_filters_narrow_both_sides_before_matching(algorithm: str, how: str) -> None:
     left = pa.table({"k": [1, 2, 3, 4, 5, 6], "a": [10, 20, 30, 40, 50, 60]})

@@ -53,33 +53,49 @@ class ChunkedGraceJoin:
         *,
         tape: ScratchTape | None = None,
         space: DiskSpace | None = None,
+        divided: PartitionedFile | None = None,
+        phases: tuple[str, str] = ("step I", "step II"),
     ) -> None:
         self._left, self._right = left, right
         self._limits = limits
         self._account = account
         self._context = context
         self._tape = tape
+        self._phases = phases
         self._space = space or DiskSpace(limits.disk_bytes)
         self._parts = PartJoin(left, right, emitter, row_count, limits.memory_bytes, context)
-        self._count = partition_count(right.size_bytes, limits)
+        self._count = divided.count if divided is not None else partition_count(right.size_bytes, limits)
         # What each partition takes: guessed for the first scan of the build side, which counts all of them.
         self._sizes = np.full(self._count, right.size_bytes // self._count, np.int64)
         start = account.seconds
         self._reader, self._writer, self._joiner = (account.work(name, start) for name in ("read", "write", "join"))
-        self._on_disk: PartitionedFile | None = None
+        self._on_disk = divided
         self._on_tape: dict[int, TapeRelation] = {}
 
     def run(self) -> Iterator[pa.RecordBatch]:
         """Yield what the emitter makes of the matches."""
         try:
-            self._divide_build()
-            self._account.end_phase("step I")
+            if self._on_disk is None:
+                self._divide_build()
+                self._account.end_phase(self._phases[0])
             yield from self._join_chunks()
-            self._account.end_phase("step II")
+            self._account.end_phase(self._phases[1])
         finally:
-            self._parts.close()
-            if self._on_disk is not None:
-                self._on_disk.close()
+            self.close()
+
+    def join_divided(self, chunk: PartitionedFile) -> Iterator[pa.RecordBatch]:
+        """Join a probe side that is on the disk, whole and divided as the build side is."""
+        try:
+            yield from self._join_chunk(chunk, last=True)
+        finally:
+            chunk.close()
+            self.close()
+
+    def close(self) -> None:
+        """Free memory and disk; calling it again does nothing."""
+        self._parts.close()
+        if self._on_disk is not None:
+            self._on_disk.close()
 
     def _divide_build(self) -> None:
         """Step I. The partitions of a scan go to tape while the next scan is under way."""
@@ -172,15 +188,18 @@ class ChunkedGraceJoin:
                 batch = self._fill(chunk, batch, stream, chunk_bytes)
                 self._account.counts["chunks of the probe side"] += 1
                 self._joiner.wait(self._reader.now)
-                for partition in range(self._count):
-                    self._context.check()
-                    yield from self._join_partition(chunk, partition, last=batch is None)
-                    self._space.give(int(chunk.bytes[partition]), self._joiner)
-                self._joiner.settle()
+                yield from self._join_chunk(chunk, last=batch is None)
             finally:
                 chunk.close()
             if batch is None:
                 return
+
+    def _join_chunk(self, chunk: PartitionedFile, *, last: bool) -> Iterator[pa.RecordBatch]:
+        for partition in range(self._count):
+            self._context.check()
+            yield from self._join_partition(chunk, partition, last=last)
+            self._space.give(int(chunk.bytes[partition]), self._joiner)
+        self._joiner.settle()
 
     def _fill(
         self, chunk: PartitionedFile, batch: pa.RecordBatch | None, stream: Iterator[pa.RecordBatch], chunk_bytes: int

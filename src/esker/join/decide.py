@@ -15,7 +15,7 @@ from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_fo
 from esker.join.join_index import JoinIndex, JoinIndexBuilder
 from esker.join.key_join import MATCH_BYTES_PER_ROW, KeyTable, concat_column, drop_null_keys
 from esker.join.problem import JoinProblem, Side
-from esker.join.reading import deciding_rows, key_arrays
+from esker.join.reading import Spent, deciding_rows, key_arrays
 
 _ROW_ID = "row_id"
 
@@ -23,7 +23,7 @@ _ROW_ID = "row_id"
 def decide(problem: JoinProblem, context: QueryContext) -> JoinIndex:
     """Join the keys of both sides; keys that outgrow their share of the budget are divided and spilled."""
     sides = (problem.left, problem.right)
-    readers = [_KeyReader(side, problem, context) for side in sides]
+    readers = [KeyReader(side, problem, context) for side in sides]
     counts = (problem.left.input.store.row_count, problem.right.input.store.row_count)
     share = context.budget.free_bytes // SHARES
     builder = JoinIndexBuilder(counts, context, share, keeps_pairs=not problem.layout.only_left)
@@ -46,14 +46,14 @@ def decide(problem: JoinProblem, context: QueryContext) -> JoinIndex:
     return index
 
 
-class _KeyReader:
+class KeyReader:
     """The keys of a side with their row ids, and on the way the set of rows that passed its filter."""
 
-    def __init__(self, side: Side, problem: JoinProblem, context: QueryContext) -> None:
+    def __init__(self, side: Side, problem: JoinProblem, context: QueryContext, spent: Spent | None = None) -> None:
         self._side = side
         self._types = problem.layout.key_types
         self._context = context
-        self._spent = problem.spent
+        self._spent = spent or problem.spent
         self._passed: list[RowSet] = []
         self.names = [f"key_{number}" for number in range(len(self._types))]
         fields = [*zip(self.names, self._types, strict=True), (_ROW_ID, pa.uint64())]
@@ -86,7 +86,7 @@ class _KeyReader:
 
 
 def _match(
-    readers: list[_KeyReader], builder: JoinIndexBuilder, held: Reservation, share: int, context: QueryContext
+    readers: list[KeyReader], builder: JoinIndexBuilder, held: Reservation, share: int, context: QueryContext
 ) -> None:
     gathered: list[list[pa.RecordBatch]] = [[], []]
     streams = [reader.batches() for reader in readers]
@@ -106,7 +106,7 @@ def _match(
 
 
 def _match_whole(
-    reader: _KeyReader, left: list[pa.RecordBatch], right: list[pa.RecordBatch], builder: JoinIndexBuilder
+    reader: KeyReader, left: list[pa.RecordBatch], right: list[pa.RecordBatch], builder: JoinIndexBuilder
 ) -> None:
     if not left or not right:
         return
@@ -117,7 +117,7 @@ def _match_whole(
 
 
 def _match_divided(
-    readers: list[_KeyReader],
+    readers: list[KeyReader],
     streams: list[chain[pa.RecordBatch]],
     row_bytes: int,
     builder: JoinIndexBuilder,
@@ -133,7 +133,7 @@ def _match_divided(
             _match_blocks(part, readers, builder, context)
 
 
-def _match_part(part: Part, readers: list[_KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
+def _match_part(part: Part, readers: list[KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
     right = list(load(part.right))
     if not right:
         return
@@ -141,7 +141,7 @@ def _match_part(part: Part, readers: list[_KeyReader], builder: JoinIndexBuilder
         _match_whole(readers[0], left, right, builder)
 
 
-def _match_blocks(part: Part, readers: list[_KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
+def _match_blocks(part: Part, readers: list[KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
     kept = keep_for_rereading(part.left, readers[0].schema, context)
     try:
         for right in blocks(load(part.right), block_bytes(context)):

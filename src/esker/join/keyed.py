@@ -11,7 +11,7 @@ from esker.core.batch import plain_type
 from esker.core.context import QueryContext
 from esker.join.layout import RESERVED
 from esker.join.problem import JoinProblem, Side
-from esker.join.reading import deciding_rows, key_arrays
+from esker.join.reading import Spent, deciding_rows, key_arrays
 
 ROW_ID = f"{RESERVED}row_id"
 
@@ -33,10 +33,10 @@ class KeyedSide:
     A key the output takes in the same type is there once, under its own name.
     """
 
-    def __init__(self, side: Side, problem: JoinProblem, context: QueryContext) -> None:
+    def __init__(self, side: Side, problem: JoinProblem, context: QueryContext, spent: Spent | None = None) -> None:
         self._side = side
         self._types = problem.layout.key_types
-        self._spent = problem.spent
+        self._spent = spent or problem.spent
         self._context = context
         store = side.input.store.schema
         self.key_names: list[str] = []

@@ -36,10 +36,10 @@ class PartitionedFile:
         first: int = 0,
         stop: int | None = None,
     ) -> None:
+        self.count = partition_count
         self.first = first
         self.stop = partition_count if stop is None else stop
         self._by = list(by)
-        self._partition_count = partition_count
         self._limits = limits
         self._context = context
         self._held: list[pa.RecordBatch] = []
@@ -54,11 +54,11 @@ class PartitionedFile:
 
     def partition_of(self, batch: pa.RecordBatch) -> Ids:
         """Say the partition of each row."""
-        return partition_ids(batch, self._by, self._partition_count)
+        return partition_ids(batch, self._by, self.count)
 
     def sizes(self, batch: pa.RecordBatch, ids: Ids) -> Sizes:
         """Say how many bytes each partition gets of a batch, as if its rows were alike."""
-        counts = np.bincount(ids, minlength=self._partition_count)
+        counts = np.bincount(ids, minlength=self.count)
         found: Sizes = (counts * (batch.nbytes / max(batch.num_rows, 1))).astype(np.int64)
         return found
 
@@ -70,7 +70,7 @@ class PartitionedFile:
             batch, ids = batch.take(pa.array(places)), ids[places]
         if not batch.num_rows:
             return
-        self.rows += np.bincount(ids, minlength=self._partition_count)
+        self.rows += np.bincount(ids, minlength=self.count)
         self.bytes[self.first : self.stop] += sizes[self.first : self.stop]
         self._held.append(batch)
         self._held_bytes += batch.nbytes

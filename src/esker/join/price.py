@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from esker.core.cost import NO_COST, Cost
 from esker.core.device_profile import DeviceProfile
-from esker.join.account import tape_of
-from esker.join.chunked import chunk_count
+from esker.join.chunked import chunk_count, keeps_on_disk
 from esker.join.limits import JoinLimits
-from esker.join.orient import needed_bytes
-from esker.join.problem import Side
-from esker.join.work import read_cost
+from esker.join.materialise import left_rows_needed, right_rows_needed
+from esker.join.orient import scratch_tape
+from esker.join.passes import choose_passes
+from esker.join.problem import JoinProblem, Side
+from esker.join.reading import choose_read
+from esker.join.scans import Scans
+from esker.join.work import key_bytes
 from esker.storage.tape.motion import locate_seconds, transfer_seconds
-
-
-@dataclass(frozen=True)
-class Scans:
-    """What one scan of a side costs, and one more after it."""
-
-    first: Cost
-    again_seconds: float
-    held_bytes: int
-
-    @classmethod
-    def of(cls, side: Side) -> Scans:
-        """Price a side's scans; on tape the second one winds back instead of mounting."""
-        first = read_cost(side)
-        tape = tape_of(side.input.store)
-        again = first.seconds
-        if tape is not None:
-            again = transfer_seconds(tape.device, first.bytes) + locate_seconds(tape.device, first.bytes, 0)
-        return cls(first, again, needed_bytes(side))
-
-    def times(self, count: int) -> Cost:
-        """The cost of `count` scans, one after the other."""
-        if not count:
-            return NO_COST
-        first = self.first
-        more = Cost(first.bytes * (count - 1), first.requests * (count - 1), seconds=self.again_seconds * (count - 1))
-        return first + more
 
 
 def disk_cost(size_bytes: int, limits: JoinLimits) -> Cost:
@@ -78,3 +54,54 @@ def chunked_on_tape(build: Scans, probe: Scans, limits: JoinLimits, tape: Device
     join = transfer_seconds(tape, size) + locate_seconds(tape, size, 0)
     step_two = fill + join + (chunks - 1) * max(join, fill)
     return elapsed(moved, step_one + step_two), scans, chunks
+
+
+def separated(problem: JoinProblem, limits: JoinLimits) -> tuple[Cost, int]:
+    """The separation join: keys of both sides scanned apart and joined, unless they are, and the payload's passes."""
+    tape = scratch_tape(problem)
+    sides = (problem.left, problem.right)
+    if problem.index is not None:
+        total, pairs = problem.decided, problem.index.pair_count
+    else:
+        pairs = min(side.input.candidate_count for side in sides)
+        total = _keys_apart(sides, limits, tape.device if tape is not None else None)
+    chosen = choose_passes(problem, pairs, limits)
+    payload = NO_COST
+    for number, side in enumerate(sides):
+        payload += _payload(problem, side, number, 1 if (number == 1) != chosen.flipped else chosen.count)
+    through = 2 * chosen.pass_bytes * chosen.count if chosen.count > 1 else 0
+    return total + payload + disk_cost(through, limits), chosen.count
+
+
+def _payload(problem: JoinProblem, side: Side, number: int, count: int) -> Cost:
+    """`count` reads of what the output takes of a side; the first winds a tape back that keys were read from."""
+    if not side.columns or not count or (number == 1 and not problem.layout.makes_pairs):
+        return NO_COST
+    scans = Scans.of(side)
+    again = scans.again_seconds
+    first = elapsed(scans.first, again)
+    if problem.index is not None:
+        needed = (left_rows_needed, right_rows_needed)[number](problem, problem.index)
+        first = choose_read(side.input.store, needed, side.columns).cost
+        again = min(again, first.seconds)
+    more = Cost(first.bytes * (count - 1), first.requests * (count - 1), seconds=again * (count - 1))
+    return first + more
+
+
+def _keys_apart(sides: Sequence[Side], limits: JoinLimits, tape: DeviceProfile | None) -> Cost:
+    """Phases 1 and 2: both sides scanned for their keys, and these joined from disk or tape."""
+    scans = NO_COST
+    for side in sides:
+        scans += choose_read(side.input.store, side.input.candidates, side.input.deciding_columns(side.keys)).cost
+    build, probe = sorted(key_bytes(side.input, side.keys) for side in sides)
+    if tape is None or build + probe <= limits.disk_bytes:
+        return scans + disk_cost(2 * (build + probe), limits)
+    first, second = _on_tape(build, tape), _on_tape(probe, tape)
+    if keeps_on_disk(build, probe, limits, tape):
+        return scans + chunked_on_disk(first, second, limits)[0]
+    return scans + chunked_on_tape(first, second, limits, tape)[0]
+
+
+def _on_tape(size_bytes: int, tape: DeviceProfile) -> Scans:
+    seconds = transfer_seconds(tape, size_bytes)
+    return Scans(Cost(size_bytes, 1, seconds=seconds), seconds + locate_seconds(tape, size_bytes, 0), size_bytes)

@@ -14,6 +14,7 @@ from esker.core.cost import NO_COST, Cost
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, RowStore
 from esker.expression import evaluate
+from esker.join.account import Work, tape_of
 from esker.join.input import JoinInput
 from esker.join.key_types import cast_key
 
@@ -36,6 +37,41 @@ class Spent:
 
     def add(self, cost: Cost) -> None:
         self.cost = self.cost + cost
+
+    def watch(self, store: RowStore, cost: Cost, rows: Iterator[RowBatch], row_count: int) -> Iterator[RowBatch]:
+        """Yield rows as they are read at `cost`; see `Charged`."""
+        return rows
+
+    def on(self, work: Work) -> Charged:
+        """The same account of reads, of which those to come are charged to `work`, too."""
+        return Charged(self, work)
+
+
+class Charged(Spent):
+    """Reads of one line of work: what its tape does for each, or what its store says they cost, is charged there."""
+
+    def __init__(self, spent: Spent, work: Work) -> None:
+        self._spent = spent
+        self._work = work
+
+    def add(self, cost: Cost) -> None:
+        self._spent.add(cost)
+
+    def watch(self, store: RowStore, cost: Cost, rows: Iterator[RowBatch], row_count: int) -> Iterator[RowBatch]:
+        tape = tape_of(store)
+        return self._share(cost, rows, row_count) if tape is None else self._work.follow(tape, rows)
+
+    def _share(self, cost: Cost, rows: Iterator[RowBatch], row_count: int) -> Iterator[RowBatch]:
+        """Charge each batch its share of what all of them cost."""
+        device = next(iter(cost.devices), "store")
+        left = cost.seconds
+        for found in rows:
+            seconds = min(cost.seconds * len(found.row_ids) / max(row_count, 1), left)
+            self._work.use(device, "read", seconds)
+            left -= seconds
+            yield found
+        self._work.use(device, "read", left)
+        self._work.moved(cost)
 
 
 def price(cost: Cost) -> tuple[float, int, int]:
@@ -63,13 +99,13 @@ def read_rows(
         for ids in rows.chunks(context.batch_rows):
             yield RowBatch(ids, empty)
     elif choice.method == "fetch":
-        for found in store.fetch(rows, columns, context):
+        for found in spent.watch(store, choice.cost, store.fetch(rows, columns, context), len(rows)):
             context.check()
             if len(found.row_ids):
                 yield _plain(found)
     else:
         everything = len(rows) == store.row_count
-        for found in store.scan(columns, context):
+        for found in spent.watch(store, choice.cost, store.scan(columns, context), store.row_count):
             context.check()
             kept = _plain(found) if everything else keep(found, rows.contains_each(found.row_ids))
             if len(kept.row_ids):

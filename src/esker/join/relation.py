@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.join.account import Work, tape_of
+from esker.join.account import Work
 from esker.join.keyed import KeyedSide
-from esker.join.limits import JoinLimits
+from esker.join.orient import needed_bytes
 from esker.join.problem import JoinProblem, Side
-from esker.join.reading import choose_read
 from esker.join.scratch import ScratchTape
-from esker.join.spill_file import SpillFile
-from esker.join.work import held_bytes
 
 
 class Relation(ABC):
@@ -44,63 +40,23 @@ class SideRelation(Relation):
 
     def __init__(self, side: Side, problem: JoinProblem, context: QueryContext) -> None:
         self._side = side
-        self._keyed = KeyedSide(side, problem, context)
-        self.schema = self._keyed.schema
-        self.key_names = self._keyed.key_names
+        self._problem = problem
+        self._context = context
+        keyed = KeyedSide(side, problem, context)
+        self.schema = keyed.schema
+        self.key_names = keyed.key_names
         self._counted_bytes: int | None = None
 
     @property
     def size_bytes(self) -> int:
-        if self._counted_bytes is not None:
-            return self._counted_bytes
-        return held_bytes(self._side.input, self._side.all_columns) + 8 * self._side.input.candidate_count
+        return self._counted_bytes if self._counted_bytes is not None else needed_bytes(self._side)
 
     def scan(self, work: Work) -> Iterator[pa.RecordBatch]:
         size = 0
-        for batch in charged(self._side, self._keyed.batches(), work):
+        for batch in KeyedSide(self._side, self._problem, self._context, self._problem.spent.on(work)).batches():
             size += batch.nbytes
             yield batch
         self._counted_bytes = size
-
-
-def charged(side: Side, batches: Iterator[pa.RecordBatch], work: Work) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a side's scan, charging what its tier does, or what its store says a scan costs."""
-    store = side.input.store
-    tape = tape_of(store)
-    if tape is not None:
-        yield from work.follow(tape, batches)
-        return
-    cost = choose_read(store, side.input.candidates, side.all_columns).cost
-    device = next(iter(cost.devices), "store")
-    rows, total = 0, max(side.input.candidate_count, 1)
-    for batch in batches:
-        work.use(device, "read", cost.seconds * batch.num_rows / total)
-        rows += batch.num_rows
-        yield batch
-    if rows < total:  # what the predicate dropped was read, too
-        work.use(device, "read", cost.seconds * (total - rows) / total)
-    work.moved(cost)
-
-
-@dataclass
-class SpilledRelation(Relation):
-    """Rows in a spill file on the join's disk."""
-
-    file: SpillFile
-    schema: pa.Schema
-    key_names: list[str]
-    limits: JoinLimits
-    bytes: int = 0
-
-    @property
-    def size_bytes(self) -> int:
-        return self.bytes
-
-    def scan(self, work: Work) -> Iterator[pa.RecordBatch]:
-        for batch in self.file.batches():
-            work.transfer(self.limits.disk, "read", batch.nbytes)
-            yield batch
-        work.settle()
 
 
 class TapeRelation(Relation):

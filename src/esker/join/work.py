@@ -41,6 +41,11 @@ def held_bytes(input_: JoinInput, columns: Sequence[str]) -> int:
     return max(by_type, stored * input_.candidate_count // max(store.row_count, 1))
 
 
+def key_bytes(input_: JoinInput, keys: Sequence[str]) -> int:
+    """How much the keys of a side take with their row ids."""
+    return (row_bytes(input_.store.schema, keys) + 8) * input_.candidate_count
+
+
 def row_bytes(schema: pa.Schema, columns: Sequence[str]) -> int:
     """Bytes of a row by the types of its columns; values of variable length are guessed."""
     return sum(value_bytes(plain_type(schema.field(name).type)) for name in columns)

@@ -11,8 +11,11 @@ from esker.core.cost import Cost
 from esker.core.row_set import RowSet
 from esker.join.decide import decide
 from esker.join.materialise import left_rows_needed, materialise, right_rows_needed
+from esker.join.orient import scratch_tape
+from esker.join.price import separated
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem, Side
 from esker.join.reading import ReadChoice, choose_read
+from esker.join.separated import SeparatedJoin
 from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, expected_rows, held_bytes, row_bytes
 
 
@@ -24,6 +27,11 @@ class AttributeSeparationJoin(JoinAlgorithm):
     """
 
     def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
+        if _separates(problem):
+            cost, passes = separated(problem, problem.limits_in(context))
+            apart = "keys are apart already" if problem.index is not None else "both sides are scanned for their keys"
+            passed = f"{passes:,} pass{'es' if passes > 1 else ''} over the other side's rows"
+            return Estimate(cost, f"{apart}; {passed}", work_seconds=_work_seconds(problem))
         reads = payload_reads(problem)
         if problem.index is not None:
             keys, detail = problem.decided, f"join index of {problem.index.pair_count:,} pairs; "
@@ -37,6 +45,9 @@ class AttributeSeparationJoin(JoinAlgorithm):
         return Estimate(keys + reads[0].cost + reads[1].cost, detail, work_seconds=_work_seconds(problem))
 
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
+        if _separates(problem):
+            yield from SeparatedJoin(problem, context).run()
+            return
         index = problem.index
         if index is None:
             index = problem.index = decide(problem, context)
@@ -44,6 +55,16 @@ class AttributeSeparationJoin(JoinAlgorithm):
             yield from materialise(problem, index, context)
         finally:
             index.close()
+
+
+def _separates(problem: JoinProblem) -> bool:
+    """Whether the phases run within limits, on an account of their devices.
+
+    So it is where limits are given, and where keys lie on tape with the rows; keys that are apart already are joined
+    without them, and the payload is fetched.
+    """
+    hot = problem.left.decides_hot and problem.right.decides_hot
+    return problem.limits is not None or (scratch_tape(problem) is not None and not hot)
 
 
 def payload_reads(problem: JoinProblem) -> tuple[ReadChoice, ReadChoice]:

@@ -11,9 +11,10 @@ from esker.core.context import QueryContext
 from esker.join.chunked import ChunkedGraceJoin
 from esker.join.orient import build_on_smaller
 from esker.join.part_join import RowEmitter
-from esker.join.price import Scans, chunked_on_disk
+from esker.join.price import chunked_on_disk
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
+from esker.join.scans import Scans
 from esker.join.work import DIVIDE_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW
 
 

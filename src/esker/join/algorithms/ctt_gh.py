@@ -12,9 +12,10 @@ from esker.core.cost import NO_COST
 from esker.join.chunked import ChunkedGraceJoin, keeps_on_disk
 from esker.join.orient import build_on_smaller, needed_bytes, scratch_tape
 from esker.join.part_join import RowEmitter
-from esker.join.price import Scans, chunked_on_disk, chunked_on_tape
+from esker.join.price import chunked_on_disk, chunked_on_tape
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
+from esker.join.scans import Scans
 from esker.join.scratch import ScratchTape
 from esker.join.work import MATCH_SECONDS_PER_ROW
 

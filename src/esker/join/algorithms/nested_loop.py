@@ -11,9 +11,9 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.join.orient import build_on_smaller
 from esker.join.part_join import PartJoin, RowEmitter
-from esker.join.price import Scans
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
+from esker.join.scans import Scans
 from esker.join.work import MATCH_SECONDS_PER_ROW
 
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.join.merge_join import SortMergeJoin
 from esker.join.part_join import RowEmitter
-from esker.join.price import Scans, disk_cost
+from esker.join.price import disk_cost
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
+from esker.join.scans import Scans
 from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, SORT_SECONDS_PER_ROW
 
 
