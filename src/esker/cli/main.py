@@ -22,6 +22,7 @@ from esker.cli.interrupts import Interrupts
 from esker.cli.join import join
 from esker.cli.outcome import DONE, report_error
 from esker.cli.shuffle import shuffle
+from esker.cli.simulate import simulate
 
 app = typer.Typer(
     name="esker",
@@ -34,6 +35,7 @@ app = typer.Typer(
 for command in (freeze, find, join, shuffle, explain, demo):
     app.command()(command)
 app.add_typer(bench)
+app.add_typer(simulate)
 
 
 def _version(wanted: bool) -> None:
