@@ -66,17 +66,22 @@ def cut_copy(table: pa.Table, copied: npt.NDArray[np.uint8]) -> Iterator[pa.Tabl
     yield from cut_by_number(rows, (rows["key"].to_numpy() % PARTITIONS).astype(np.int16))
 
 
-def prepare_esker(setting: Setting) -> Callable[[], Any]:
+def prepare_esker(setting: Setting, *, views: bool = False) -> Callable[[], Any]:
     """Partition by the key's hash and take every partition's batches; the input has the same columns as memcpy's."""
     from esker.shuffle.partition import partition
 
     table = read_rows(setting)
 
     def run() -> list[list[pa.RecordBatch]]:
-        parts = partition(table, "key", PARTITIONS, threads=setting.threads)
+        parts = partition(table, "key", PARTITIONS, threads=setting.threads, views=views)
         return [list(part.batches()) for part in parts]
 
     return run
+
+
+def prepare_esker_views(setting: Setting) -> Callable[[], Any]:
+    """Do the same with texts given as views into the pages they were moved to."""
+    return prepare_esker(setting, views=True)
 
 
 def prepare_pyarrow_take(setting: Setting) -> Callable[[], Any]:

@@ -27,6 +27,12 @@ _QUICK = (
     _MEMCPY,
     _ESKER,
     Case(
+        "esker views",
+        f"{_ENGINES}:prepare_esker_views",
+        "the same, texts given as string_view into the pages they were moved to; numbers as above",
+        busy=True,
+    ),
+    Case(
         "datafusion",
         f"{_ENGINES}:prepare_datafusion",
         "RepartitionExec by hash of the key, collected; kept from its optimiser by an anti-join with no rows",

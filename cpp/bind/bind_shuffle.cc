@@ -91,49 +91,6 @@ std::optional<PageBatch> page_of(const std::shared_ptr<Shuffle>& self, std::uint
   return PageBatch{leased->page, schema_of(self), leased->lease};
 }
 
-// Rows of a partition on their way to Python, once.
-struct PartitionBatch {
-  explicit PartitionBatch(std::shared_ptr<const page::PageSchema> schema_) : schema(std::move(schema_)) {}
-  PartitionBatch(PartitionBatch&& other) noexcept : schema(std::move(other.schema)), array(other.array) {
-    other.array.release = nullptr;
-  }
-  PartitionBatch(const PartitionBatch&) = delete;
-  PartitionBatch& operator=(const PartitionBatch&) = delete;
-  ~PartitionBatch() {
-    if (array.release != nullptr) array.release(&array);
-  }
-
-  std::shared_ptr<const page::PageSchema> schema;
-  ArrowArray array{};
-};
-
-nb::capsule partition_batch_schema(const PartitionBatch& self) {
-  ArrowSchema schema;
-  page::export_schema(*self.schema, &schema, page::Types::came);
-  return schema_capsule(schema);
-}
-
-nb::typed<nb::tuple, nb::capsule, nb::capsule> partition_batch_capsules(PartitionBatch& self,
-                                                                        nb::handle /*requested_schema*/) {
-  if (self.array.release == nullptr) throw std::logic_error("the batch was taken before");
-  ArrowArray array = self.array;
-  self.array.release = nullptr;
-  auto arrays = array_capsule(array);
-  return nb::make_tuple(partition_batch_schema(self), arrays);
-}
-
-std::optional<PartitionBatch> next_batch(const std::shared_ptr<Shuffle>& self, std::uint32_t partition,
-                                         std::uint64_t bytes_max) {
-  PartitionBatch batch(schema_of(self));
-  bool found = false;
-  {
-    const NoGil released;
-    found = self->next_batch(partition, bytes_max, &batch.array);
-  }
-  if (!found) return std::nullopt;
-  return std::optional<PartitionBatch>(std::move(batch));
-}
-
 nb::typed<nb::dict, nb::str, nb::any> statistics(const Shuffle& self) {
   shuffle::ShuffleStatistics found;
   {
@@ -160,54 +117,92 @@ nb::typed<nb::dict, nb::str, nb::any> statistics(const Shuffle& self) {
   return out;
 }
 
-// One partition as an Arrow stream, a page a batch. Errors reach the consumer as text: the interface has no
-// more.
-struct PartitionStream {
+// What reads a partition, and whatever Python object must live as long as its batches may be asked for.
+struct Reading {
+  Reading(std::shared_ptr<Shuffle> shuffle_, std::uint32_t partition_, std::uint64_t bytes_max_,
+          page::Types types_, nb::object keeper_)
+      : shuffle(std::move(shuffle_)),
+        partition(partition_),
+        bytes_max(bytes_max_),
+        types(types_),
+        keeper(std::move(keeper_)) {}
+  Reading(const Reading&) = delete;
+  Reading& operator=(const Reading&) = delete;
+  ~Reading() {
+    // The last holder may be a consumer that let go of the interpreter, or outlived it.
+    if (!nb::is_alive()) {
+      keeper.release();
+      return;
+    }
+    const nb::gil_scoped_acquire held;
+    keeper.reset();
+  }
+
   std::shared_ptr<Shuffle> shuffle;
   std::uint32_t partition;
-  std::string error;
+  std::uint64_t bytes_max;
+  page::Types types;
+  nb::object keeper;
+  std::exception_ptr failure;
+  std::string text;
 };
 
-PartitionStream& state(ArrowArrayStream* stream) {
-  return *static_cast<PartitionStream*>(stream->private_data);
+// The rows of a partition as one Arrow stream, in batches of about `bytes_max` bytes.
+// The interface hands a consumer only a code and a text: `raise_failure` has the error itself.
+struct PartitionStream {
+  std::shared_ptr<Reading> reading;
+};
+
+Reading& state(ArrowArrayStream* stream) {
+  return **static_cast<std::shared_ptr<Reading>*>(stream->private_data);
 }
 
 int stream_schema(ArrowArrayStream* stream, ArrowSchema* out) {
-  page::export_schema(state(stream).shuffle->schema(), out);
+  page::export_schema(state(stream).shuffle->schema(), out, state(stream).types);
   return 0;
 }
 
 int stream_next(ArrowArrayStream* stream, ArrowArray* out) {
-  PartitionStream& self = state(stream);
+  Reading& self = state(stream);
+  *out = {};
   try {
-    auto leased = self.shuffle->next(self.partition);
-    *out = {};
-    if (leased) page::export_batch(leased->page, self.shuffle->schema(), std::move(leased->lease), out);
+    self.shuffle->next_batch(self.partition, self.bytes_max, self.types, out);
     return 0;
   } catch (const std::exception& failure) {
-    self.error = failure.what();
+    self.failure = std::current_exception();
+    self.text = failure.what();
     return EIO;
   }
 }
 
 const char* stream_error(ArrowArrayStream* stream) {
-  return state(stream).error.c_str();
+  return state(stream).text.c_str();
 }
 
 void stream_release(ArrowArrayStream* stream) {
-  delete static_cast<PartitionStream*>(stream->private_data);
+  delete static_cast<std::shared_ptr<Reading>*>(stream->private_data);
   stream->release = nullptr;
 }
 
 nb::capsule stream_of(const PartitionStream& self, nb::handle /*requested_schema*/) {
-  return stream_capsule(
-      {&stream_schema, &stream_next, &stream_error, &stream_release, new PartitionStream(self)});
+  return stream_capsule({&stream_schema, &stream_next, &stream_error, &stream_release,
+                         new std::shared_ptr<Reading>(self.reading)});
 }
 
 nb::capsule schema_of_stream(const PartitionStream& self) {
   ArrowSchema schema;
-  page::export_schema(self.shuffle->schema(), &schema);
+  page::export_schema(self.reading->shuffle->schema(), &schema, self.reading->types);
   return schema_capsule(schema);
+}
+
+void raise_failure(const PartitionStream& self) {
+  if (self.reading->failure) std::rethrow_exception(self.reading->failure);
+}
+
+PartitionStream partition_stream(const std::shared_ptr<Shuffle>& self, std::uint32_t partition,
+                                 std::uint64_t bytes_max, bool views, nb::object keeper) {
+  const auto types = views ? page::Types::held : page::Types::came;
+  return {std::make_shared<Reading>(self, partition, bytes_max, types, std::move(keeper))};
 }
 
 void raise_os_error(int code, const char* what) {
@@ -232,10 +227,8 @@ void bind_shuffle(nb::module_& module) {
   });
   nb::class_<PartitionStream>(module, "PartitionStream")
       .def("__arrow_c_schema__", &schema_of_stream)
-      .def("__arrow_c_stream__", &stream_of, nb::arg("requested_schema") = nb::none());
-  nb::class_<PartitionBatch>(module, "PartitionBatch")
-      .def("__arrow_c_schema__", &partition_batch_schema)
-      .def("__arrow_c_array__", &partition_batch_capsules, nb::arg("requested_schema") = nb::none());
+      .def("__arrow_c_stream__", &stream_of, nb::arg("requested_schema") = nb::none())
+      .def("raise_failure", &raise_failure);
   nb::class_<Shuffle>(module, "Shuffle")
       .def(nb::new_(&make_shuffle), nb::arg("schema"), nb::arg("keys"), nb::arg("partition_count"),
            nb::arg("pool"), nb::kw_only(), nb::arg("strategy") = "software_managed_buffers",
@@ -250,13 +243,8 @@ void bind_shuffle(nb::module_& module) {
       .def("flush", &Shuffle::flush, Guard())
       .def("ready", &page_of<&Shuffle::ready>, nb::arg("partition"))
       .def("next", &page_of<&Shuffle::next>, nb::arg("partition"))
-      .def("next_batch", &next_batch, nb::arg("partition"), nb::arg("bytes_max"))
-      .def(
-          "partition",
-          [](const std::shared_ptr<Shuffle>& self, std::uint32_t partition) {
-            return PartitionStream{self, partition, {}};
-          },
-          nb::arg("partition"))
+      .def("partition", &partition_stream, nb::arg("partition"), nb::arg("bytes_max"),
+           nb::arg("views") = false, nb::arg("keeper") = nb::none())
       .def("partition_rows", &Shuffle::partition_rows, Guard())
       .def("partition_bytes", &Shuffle::partition_bytes, Guard())
       .def("statistics", &statistics)

@@ -398,7 +398,7 @@ void test_pages_joined_by_several_threads_hold_every_row_as_it_came() {
           for (std::uint32_t p = reader; p < kPartitions; p += kReaders) {
             std::int64_t last = -1;
             ArrowArray batch;
-            while (shuffle.next_batch(p, bytes_max, &batch)) {
+            while (shuffle.next_batch(p, bytes_max, page::Types::came, &batch)) {
               CHECK(check_joined(batch, batches, 60, seen, last) > 0);
               batch.release(&batch);
             }

@@ -114,13 +114,17 @@ bool came_as_held(const PageSchema& schema) {
   return true;
 }
 
-JoinPlan::JoinPlan(std::span<const Page> pages, const PageSchema& schema)
-    : pages_(pages), schema_(schema), columns_(schema.columns().size()) {
+JoinPlan::JoinPlan(std::span<const Page> pages, const PageSchema& schema, Types types)
+    : pages_(pages), schema_(schema), types_(types), columns_(schema.columns().size()) {
   for (const Page& page : pages) row_count_ += page.row_count;
   for (std::size_t index = 0; index < columns_.size(); ++index) {
     measure(index);
     place(index);
   }
+}
+
+bool JoinPlan::with_offsets(std::size_t index) const {
+  return types_ == Types::came && has_offsets(schema_.columns()[index]);
 }
 
 void JoinPlan::measure(std::size_t index) {
@@ -133,7 +137,7 @@ void JoinPlan::measure(std::size_t index) {
   for (const Page& page : pages_) {
     const Region& region = page.layout->regions[index];
     if (region.validity != 0) column.null_count += null_count(page.bytes + region.validity, page.row_count);
-    if (type.layout == Layout::view) column.data_bytes += text_bytes(page, region, !has_offsets(type));
+    if (type.layout == Layout::view) column.data_bytes += text_bytes(page, region, !with_offsets(index));
   }
   if (column.data_bytes > kPageBytesMax && offset_bytes(type) == 4) {
     throw PageCorrupt("a page has values that take more than the page");
@@ -145,8 +149,8 @@ void JoinPlan::place(std::size_t index) {
   Column& column = columns_[index];
   if (type.layout == Layout::none) return;
   if (column.null_count > 0) column.validity = take(bitmap_bytes(row_count_));
-  column.values = has_offsets(type) ? take((std::uint64_t{row_count_} + 1) * offset_bytes(type))
-                                    : take(values_bytes(type, row_count_));
+  column.values = with_offsets(index) ? take((std::uint64_t{row_count_} + 1) * offset_bytes(type))
+                                      : take(values_bytes(type, row_count_));
   // A short value is copied whole, whatever its size.
   if (type.layout == Layout::view) column.data = take(column.data_bytes + kInlineMax);
 }
@@ -171,7 +175,7 @@ void JoinPlan::run(std::uint8_t* memory, std::shared_ptr<void> owner, ArrowArray
     into.buffer_count = 2;
     if (type.layout != Layout::view) continue;
     into.buffers[2] = memory + column.data;
-    into.buffer_count = has_offsets(type) ? 3 : 4;
+    into.buffer_count = with_offsets(index) ? 3 : 4;
     into.data_bytes = static_cast<std::int64_t>(column.data_bytes);
   }
   export_columns(std::move(exported), row_count_, std::move(owner), out);
@@ -185,7 +189,7 @@ void JoinPlan::copy(std::size_t index, std::uint8_t* memory) const {
   std::uint8_t* const data = memory + column.data;
   if (column.null_count > 0) std::memset(memory + column.validity, 0, bitmap_bytes(row_count_));
   if (type.layout == Layout::bits) std::memset(values, 0, bitmap_bytes(row_count_));
-  if (has_offsets(type)) std::memset(values, 0, offset_bytes(type));
+  if (with_offsets(index)) std::memset(values, 0, offset_bytes(type));
   std::uint64_t row = 0;
   std::uint64_t position = 0;
   for (const Page& page : pages_) {
@@ -201,7 +205,7 @@ void JoinPlan::copy(std::size_t index, std::uint8_t* memory) const {
     } else if (type.layout == Layout::fixed) {
       std::memcpy(values + values_bytes(type, row), page.bytes + region.values,
                   values_bytes(type, page.row_count));
-    } else if (type.source == Source::views) {
+    } else if (!with_offsets(index)) {
       position = append_views(page, region, values + row * kViewBytes, data, position);
     } else if (type.source == Source::offsets64) {
       position = append_values<std::int64_t>(page, region, values + row * 8, data, position);

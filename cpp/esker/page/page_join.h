@@ -1,7 +1,8 @@
-// Pages made one record batch of the types their rows came in: strings with offsets where they had them.
+// Pages made one record batch: of the types their rows came in, with offsets where strings had them, or of
+// the types that pages hold.
 //
-// A page is read where it lies, column by column; a row is copied once. Views stay views, whose long values
-// are gathered behind one another.
+// A page is read where it lies, column by column; a row is copied once. Of views the long values are gathered
+// behind one another.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 
 #include "esker/arrow/c_data.h"
 #include "esker/page/page.h"
+#include "esker/page/page_batch.h"
 
 namespace esker::page {
 
@@ -29,7 +31,7 @@ bool came_as_held(const PageSchema& schema);
 class JoinPlan {
  public:
   // Throws PageCorrupt for a value that lies outside its page.
-  JoinPlan(std::span<const Page> pages, const PageSchema& schema);
+  JoinPlan(std::span<const Page> pages, const PageSchema& schema, Types types);
 
   std::uint64_t bytes() const { return bytes_; }
   std::uint32_t row_count() const { return row_count_; }
@@ -46,6 +48,7 @@ class JoinPlan {
     std::uint64_t data = 0;
   };
 
+  bool with_offsets(std::size_t index) const;
   void measure(std::size_t index);
   void place(std::size_t index);
   void copy(std::size_t index, std::uint8_t* memory) const;
@@ -53,6 +56,7 @@ class JoinPlan {
 
   std::span<const Page> pages_;
   const PageSchema& schema_;
+  const Types types_;
   std::vector<Column> columns_;
   std::uint64_t bytes_ = 0;
   std::uint32_t row_count_ = 0;

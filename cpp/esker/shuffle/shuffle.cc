@@ -126,7 +126,7 @@ Shuffle::Shuffle(std::vector<arrow::ColumnType> columns, std::vector<int> keys, 
                  const ShuffleOptions& options)
     : columns_(std::move(columns)),
       schema_(held(columns_, options.key_only_columns)),
-      as_held_(page::came_as_held(schema_)),
+      came_as_held_(page::came_as_held(schema_)),
       partition_of_(options.function, columns_, std::move(keys), partition_count, options.seed,
                     options.optimisations.power_of_two),
       pool_(std::move(pool)),
@@ -201,11 +201,13 @@ std::optional<LeasedPage> Shuffle::next(std::uint32_t partition) {
   return store_.next(partition);
 }
 
-bool Shuffle::next_batch(std::uint32_t partition, std::uint64_t bytes_max, ArrowArray* out) {
+bool Shuffle::next_batch(std::uint32_t partition, std::uint64_t bytes_max, page::Types types,
+                         ArrowArray* out) {
   require_readable(partition);
+  const bool as_held = came_as_held_ || types == page::Types::held;
   std::vector<LeasedPage> leased;
   std::uint64_t bytes = 0;
-  const std::uint64_t small = as_held_ ? kAloneBytes : bytes_max;
+  const std::uint64_t small = as_held ? kAloneBytes : bytes_max;
   std::uint64_t next_max = page::kPageBytesMax;
   while (auto found = store_.next(partition, next_max)) {
     bytes += page::payload_bytes(found->page, schema_);
@@ -215,13 +217,13 @@ bool Shuffle::next_batch(std::uint32_t partition, std::uint64_t bytes_max, Arrow
   }
   if (leased.empty()) return false;
   store_.discard(leased);
-  if (leased.size() == 1 && as_held_) {
+  if (leased.size() == 1 && as_held) {
     page::export_batch(leased[0].page, schema_, std::move(leased[0].lease), out);
     return true;
   }
   std::vector<page::Page> pages;
   for (const LeasedPage& each : leased) pages.push_back(each.page);
-  const page::JoinPlan plan(pages, schema_);
+  const page::JoinPlan plan(pages, schema_, types);
   auto lease = store_.lease(joined_bytes(plan.bytes()));
   auto* const memory = lease->bytes();
   plan.run(memory, std::move(lease), out);

@@ -71,10 +71,10 @@ class Shuffle {
   void finish();
   // The partition's next page in order, each once; nothing after the last. Reads spilled pages back.
   std::optional<LeasedPage> next(std::uint32_t partition);
-  // The partition's next pages as one batch of the types that were pushed, filled into `out`; false after the
-  // last. A page that needs no other types and is not small is handed on as it is; others are joined until
-  // about `bytes_max`, into memory of the pool.
-  bool next_batch(std::uint32_t partition, std::uint64_t bytes_max, ArrowArray* out);
+  // The partition's next pages as one batch, of the types that were pushed or of those that pages hold,
+  // filled into `out`; false after the last. A page that needs no other types and is not small is handed on
+  // as it is; others are joined until about `bytes_max`, into memory of the pool.
+  bool next_batch(std::uint32_t partition, std::uint64_t bytes_max, page::Types types, ArrowArray* out);
   // Gives all pages back that nobody was handed.
   void free();
   // Makes a running push end with Interrupted; from any thread.
@@ -97,7 +97,7 @@ class Shuffle {
 
   const std::vector<arrow::ColumnType> columns_;
   const page::PageSchema schema_;
-  const bool as_held_;  // pages hold rows as they came
+  const bool came_as_held_;
   const PartitionFunction partition_of_;
   const std::shared_ptr<page::PagePool> pool_;
   const ShuffleOptions options_;

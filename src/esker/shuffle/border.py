@@ -17,6 +17,14 @@ from esker.errors import InputError, UnsupportedTypeError
 from esker.kernel import _kernel
 
 
+_VIEWS = {
+    pa.string(): pa.string_view(),
+    pa.large_string(): pa.string_view(),
+    pa.binary(): pa.binary_view(),
+    pa.large_binary(): pa.binary_view(),
+}
+
+
 def to_page_schema(schema: pa.Schema, keys: Sequence[int] = ()) -> pa.Schema:
     """Say what pages hold for `schema` when `keys` are the numbers of its key columns.
 
@@ -65,9 +73,13 @@ class FromPages:
         self._turn = [None if _page_type(field.type) == field.type else partial(_from_page, field) for field in schema]
         self._plain = all(turn is None for turn in self._turn)
 
+    def passes(self, schema: pa.Schema) -> bool:
+        """Say whether batches of `schema` are given as they are."""
+        return self._plain and bool(schema.equals(self._schema, check_metadata=True))
+
     def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Give the rows in the schema; columns that need no other type are not copied."""
-        if self._plain and batch.schema.equals(self._schema, check_metadata=True):
+        if self.passes(batch.schema):
             return batch
         columns = [
             _to_type(column, field.type, field.name) if turn is None else turn(column)
@@ -79,6 +91,15 @@ class FromPages:
 def to_schema(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Turn one batch from pages into one of the user's schema; for many, make a `FromPages`."""
     return FromPages(schema)(batch)
+
+
+def as_view(field: pa.Field) -> pa.Field:
+    """Give the field with the view type of a string or binary, which is what pages hold; others as they are.
+
+    >>> as_view(pa.field("name", pa.string())).type, as_view(pa.field("n", pa.int8())).type
+    (DataType(string_view), DataType(int8))
+    """
+    return field.with_type(_VIEWS.get(field.type, field.type))
 
 
 def is_encoded(type_: pa.DataType) -> bool:

@@ -120,9 +120,17 @@ class NativeStrategy(Strategy):
         self._shuffle.finish()
 
     def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
-        while (batch := self._shuffle.next_batch(partition, self._batch_bytes)) is not None:
-            yield pa.record_batch(batch)
-            del batch
+        stream = self._shuffle.partition(partition, self._batch_bytes, views=self._task.views)
+        reader = pa.RecordBatchReader.from_stream(stream)
+        try:
+            # One statement: no variable may keep a batch, whose pages are used again when it is gone.
+            yield from reader
+        except (pa.ArrowException, OSError):
+            stream.raise_failure()
+            raise
+
+    def stream(self, partition: int, keeper: object) -> _kernel.PartitionStream:
+        return self._shuffle.partition(partition, self._batch_bytes, views=self._task.views, keeper=keeper)
 
     def partition_rows(self) -> list[int]:
         rows: list[int] = self._shuffle.partition_rows()

@@ -15,7 +15,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.spill import SpillFolder
 from esker.errors import EskerError, InputError, OptionError, SchemaMismatchError
 from esker.kernel import _kernel
-from esker.shuffle.border import FromPages, page_keys, to_page_batch, to_page_schema
+from esker.shuffle.border import FromPages, as_view, page_keys, to_page_batch, to_page_schema
 from esker.shuffle.choose import AUTO, Choice, choose_strategy
 from esker.shuffle.joined import joined
 from esker.shuffle.partition_function import check_partition_count, key_indices
@@ -40,7 +40,8 @@ class ShuffleOperator:
 
     Pages and batches waiting to be pushed stay within `memory_bytes`, reserved from `budget`; what does not fit is
     spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. The last `key_only` columns say
-    the partition and are not kept. `choice` is the strategy and the reason for it. A partition may be read once,
+    the partition and are not kept. With `views` strings and
+    binaries come as views, without a copy. `choice` is the strategy and the reason for it. A partition may be read once,
     by one thread; different ones by different threads. Batches of a partition may refer to pages: these are used
     again only when the batches are gone.
     """
@@ -65,11 +66,13 @@ class ShuffleOperator:
         buffer_bytes: int = 0,
         optimisations: Mapping[str, bool] | None = None,
         key_only: int = 0,
+        views: bool = False,
     ) -> None:
         require_columns(by, schema, "the shuffle's input")
         check_partition_count(partition_count)
         self._input_schema = schema
-        self.schema = pa.schema(list(schema)[: len(schema) - key_only], schema.metadata)
+        kept = list(schema)[: len(schema) - key_only]
+        self.schema = pa.schema([as_view(field) for field in kept] if views else kept, schema.metadata)
         self._from_pages = FromPages(self.schema)
         self.partition_count = partition_count
         self._cancellation = cancellation or Cancellation()
@@ -110,6 +113,7 @@ class ShuffleOperator:
                 pages=pages,
                 buffer_bytes=buffer_bytes,
                 optimisations=optimisations or {},
+                views=views,
             )
             self._strategy = STRATEGIES[self.choice.strategy](task)
         except BaseException:
@@ -150,19 +154,31 @@ class ShuffleOperator:
 
     def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a partition in the operator's schema, in the order of the input if `ordered`."""
-        if not 0 <= partition < self.partition_count:
-            raise InputError(f"partition {partition} of a shuffle into {self.partition_count}")
+        self._require(partition)
         batches = self._strategy.partition(partition)
+        passes: bool | None = None
         while True:
             self._cancellation.check()
             with _Translated(self, 0):
                 batch = next(batches, None)
             if batch is None:
                 return
-            with _Translated(self, batch.nbytes):
-                out = self._from_pages(batch)
-            yield out
-            del batch, out
+            if passes is None:
+                passes = self._from_pages.passes(batch.schema)
+            if not passes:
+                with _Translated(self, batch.nbytes):
+                    batch = self._from_pages(batch)
+            yield batch
+            del batch
+
+    def stream(self, partition: int, keeper: object) -> _kernel.PartitionStream | None:
+        """Give a partition as an Arrow stream of the kernel's, which keeps `keeper`; None where Python has to cast.
+
+        It is read as `partition` is: once, instead of that. Its errors are the kernel's, as text.
+        """
+        self._require(partition)
+        stream = self._strategy.stream(partition, keeper)
+        return stream if stream is not None and self._from_pages.passes(pa.schema(stream)) else None
 
     @property
     def partition_rows(self) -> list[int]:
@@ -196,6 +212,10 @@ class ShuffleOperator:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _require(self, partition: int) -> None:
+        if not 0 <= partition < self.partition_count:
+            raise InputError(f"partition {partition} of a shuffle into {self.partition_count}")
 
     def _flush(self) -> None:
         if not self._staged:

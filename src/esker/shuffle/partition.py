@@ -50,6 +50,9 @@ class Partition:
         yield from self._shared.operator.partition(self.index)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        stream = self._shared.operator.stream(self.index, self._shared) if requested_schema is None else None
+        if stream is not None:
+            return stream.__arrow_c_stream__()
         reader = pa.RecordBatchReader.from_batches(self.schema, self.batches())
         return reader.__arrow_c_stream__(requested_schema)
 
@@ -85,6 +88,7 @@ def partition(
     ordered: bool = True,
     function: str = "hash",
     seed: int = 0,
+    views: bool = False,
     pages: str = "",
     buffer_bytes: int = 0,
     optimisations: Mapping[str, bool] | None = None,
@@ -97,7 +101,8 @@ def partition(
 
     Each partition is read once, by anything that takes an Arrow stream; rows are in the order of the input unless
     `ordered=False`, which is faster. `function` is "hash" of any columns, or "modulo" or "id" of one integer column.
-    `strategy` is chosen by width, partitions and threads unless named (see docs/shuffle.md).
+    With `views`, strings and binaries are given as views (`pa.string_view()`), as pages hold them: reading a partition
+    then copies nothing. `strategy` is chosen by width, partitions and threads unless named (see docs/shuffle.md).
 
     Rows beyond `memory` (bytes; default: half of the machine's) are spilled to disk until read. Without `memory` the
     pages of earlier calls are used again, which is several times faster than fresh memory; `esker.release_memory()`
@@ -122,6 +127,7 @@ def partition(
         thread_count=threads or min(len(os.sched_getaffinity(0)), THREADS_MAX),
         ordered=ordered,
         seed=seed,
+        views=views,
         function=function,
         pool=_process_pool() if memory is None else None,
         pages=pages,

@@ -26,7 +26,7 @@ class ShuffleTask:
     "modulo" or "id" (see `esker.shuffle.partition_function`). The last `key_only_columns` columns of `schema` say the
     partition and are not kept. `pages` names the page manager, where a strategy has several; `buffer_bytes` is what the
     buffers of a thread take together; both are chosen where not given. `optimisations` are those to turn off, as
-    {"streaming_stores": False}.
+    {"streaming_stores": False}. `views`: strings and binaries are given as views, which are what pages hold.
     """
 
     schema: pa.Schema
@@ -44,6 +44,7 @@ class ShuffleTask:
     pages: str = ""
     buffer_bytes: int = 0
     optimisations: Mapping[str, bool] = field(default_factory=dict)
+    views: bool = False
 
 
 class Strategy(ABC):
@@ -77,7 +78,11 @@ class Strategy(ABC):
 
     @abstractmethod
     def partition(self, partition: int) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of a partition; they are given once."""
+        """Yield the rows of a partition, in batches of one schema; they are given once."""
+
+    def stream(self, partition: int, keeper: object) -> _kernel.PartitionStream | None:
+        """Give the same rows as an Arrow stream that needs no Python and keeps `keeper`; None if there is none."""
+        return None
 
     @abstractmethod
     def statistics(self) -> dict[str, Any]:

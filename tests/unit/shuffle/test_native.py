@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
@@ -35,10 +36,7 @@ def filled(
 
 
 def joined(shuffle: _kernel.Shuffle, bytes_max: int) -> list[pa.RecordBatch]:
-    out = []
-    while (batch := shuffle.next_batch(0, bytes_max)) is not None:
-        out.append(pa.record_batch(batch))
-    return out
+    return list(pa.RecordBatchReader.from_stream(shuffle.partition(0, bytes_max)))
 
 
 def pages(shuffle: _kernel.Shuffle) -> list[pa.RecordBatch]:
@@ -116,14 +114,54 @@ def test_what_a_reader_holds_is_counted_by_the_pool_until_it_lets_go():
     assert pool.used_bytes == 0
 
 
-def test_a_batch_is_taken_once():
+def test_rows_are_given_once():
     batch = rows(10, pa.string())
     shuffle = filled([batch], batch.schema, _kernel.PagePool(POOL_BYTES))
-    handed = shuffle.next_batch(0, BATCH_BYTES_MAX)
-    assert pa.record_batch(handed).equals(batch)
-    with pytest.raises(RuntimeError, match="taken before"):
-        pa.record_batch(handed)
-    assert shuffle.next_batch(0, BATCH_BYTES_MAX) is None
+    assert joined(shuffle, BATCH_BYTES_MAX) == [batch]
+    assert joined(shuffle, BATCH_BYTES_MAX) == []
+
+
+def test_a_stream_raises_the_kernels_error_beside_its_text():
+    batch = rows(10, pa.string())
+    shuffle = filled([batch], batch.schema, _kernel.PagePool(POOL_BYTES))
+    stream = shuffle.partition(0, BATCH_BYTES_MAX)
+    reader = pa.RecordBatchReader.from_stream(stream)
+    stream.raise_failure()
+    shuffle.free()
+    with pytest.raises(OSError, match="freed"):
+        next(reader)
+    with pytest.raises(RuntimeError, match="freed"):
+        stream.raise_failure()
+
+
+def test_a_stream_keeps_what_it_is_told_to_until_it_is_gone():
+    class Keeper:
+        pass
+
+    batch = rows(10, pa.string())
+    keeper = Keeper()
+    gone = weakref.ref(keeper)
+    shuffle = filled([batch], batch.schema, _kernel.PagePool(POOL_BYTES))
+    reader = pa.RecordBatchReader.from_stream(shuffle.partition(0, BATCH_BYTES_MAX, keeper=keeper))
+    del keeper
+    assert gone() is not None
+    assert reader.read_all().num_rows == 10
+    del reader
+    assert gone() is None
+
+
+@pytest.mark.parametrize("type_", [pa.string(), pa.large_binary(), pa.string_view()], ids=str)
+@pytest.mark.parametrize("bytes_max", [64 << 10, BATCH_BYTES_MAX])
+def test_views_are_read_as_pages_hold_them(type_, bytes_max):
+    batch = rows(60_000, type_)
+    shuffle = filled([batch], batch.schema, _kernel.PagePool(POOL_BYTES))
+    stream = shuffle.partition(0, bytes_max, views=True)
+    found = pa.RecordBatchReader.from_stream(stream).read_all()
+    text = next(field for field in found.schema if field.type in (pa.string_view(), pa.binary_view()))
+    assert found.column(text.name).cast(batch.schema.field(text.name).type).to_pylist() == (
+        batch.column(text.name).to_pylist()
+    )
+    assert found.num_rows == batch.num_rows
 
 
 def test_spilled_pages_are_joined_as_others_are(tmp_path):
@@ -143,7 +181,7 @@ def test_the_disk_below_spilled_pages_is_free_once_they_are_read(tmp_path):
     spilled = shuffle.statistics()["spilled_bytes"]
     before = path.stat().st_blocks * 512
     assert before >= spilled > 1 << 20
-    while (part := shuffle.next_batch(0, 256 << 10)) is not None:
+    for part in pa.RecordBatchReader.from_stream(shuffle.partition(0, 256 << 10)):
         del part
     # Blocks that two runs of pages share stay.
     assert path.stat().st_blocks * 512 < before / 4
