@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -254,6 +255,48 @@ void test_chunked_claims_leave_no_hole() {
   }
 }
 
+// Rows that fill no line wait for the next morsel in turn, whatever thread has it; no flush may leave one
+// behind.
+void test_narrow_rows_keep_their_order_from_morsel_to_morsel() {
+  constexpr std::int64_t kRows = 60'000;
+  const auto batches = make_batches(40, 3, kRows);
+  const auto columns = TestBatch::columns();
+  for (const std::uint32_t threads : {2U, 5U}) {
+    for (const std::uint32_t partition_count : {3U, 300U}) {
+      ShuffleOptions options;
+      options.function = esker::shuffle::Function::hash;
+      options.thread_count = threads;
+      Shuffle shuffle({columns[0], columns[1]}, {1}, partition_count, std::make_shared<PagePool>(128 << 20),
+                      usual(), options);
+      std::vector<std::int64_t> last(partition_count, -1);
+      std::vector<bool> seen(3 * kRows);
+      const auto take = [&](const esker::shuffle::LeasedPage& leased, std::uint32_t p) {
+        const auto& regions = leased.page.layout->regions;
+        for (std::uint32_t row = 0; row < leased.page.row_count; ++row) {
+          const auto number = load<std::uint64_t>(leased.page.bytes + regions[1].values + row * 8);
+          const auto key = load<std::int32_t>(leased.page.bytes + regions[0].values + row * 4);
+          CHECK(static_cast<std::int64_t>(number) > last[p]);
+          last[p] = static_cast<std::int64_t>(number);
+          seen[number] = true;
+          CHECK(key == batches[number / kRows]->key(number % kRows));
+        }
+      };
+      for (const auto& batch : batches) {
+        esker::arrow::BatchView view = batch->view;
+        view.columns.resize(2);
+        shuffle.push({view});
+        shuffle.flush();
+        for (std::uint32_t p = 0; p < partition_count; ++p) {
+          while (const auto leased = shuffle.ready(p)) take(*leased, p);
+        }
+        const auto taken = std::count(seen.begin(), seen.end(), true);
+        CHECK(taken == kRows * (&batch - batches.data() + 1));
+      }
+      shuffle.finish();
+    }
+  }
+}
+
 void test_a_stream_gives_closed_pages_while_rows_come() {
   for (const Combination& how : combinations()) {
     if (how.pages == "chunked") continue;
@@ -398,7 +441,7 @@ void test_pages_joined_by_several_threads_hold_every_row_as_it_came() {
           for (std::uint32_t p = reader; p < kPartitions; p += kReaders) {
             std::int64_t last = -1;
             ArrowArray batch;
-            while (shuffle.next_batch(p, bytes_max, page::Types::came, &batch)) {
+            while (shuffle.next_batch(p, bytes_max, esker::page::Types::came, &batch)) {
               CHECK(check_joined(batch, batches, 60, seen, last) > 0);
               batch.release(&batch);
             }
@@ -432,6 +475,7 @@ int main() {
   test_rows_of_one_key_and_of_very_many_partitions_arrive_once();
   test_no_optimisation_changes_the_rows();
   test_chunked_claims_leave_no_hole();
+  test_narrow_rows_keep_their_order_from_morsel_to_morsel();
   test_a_stream_gives_closed_pages_while_rows_come();
   test_a_pair_that_does_not_go_together_is_refused_by_name();
   test_order_is_not_promised_by_who_cannot_keep_it();

@@ -45,3 +45,38 @@ def test_every_value_stays_with_its_key(strategy: str, pages: str, types: str, n
             seen += got.num_rows
             assert got.equals(batch.take(got.column("key")))
     assert seen == ROWS
+
+
+@pytest.mark.parametrize("strategy", [name for name, _, ordered in _kernel.Shuffle.combinations() if ordered])
+@pytest.mark.parametrize("nulls", ["without nulls", "with nulls", "with nulls later", "with nulls now and then"])
+@pytest.mark.parametrize("partitions", [5, 300])
+def test_rows_keep_their_order_when_several_threads_take_turns(strategy: str, nulls: str, partitions: int) -> None:
+    rows = 200_000
+    keys = np.arange(rows, dtype=np.uint32)
+    has_nulls = {
+        "without nulls": [],
+        "with nulls": [0, 1, 2, 3],
+        "with nulls later": [2, 3],
+        "with nulls now and then": [1, 3],
+    }[nulls]
+    schema = pa.schema([pa.field("key", pa.uint32(), nullable=False), pa.field("value", pa.int64())])
+    shuffle = _kernel.Shuffle(
+        schema, [0], partitions, _kernel.PagePool(64 << 20), strategy=strategy, thread_count=3, buffer_bytes=256 << 10
+    )
+    quarter = rows // 4
+    for number in range(4):
+        part = keys[number * quarter : (number + 1) * quarter]
+        mask = (part % 7 == 0) if number in has_nulls else None
+        batch = pa.RecordBatch.from_arrays([pa.array(part), pa.array(part.astype(np.int64), mask=mask)], schema=schema)
+        shuffle.push([batch])
+    shuffle.finish()
+    seen = 0
+    for partition in range(partitions):
+        found = pa.RecordBatchReader.from_stream(shuffle.partition(partition, 1 << 20)).read_all()
+        got, values = found["key"].to_numpy(), found["value"]
+        seen += len(got)
+        assert np.all(np.diff(got.astype(np.int64)) > 0)
+        null = np.isin(got // quarter, has_nulls) & (got % 7 == 0)
+        assert values.is_null().to_numpy().tolist() == null.tolist()
+        assert np.array_equal(values.drop_null().to_numpy(), got[~null])
+    assert seen == rows

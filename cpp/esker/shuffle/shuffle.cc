@@ -271,8 +271,9 @@ std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& colu
       Staging::bytes_max(schema, partition_count, shuffle::buffer_bytes(options, partition_count));
   const std::uint64_t sorted = SortedMorsel::bytes_max(partition_count);
   std::uint64_t each = sorted;
-  if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge")
+  if (combination.strategy == "software_managed_buffers" || combination.strategy == "thread_local_merge") {
     each = buffers;
+  }
   if (combination.strategy == "collaborative_buffers") each = sorted + buffers / thread_count;
   if (combination.strategy == "radix") each = 4 * sorted;
   return thread_count * each +

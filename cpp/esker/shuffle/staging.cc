@@ -28,7 +28,9 @@ constexpr std::size_t kHugePageBytes = 2 << 20;
 constexpr std::size_t kSmallPageBytes = 4096;
 // Buffers fill up evenly. Were they a power of two apart, the lines in use would all fall on a few sets of
 // the cache: with these gaps staging 4-byte rows takes half the time.
+// Rows that are prepended have their place in the gap before a buffer.
 constexpr std::uint32_t kGapRows = 20;
+static_assert(kGapRows >= Staging::kBeforeMax);
 constexpr std::uint32_t kGapBytes = 192;
 // Copies of rows read up to one line of rows behind the last.
 constexpr std::size_t kReadBehindBytes = 64;
@@ -143,7 +145,8 @@ std::uint64_t Staging::bytes_max(const page::PageSchema& schema, std::uint32_t p
   const std::uint64_t rows = rows_share(schema, partition_count, bytes);
   const std::uint64_t heap = schema.has_views() ? heap_share(partition_count, bytes) : 0;
   const std::uint64_t buffers =
-      partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12);
+      partition_count * ((rows + kGapRows) * row_bytes(schema) + heap + kGapBytes + 12) +
+      kGapRows * row_bytes(schema);
   // Only what is that large is rounded to huge pages: within 16 MiB two of them would be half of a shuffle.
   const std::uint64_t rounding =
       buffers >= kHugePageBytes ? 2 * kHugePageBytes : (schema.columns().size() + 1) * kSmallPageBytes;
@@ -172,9 +175,11 @@ Staging::Staging(const page::PageSchema& schema, std::uint32_t partition_count, 
       row_words_(packed_words(schema)),
       row_stride_(row_words_ == 3 ? 16 : row_words_ * 4),
       heap_stride_(shape.heap_max + kGapBytes),
-      slot_count_(std::size_t{partition_count} * (shape.rows_max + kGapRows)),
+      slot_count_(kGapRows + std::size_t{partition_count} * (shape.rows_max + kGapRows)),
       heap_(partition_count) {
-  for (std::uint32_t p = 0; p < partition_count; ++p) first_slot_.push_back(p * (shape.rows_max + kGapRows));
+  for (std::uint32_t p = 0; p < partition_count; ++p) {
+    first_slot_.push_back(kGapRows + p * (shape.rows_max + kGapRows));
+  }
   next_slot_ = first_slot_;
   for (const std::uint32_t slot : first_slot_) end_slot_.push_back(slot + shape.rows_max);
   allocate_columns();
@@ -452,6 +457,20 @@ void Staging::keep_from(std::uint32_t partition, std::uint32_t first) {
   std::uint8_t* const rows = packed_rows_.get() + std::size_t{first_slot_[partition]} * row_stride_;
   if (left > 0) std::memmove(rows, rows + std::size_t{first} * row_stride_, std::size_t{left} * row_stride_);
   next_slot_[partition] = first_slot_[partition] + left;
+}
+
+void Staging::prepend(std::uint32_t partition, const std::uint8_t* rows, std::uint32_t count) {
+  first_slot_[partition] -= count;
+  std::memcpy(packed_rows_.get() + std::size_t{first_slot_[partition]} * row_stride_, rows,
+              std::size_t{count} * row_stride_);
+}
+
+std::uint32_t Staging::move_rest(std::uint32_t partition, std::uint32_t first, std::uint8_t* out) {
+  const std::uint32_t left = rows(partition) - first;
+  const std::uint32_t slot = first_slot_[partition] + first;
+  std::memcpy(out, packed_rows_.get() + std::size_t{slot} * row_stride_, std::size_t{left} * row_stride_);
+  next_slot_[partition] = slot;
+  return left;
 }
 
 void Staging::write(const std::vector<Claim>& claims, const WriteOptions& options) {

@@ -51,6 +51,8 @@ struct StagingBlock {
 
 class Staging {
  public:
+  static constexpr std::uint32_t kBeforeMax = 15;
+
   Staging(const page::PageSchema& schema, std::uint32_t partition_count, StagingShape shape);
 
   // Whether rows lie in the buffers as they are, all columns together: narrow ones of fixed width.
@@ -97,11 +99,18 @@ class Staging {
   void write(const std::vector<Claim>& claims, const WriteOptions& options);
   // Of a packed buffer without nulls, drops the rows before `first`, which are written.
   void keep_from(std::uint32_t partition, std::uint32_t first);
+  // Puts rows that another buffer had left before those of a packed buffer: up to kBeforeMax of them, none
+  // null.
+  void prepend(std::uint32_t partition, const std::uint8_t* rows, std::uint32_t count);
+  // Takes the rows of a packed buffer from `first` on out of it, to `out`; says how many.
+  std::uint32_t move_rest(std::uint32_t partition, std::uint32_t first, std::uint8_t* out);
+  std::uint32_t row_stride() const { return row_stride_; }
   bool has_validity() const {
     return std::any_of(columns_.begin(), columns_.end(),
                        [](const Column& column) { return column.validity != nullptr; });
   }
   void clear(std::uint32_t partition) {
+    first_slot_[partition] = end_slot_[partition] - shape_.rows_max;
     next_slot_[partition] = first_slot_[partition];
     heap_[partition] = 0;
   }

@@ -2,8 +2,9 @@
 // enough to pay for a claim.
 //
 // Rows of a partition come in the order of the input when there is one thread. With several, ordered, a
-// thread empties its buffers at the end of its morsel, and claims space when it is the morsel's turn; else
-// buffers stay as they are from morsel to morsel, and rows come in the order in which buffers filled up.
+// thread empties its buffers at the end of its morsel, and claims space when it is the morsel's turn; what
+// fills no line it leaves behind for the next in turn, so that every claim begins on a line. Else buffers
+// stay as they are from morsel to morsel, and rows come in the order in which buffers filled up.
 #pragma once
 
 #include <optional>
@@ -46,6 +47,12 @@ class SoftwareManagedBuffers final : public Strategy {
     run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
       if (buffers_[worker.number]) flush_all(worker, defers());
     });
+    if (!left_.counts.empty()) {
+      run_team(context_, workers_, 1, nullptr, [&](Worker& worker) {
+        take_what_was_left(buffers_of(worker).staging());
+        flush_all(worker, defers());
+      });
+    }
     // Who reads a stream takes pages as they are: nothing may be left to mend.
     if constexpr (RepairsPages<Manager>) repair();
   }
@@ -88,8 +95,7 @@ class SoftwareManagedBuffers final : public Strategy {
   static constexpr std::uint32_t kLineRows = 16;
 
   bool keeps_lines(const Staging& staging) const {
-    return !in_turn_ && staging.packed() && !staging.has_validity() &&
-           staging.shape().rows_max >= 4 * kLineRows;
+    return staging.packed() && !staging.has_validity() && staging.shape().rows_max >= 4 * kLineRows;
   }
 
   auto copy_from(Staging& staging) {
@@ -112,11 +118,41 @@ class SoftwareManagedBuffers final : public Strategy {
       if (inside) return;
       if (!turnstile_.enter(number)) throw Abandoned();
       inside = true;
+      take_what_was_left(staging);
     };
     Writing writing(context_, worker, copy_from(staging), defers());
     fill(worker, morsel, writing, enter);
     enter();
+    if (keeps_lines(staging)) leave_part_lines(staging);
     flush_all(worker, true, [&] { turnstile_.leave(); });
+  }
+
+  // Rows of a morsel that filled no line, for the next in turn. Only who is in turn touches them.
+  struct Left {
+    std::vector<std::uint8_t> rows;
+    std::vector<std::uint32_t> counts;
+  };
+
+  std::uint8_t* left_of(std::uint32_t partition, const Staging& staging) {
+    return left_.rows.data() + std::size_t{partition} * Staging::kBeforeMax * staging.row_stride();
+  }
+
+  void take_what_was_left(Staging& staging) {
+    for (std::uint32_t p = 0; p < left_.counts.size(); ++p) {
+      if (left_.counts[p] > 0) staging.prepend(p, left_of(p, staging), left_.counts[p]);
+      left_.counts[p] = 0;
+    }
+  }
+
+  void leave_part_lines(Staging& staging) {
+    if (left_.counts.empty()) {
+      left_.counts.resize(context_.partition_count());
+      left_.rows.resize(std::size_t{context_.partition_count()} * Staging::kBeforeMax * staging.row_stride());
+    }
+    for (std::uint32_t p = 0; p < context_.partition_count(); ++p) {
+      const std::uint32_t whole = staging.rows(p) & ~(kLineRows - 1);
+      left_.counts[p] = staging.move_rest(p, whole, left_of(p, staging));
+    }
   }
 
   template <class Copy, class Enter>
@@ -124,7 +160,7 @@ class SoftwareManagedBuffers final : public Strategy {
     Staging& staging = buffers_of(worker).staging();
     const auto flush = [&](const std::vector<std::uint32_t>& partitions) {
       enter();
-      // Rows that fill no line stay, so that claims begin on lines: not in turn, where all must go.
+      // Rows that fill no line stay, so that claims begin on lines.
       const std::uint32_t kept = keeps_lines(staging) ? kLineRows - 1 : 0;
       for (const std::uint32_t partition : partitions) {
         RowRun run = staging.run(partition);
@@ -176,6 +212,7 @@ class SoftwareManagedBuffers final : public Strategy {
   Turnstile turnstile_;
   std::optional<StagingShape> shape_;
   double heap_each_ = 0;
+  Left left_;
   std::vector<std::unique_ptr<Buffers>> buffers_;
 };
 
