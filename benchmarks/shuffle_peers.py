@@ -20,8 +20,7 @@ _MEMCPY = Case("memcpy", f"{_ENGINES}:prepare_memcpy", "copies the columns once,
 _ESKER = Case(
     "esker",
     f"{_ENGINES}:prepare_esker",
-    "hash of the key; rows copied into pages, in order; all partitions taken as Arrow batches",
-    busy=True,
+    "hash of the key; rows copied into pages, in order; all partitions taken as Arrow batches, by one thread",
 )
 _QUICK = (
     _MEMCPY,
@@ -30,7 +29,6 @@ _QUICK = (
         "esker views",
         f"{_ENGINES}:prepare_esker_views",
         "the same, texts given as string_view into the pages they were moved to; numbers as above",
-        busy=True,
     ),
     Case(
         "datafusion",

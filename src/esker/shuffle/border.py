@@ -16,7 +16,6 @@ import pyarrow as pa
 from esker.errors import InputError, UnsupportedTypeError
 from esker.kernel import _kernel
 
-
 _VIEWS = {
     pa.string(): pa.string_view(),
     pa.large_string(): pa.string_view(),

@@ -40,10 +40,9 @@ class ShuffleOperator:
 
     Pages and batches waiting to be pushed stay within `memory_bytes`, reserved from `budget`; what does not fit is
     spilled to files in `spill`, or raises MemoryBudgetExceededError where that is None. The last `key_only` columns say
-    the partition and are not kept. With `views` strings and
-    binaries come as views, without a copy. `choice` is the strategy and the reason for it. A partition may be read once,
-    by one thread; different ones by different threads. Batches of a partition may refer to pages: these are used
-    again only when the batches are gone.
+    the partition and are not kept. With `views` strings and binaries come as views, without a copy. `choice` is the
+    strategy and the reason for it. A partition may be read once, by one thread; different ones by different threads.
+    Batches of a partition may refer to pages: these are used again only when the batches are gone.
     """
 
     def __init__(
