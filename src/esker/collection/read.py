@@ -15,6 +15,7 @@ from esker.engine.source import Source
 from esker.engine.sources.files import FilesSource
 from esker.engine.sources.frozen import FrozenSource
 from esker.engine.sources.stored import arrow_source
+from esker.formats.remote import is_remote
 from esker.frozen import looks_frozen
 from esker.plan.nodes import Scan
 
@@ -23,6 +24,8 @@ Paths = str | Path | Sequence[str | Path]
 
 def read_parquet(paths: Paths, *, columns: Sequence[str] | None = None) -> Dataset:
     """Read Parquet files: a path, a glob, a folder, or a list of them; only what the query needs is read.
+
+    Each may be a URI: `s3://bucket/2024/*.parquet` (extra `esker[s3]`).
 
     >>> import esker, tempfile, pathlib
     >>> path = pathlib.Path(tempfile.mkdtemp()) / "n.parquet"
@@ -71,7 +74,7 @@ def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
         return source if columns is None else source.select(columns)
     if not isinstance(source, str | Path | list | tuple):
         return from_arrow(source) if columns is None else from_arrow(source).select(columns)
-    if isinstance(source, str | Path) and looks_frozen(Path(source)):
+    if isinstance(source, str | Path) and not is_remote(source) and looks_frozen(Path(source)):
         return read_frozen(source, columns=columns)
     return _scan(FilesSource(source, None), columns)
 

@@ -18,6 +18,7 @@ from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError
 from esker.formats.format import FileWriter, Format
 from esker.formats.locate import Where, find_files, format_of
+from esker.formats.place import Place
 from esker.formats.source import ColumnStatistics, DataFile, FileSource, Fragment
 
 FORMATS: Family[Format] = Family(
@@ -31,7 +32,7 @@ FORMATS: Family[Format] = Family(
 
 
 def open_files(where: Where, *, format: str | None = None, **options: Any) -> FileSource:
-    """Open a file, a folder, a glob or a list of these as one table.
+    """Open a file, a folder, a glob or a list of these, here or on a tier, as one table.
 
     Raises InputFileError for what is missing, unreadable or of unknown format, SchemaMismatchError for files that
     differ in columns or types. Options are those of the format: CSV has some, the others none.
@@ -58,7 +59,7 @@ def open_writer(
     return chosen.writer(target, schema, overwrite=overwrite, file_system=file_system, **options)
 
 
-def _common_format(paths: list[Path], formats: list[Format]) -> Format:
+def _common_format(paths: list[Place], formats: list[Format]) -> Format:
     first = format_of(paths[0], formats)
     for path in paths:
         found = format_of(path, formats)

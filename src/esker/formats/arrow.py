@@ -14,6 +14,7 @@ from esker.core.batch import slices
 from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError
 from esker.formats.format import FileWriter, Format, read_options, reading
+from esker.formats.place import STREAM_AHEAD_BYTES, Place, open_binary, open_mapped, open_native
 from esker.formats.source import DataFile, FilePart
 
 _FILE_MAGIC = b"ARROW1"
@@ -44,9 +45,9 @@ class ArrowFormat(Format):
     name = "arrow"
     extensions = (".arrow", ".feather", ".ipc", ".arrows")
 
-    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+    def open_file(self, path: Place, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
         read_options(_NoOptions, options, self.name)
-        with reading(path, "Arrow"), path.open("rb") as file:
+        with reading(path, "Arrow"), open_binary(path) as file:
             magic = file.read(len(_FILE_MAGIC))
         if not magic:
             raise InputFileError(f"{path} is empty")
@@ -64,14 +65,14 @@ class ArrowFormat(Format):
 class ArrowIpcFile(DataFile):
     """An IPC file: neighbouring batches make a part; every batch is validated in full before it is handed on."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path)
-        with reading(path, "Arrow"), pa.memory_map(str(path)) as source:
+        with reading(path, "Arrow"), open_mapped(path, self.bytes) as source:
             with pa.ipc.open_file(source) as reader:
                 self.schema = reader.schema
             rows = self._count_rows(source)
         self._spans = list(_spans(rows))
-        total, length = max(sum(rows), 1), path.stat().st_size
+        total, length = max(sum(rows), 1), self.bytes
         self.parts = tuple(
             FilePart(sum(rows[start:stop]), length * sum(rows[start:stop]) // total) for start, stop in self._spans
         )
@@ -80,7 +81,7 @@ class ArrowIpcFile(DataFile):
         """Map the part's batches, or decompress the columns asked for."""
         start, stop = self._spans[part]
         with reading(self.path, "Arrow"):
-            reader = pa.ipc.open_file(pa.memory_map(str(self.path)), options=_only(self.schema, columns))
+            reader = pa.ipc.open_file(open_mapped(self.path, self.bytes), options=_only(self.schema, columns))
         for number in range(start, stop):
             with reading(self.path, "Arrow"):
                 batch = reader.get_batch(number)
@@ -97,16 +98,16 @@ class ArrowIpcFile(DataFile):
 class ArrowIpcStream(DataFile):
     """An IPC stream: one part, whose rows are known when it has been read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path)
-        with reading(path, "Arrow"), pa.OSFile(str(path)) as source, pa.ipc.open_stream(source) as reader:
+        with reading(path, "Arrow"), open_native(path, self.bytes) as source, pa.ipc.open_stream(source) as reader:
             self.schema = reader.schema
-        self.parts = (FilePart(None, path.stat().st_size),)
+        self.parts = (FilePart(None, self.bytes),)
 
     def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Read the stream from its start."""
         with reading(self.path, "Arrow"):
-            source = pa.OSFile(str(self.path))
+            source = open_native(self.path, self.bytes, ahead_bytes=STREAM_AHEAD_BYTES)
         with source:
             with reading(self.path, "Arrow"):
                 reader = pa.ipc.open_stream(source, options=_only(self.schema, columns))

@@ -17,6 +17,7 @@ from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError, SchemaMismatchError, UnsupportedTypeError
 from esker.formats.csv_faults import explain
 from esker.formats.format import FileWriter, Format, read_options, reading
+from esker.formats.place import STREAM_AHEAD_BYTES, Place, open_native
 from esker.formats.source import DataFile, FilePart
 
 
@@ -61,7 +62,7 @@ class CsvFormat(Format):
     name = "csv"
     extensions = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
-    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+    def open_file(self, path: Place, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
         return CsvFile(path, read_options(CsvReadOptions, options, self.name), schema)
 
     def writer(
@@ -74,17 +75,17 @@ class CsvFormat(Format):
 class CsvFile(DataFile):
     """A CSV file with its types settled; `first` is the schema of the first of several files."""
 
-    def __init__(self, path: Path, options: CsvReadOptions, first: pa.Schema | None) -> None:
+    def __init__(self, path: Place, options: CsvReadOptions, first: pa.Schema | None) -> None:
         super().__init__(path)
         self._options = options
         self.delimiter = options.delimiter or _delimiter(path)
         self.encoding = options.encoding
-        if path.stat().st_size == 0:
+        if self.bytes == 0:
             raise InputFileError(f"{path} is empty: not even a header")
         found = self._infer()
         self._single = len(found) == 1
         self.schema = self._settle(found, first)
-        self.parts = (FilePart(None, path.stat().st_size),)
+        self.parts = (FilePart(None, self.bytes),)
 
     def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Parse the file from its start, a block at a time."""
@@ -162,7 +163,7 @@ class CsvFile(DataFile):
 
     def _stream(self) -> pa.NativeFile:
         with reading(self.path, "CSV"):
-            file = pa.OSFile(str(self.path))
+            file = open_native(self.path, self.bytes, ahead_bytes=STREAM_AHEAD_BYTES)
         return pa.CompressedInputStream(file, "gzip") if self.path.name.lower().endswith(".gz") else file
 
     @contextmanager
@@ -211,7 +212,7 @@ class CsvFileWriter(FileWriter):
             self._finish()
 
 
-def _delimiter(path: Path) -> str:
+def _delimiter(path: Place) -> str:
     return "\t" if path.name.lower().endswith((".tsv", ".tsv.gz")) else ","
 
 

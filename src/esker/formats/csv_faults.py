@@ -8,16 +8,16 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from esker.errors import InputFileError
+from esker.formats.place import Place, open_binary
 
 
 class CsvLike(Protocol):
     """What is known of the file when reading fails."""
 
-    path: Path
+    path: Place
     delimiter: str
     encoding: str
 
@@ -86,5 +86,6 @@ def _records(file: CsvLike) -> Iterator[tuple[int, list[str]]]:
             first_line = reader.line_num + 1
 
 
-def _open(path: Path) -> BinaryIO:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+def _open(path: Place) -> BinaryIO:
+    file = open_binary(path)
+    return cast(BinaryIO, gzip.open(file)) if path.name.lower().endswith(".gz") else file

@@ -16,7 +16,9 @@ import pyarrow as pa
 from esker.core.batch import conform, plain_schema
 from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import EskerError, InputFileError, OptionError, OutputFileError
+from esker.formats.place import Place
 from esker.formats.source import DataFile, FileSource
+from esker.storage.tier_file import TierFile
 
 Options = TypeVar("Options")
 
@@ -28,7 +30,7 @@ class Format(ABC):
     extensions: tuple[str, ...]
 
     @abstractmethod
-    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+    def open_file(self, path: Place, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
         """Read what is needed to know schema and parts; `schema` is the first file's, for formats that infer."""
 
     @abstractmethod
@@ -37,10 +39,10 @@ class Format(ABC):
     ) -> FileWriter:
         """A context manager that writes batches to `path`."""
 
-    def open(self, paths: Path | Sequence[Path], **options: Any) -> FileSource:
+    def open(self, paths: Place | Sequence[Place], **options: Any) -> FileSource:
         """Open files of one schema as one source; SchemaMismatchError names the file and column that differ."""
         files: list[DataFile] = []
-        for path in [paths] if isinstance(paths, Path) else paths:
+        for path in [paths] if isinstance(paths, Path | TierFile) else paths:
             files.append(self.open_file(path, files[0].schema if files else None, options))
         if not files:
             raise InputFileError(f"no files to read as {self.name}")
@@ -128,7 +130,7 @@ def _swallow(error: BaseException) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def reading(path: Place, what: str) -> Iterator[None]:
     """Turn what pyarrow and the system raise while reading into an InputFileError that names the file."""
     try:
         yield

@@ -10,33 +10,38 @@ from pathlib import Path
 
 from esker.errors import InputFileError
 from esker.formats.format import Format
+from esker.formats.place import Place
+from esker.formats.remote import find_objects, is_remote
 
 Where = str | Path | Sequence[str | Path]
 
 
-def find_files(where: Where, formats: Sequence[Format]) -> list[Path]:
+def find_files(where: Where, formats: Sequence[Format]) -> list[Place]:
     """List the files that `where` names: those of a folder or glob sorted by path, a list's in its own order.
 
     Of a folder, files of `formats` are taken, at any depth; names that begin with `.` or `_` are skipped. A file that
-    is named itself is taken whatever its extension.
+    is named itself is taken whatever its extension. Where a URI names objects of a tier (`s3://bucket/2024/*.parquet`),
+    they are listed.
     """
     if isinstance(where, str | Path):
-        return _expand(where, formats)
+        return [*_expand(where, formats)]
     found = [path for one in where for path in _expand(one, formats)]
     if not found:
         raise InputFileError("no files to read: the list is empty")
     return found
 
 
-def format_of(path: Path, formats: Sequence[Format]) -> Format | None:
+def format_of(path: Place, formats: Sequence[Format]) -> Format | None:
     """The format that a file's extension stands for, or None."""
     name = path.name.lower()
     return next((format_ for format_ in formats if name.endswith(format_.extensions)), None)
 
 
-def _expand(where: str | Path, formats: Sequence[Format]) -> list[Path]:
+def _expand(where: str | Path, formats: Sequence[Format]) -> Sequence[Place]:
     if not os.fspath(where):
         raise InputFileError("no file to read: the path is empty")
+    if is_remote(where):
+        return find_objects(where, [extension for format_ in formats for extension in format_.extensions])
     path = Path(where).expanduser()
     if path.is_dir():
         return _files_of(path, formats)

@@ -17,7 +17,9 @@ from esker.core.extent import ByteRange
 from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError, UnsupportedTypeError
 from esker.formats.format import FileWriter, Format, read_options, reading, writing
+from esker.formats.place import Place, open_native
 from esker.formats.source import ColumnStatistics, DataFile, FilePart
+from esker.storage.tier_file import TierFile
 
 # Bytes read ahead per column: whole column chunks at once would make memory follow the writer's row group size. A row
 # group of very many columns gets less for each.
@@ -66,7 +68,7 @@ class ParquetFormat(Format):
     name = "parquet"
     extensions = (".parquet", ".pq")
 
-    def open_file(self, path: Path, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
+    def open_file(self, path: Place, schema: pa.Schema | None, options: Mapping[str, Any]) -> DataFile:
         read_options(_NoOptions, options, self.name)
         return ParquetDataFile(path)
 
@@ -85,10 +87,9 @@ class _NoOptions:
 class ParquetDataFile(DataFile):
     """A Parquet file: its footer is kept, and every size in it is checked against the file's length."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         super().__init__(path)
-        self._file_bytes = path.stat().st_size
-        with reading(path, "Parquet"), pq.ParquetFile(path) as file:
+        with reading(path, "Parquet"), open_native(path, self.bytes) as source, pq.ParquetFile(source) as file:
             self.metadata: pq.FileMetaData = file.metadata
             self.schema = file.schema_arrow
             self._leaves = self._find_leaves()
@@ -99,15 +100,16 @@ class ParquetDataFile(DataFile):
     def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """Decode a row group, `batch_rows` at a time."""
         with reading(self.path, "Parquet"):
+            source = open_native(self.path, self.bytes, self._fetched(part, columns))
             file = pq.ParquetFile(
-                self.path,
+                source,
                 metadata=self.metadata,
                 # Or pyarrow would load the whole row group first, however large its writer made it.
                 pre_buffer=False,
-                buffer_size=_buffer_bytes(len(columns)),
+                buffer_size=0 if self._remote else _buffer_bytes(len(columns)),
                 page_checksum_verification=True,
             )
-        with file:
+        with source, file:
             rows = self._rows_of_a_batch(part, columns, batch_rows)
             batches = file.iter_batches(rows, row_groups=[part], columns=list(columns), use_threads=False)
             while True:
@@ -137,7 +139,8 @@ class ParquetDataFile(DataFile):
         """A page of each column, decoded, and what is read ahead of it."""
         group = self.metadata.row_group(part)
         chunks = [group.column(leaf) for name in set(columns) for leaf in self._leaves[name]]
-        ahead = _buffer_bytes(len(chunks))
+        # An object's chunks are fetched together, before the first page is decoded.
+        ahead = self.bytes if self._remote else _buffer_bytes(len(chunks))
         decoded = sum(min(int(chunk.total_uncompressed_size), _PAGE_BYTES) for chunk in chunks)
         return decoded + sum(min(int(chunk.total_compressed_size), ahead) for chunk in chunks)
 
@@ -152,6 +155,17 @@ class ParquetDataFile(DataFile):
             else:
                 joined.append(chunk)
         return joined
+
+    @property
+    def _remote(self) -> bool:
+        return isinstance(self.path, TierFile)
+
+    def _fetched(self, part: int, columns: Sequence[str]) -> Sequence[ByteRange]:
+        """What is fetched of an object before it is decoded; a file is read as it goes."""
+        if not self._remote:
+            return ()
+        # Without a column, pyarrow counts rows by the footer.
+        return self.byte_ranges(part, columns)
 
     def _rows_of_a_batch(self, part: int, columns: Sequence[str], batch_rows: int) -> int:
         group = self.metadata.row_group(part)
@@ -184,10 +198,10 @@ class ParquetDataFile(DataFile):
         if chunk.has_dictionary_page and chunk.dictionary_page_offset:
             start = min(start, chunk.dictionary_page_offset)
         stop = start + chunk.total_compressed_size
-        if not 0 <= start <= stop <= self._file_bytes:
+        if not 0 <= start <= stop <= self.bytes:
             raise InputFileError(
                 f"{self.path} is damaged: column {chunk.path_in_schema!r} lies at bytes {start:,} to {stop:,} of a file"
-                f" of {self._file_bytes:,}"
+                f" of {self.bytes:,}"
             )
         return ByteRange(start, stop)
 

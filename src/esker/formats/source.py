@@ -5,13 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from esker.core.batch import cast_batch, plain_schema, require_columns
+from esker.core.cost import Cost
 from esker.core.extent import ByteRange
 from esker.errors import InputFileError, SchemaMismatchError
+from esker.formats.place import Place, signature
+from esker.storage import ReadRequest
+from esker.storage.tier_file import TierFile
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Fragment:
     in the whole source; it and `row_count` are None where only reading would tell. `bytes` is what lies in the file.
     """
 
-    path: Path
+    path: Place
     index: int
     first_row: int | None
     row_count: int | None
@@ -57,9 +60,10 @@ class DataFile(ABC):
     schema: pa.Schema
     parts: tuple[FilePart, ...]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Place) -> None:
         self.path = path
-        self._signature = _signature(path)
+        self._signature = signature(path)
+        self.bytes: int = self._signature[0]
 
     @abstractmethod
     def read(self, part: int, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
@@ -71,7 +75,7 @@ class DataFile(ABC):
 
     def byte_ranges(self, part: int, columns: Sequence[str]) -> list[ByteRange]:
         """The bytes of the file that reading `columns` of a part takes, ascending."""
-        return [ByteRange(0, self.path.stat().st_size)]
+        return [ByteRange(0, self.bytes)]
 
     def held_bytes(self, part: int, columns: Sequence[str]) -> int:
         """About how much reading `columns` of a part holds at a time, beside the batches it gives."""
@@ -79,7 +83,7 @@ class DataFile(ABC):
 
     def check_unchanged(self) -> None:
         """Raise InputFileError when the file is not the one that was opened."""
-        if _signature(self.path) != self._signature:
+        if signature(self.path) != self._signature:
             raise InputFileError(f"{self.path} changed since it was opened; run the query again")
 
 
@@ -87,6 +91,7 @@ class FileSource:
     """One or more files as one table.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from esker.formats import open_files, open_writer
     >>> path, rows = Path(tempfile.mkdtemp(), "rows.parquet"), pa.record_batch({"n": [1, 2], "s": ["a", None]})
     >>> with open_writer(path, rows.schema) as writer:
@@ -163,6 +168,13 @@ class FileSource:
         """About how much reading `columns` of a fragment holds at a time, beside the batches it gives."""
         return self._file_of[fragment.index].held_bytes(fragment.part, columns)
 
+    def stored_cost(self, fragment: Fragment, columns: Sequence[str]) -> Cost | None:
+        """What reading `columns` of a fragment costs on the tier that its file lies on; None for a local file."""
+        place = fragment.path
+        if not isinstance(place, TierFile):
+            return None
+        return place.tier.estimate(ReadRequest(place.key, part) for part in self.byte_ranges(fragment, columns))
+
     def byte_ranges(self, fragment: Fragment, columns: Sequence[str] | None = None) -> list[ByteRange]:
         """The bytes of the file that reading `columns` of a fragment takes, ascending and apart."""
         names = list(self.schema.names if columns is None else columns)
@@ -170,15 +182,7 @@ class FileSource:
         return self._file_of[fragment.index].byte_ranges(fragment.part, names)
 
 
-def _signature(path: Path) -> tuple[int, int, int]:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise InputFileError(f"cannot read {path}: {error.strerror or error}") from error
-    return status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _check_names(path: Path, schema: pa.Schema) -> None:
+def _check_names(path: Place, schema: pa.Schema) -> None:
     seen: set[str] = set()
     for name in schema.names:
         if name in seen:
@@ -186,7 +190,7 @@ def _check_names(path: Path, schema: pa.Schema) -> None:
         seen.add(name)
 
 
-def _check_same(first_path: Path, first: pa.Schema, path: Path, schema: pa.Schema) -> None:
+def _check_same(first_path: Place, first: pa.Schema, path: Place, schema: pa.Schema) -> None:
     """Same names, order and types; whether nulls are allowed may differ."""
     for field in first:
         position = schema.get_field_index(field.name)

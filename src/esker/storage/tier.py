@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from esker.core.cost import NO_COST, Cost
 from esker.core.device_profile import DeviceProfile
 from esker.core.extent import ByteRange, Extent
+from esker.errors import TierError
 from esker.storage.device_event import DeviceEvent
 
 
@@ -85,6 +86,13 @@ class Tier(ABC):
     @abstractmethod
     def delete(self, key: str) -> None:
         """Remove an object; a missing one is fine."""
+
+    def stat(self, key: str) -> Stored:
+        """Look an object up: its bytes and, where the tier keeps one, what tells a version from another."""
+        for found in self.list(key):
+            if found.key == key:
+                return found
+        raise TierError(f"{self.uri} has no object {key!r}")
 
     @property
     def uri(self) -> str:

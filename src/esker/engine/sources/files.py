@@ -84,6 +84,9 @@ class FileRows:
         """The bytes of the columns in one fragment."""
         if not columns:
             return Cost()
+        stored = self._files.stored_cost(fragment, columns)
+        if stored is not None:
+            return stored
         ranges = self._files.byte_ranges(fragment, columns)
         size = sum(part.length for part in ranges)
         seconds = len(ranges) * self._device.request_seconds + size / self._device.bytes_per_second

@@ -5,7 +5,10 @@ Both are brought by the extra `esker[s3]` and imported when a tier first needs t
 
 from __future__ import annotations
 
+import os
 import threading
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from esker.errors import MissingExtraError, OptionError
@@ -19,8 +22,19 @@ _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
 
 
+def shared_clients(place: S3Place, uri: str, connections: int) -> Clients:
+    """Give the clients of a place; tiers of the same place share them, as long as the environment says the same."""
+    environment = tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
+    return _clients(replace(place, prefix="", retries=0), uri.rpartition("://")[0], connections, environment)
+
+
+@lru_cache(maxsize=16)
+def _clients(place: S3Place, scheme: str, connections: int, environment: tuple[tuple[str, str], ...]) -> Clients:
+    return Clients(place, f"{scheme}://{place.bucket}", connections)
+
+
 class Clients:
-    """Clients of one place, made when first asked for; threads may share them."""
+    """Clients of one bucket, made when first asked for; threads may share them."""
 
     def __init__(self, place: S3Place, uri: str, connections: int) -> None:
         self._place = place

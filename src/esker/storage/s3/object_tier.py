@@ -18,7 +18,7 @@ from esker.core.extent import ByteRange
 from esker.errors import EskerError, OutputExistsError, PayloadCorruptError, TierError
 from esker.storage.keys import check_key, check_ranges
 from esker.storage.ranges import Run, runs, split_range
-from esker.storage.s3.clients import Clients
+from esker.storage.s3.clients import shared_clients
 from esker.storage.s3.failures import MissingObject, RangeRefused, TakenKey, boto_failures, obstore_failures
 from esker.storage.s3.place import S3Place
 from esker.storage.s3.retry import Retry
@@ -52,7 +52,7 @@ class ObjectTier(Tier):
         self.name = uri.partition("?")[0]
         self.place = place
         self.clock = clock
-        self._clients = Clients(place, self.name, max(device.concurrency, 4))
+        self._clients = shared_clients(place, self.name, max(device.concurrency, 4))
         self._retry = retry or Retry(place.retries, clock=clock)
         self._part_bytes = part_bytes
         self._single_bytes = single_bytes
@@ -142,6 +142,10 @@ class ObjectTier(Tier):
         waits = max(len(sizes) / device.concurrency, 1.0)
         seconds = waits * device.request_seconds + sum(sizes) / device.bytes_per_second
         return Cost(sum(sizes), len(sizes), 0, seconds, self._money(sizes), {device.name: seconds})
+
+    def stat(self, key: str) -> Stored:
+        head = self.head(key)
+        return Stored(key, int(head["ContentLength"]), str(head["ETag"]))
 
     def size(self, key: str) -> int:
         """Ask how many bytes an object has; TierError when there is none."""

@@ -252,7 +252,7 @@ def test_an_endpoint_of_the_environment_is_used(server: RangeServer, monkeypatch
 def test_a_missing_package_names_the_extra(server: RangeServer, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingExtraError, match=r"esker\[s3\]"):
-        open_tier(server.uri("bucket")).read("data", [ByteRange(0, 1)])
+        open_tier(server.uri(f"without-{module}")).read("data", [ByteRange(0, 1)])
 
 
 @pytest.mark.parametrize(
