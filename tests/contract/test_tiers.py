@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.servers import range_server
+from tests.servers import ministack, range_server, recall
 
 from esker.core.checksum import checksum_bytes
 from esker.core.device_profile import DeviceProfile
@@ -35,7 +35,7 @@ def opened(name: str) -> Iterator[Tier]:
         yield open_tier(f"{name}:{place}")
 
 
-_SERVERS = {"s3": range_server}
+_SERVERS = {"glacier": ministack, "s3": range_server}
 
 
 @st.composite
@@ -72,6 +72,7 @@ def test_ranges_come_back_as_they_were_written(name: str, data: st.DataObject) -
             written = tier.write(key, content)
             assert (written.key, written.bytes) == (key, len(content))
             assert written.checksum == checksum_bytes(content)
+        recall(tier)
         for key, part in asked:
             assert [bytes(found) for found in tier.read(key, [part])] == [stored[key][part.start : part.stop]]
         served = [(request, bytes(found)) for request, found in tier.fetch(asked)]
@@ -87,6 +88,7 @@ def test_what_is_estimated_is_counted(name: str, data: st.DataObject) -> None:
     with opened(name) as tier:
         for key, content in stored.items():
             tier.write(key, content)
+        recall(tier)
         before = tier.counted
         estimated = tier.estimate(asked)
         assert tier.counted == before
@@ -103,6 +105,7 @@ def test_a_file_is_stored_as_its_bytes_are(name: str, tmp_path: Path) -> None:
     (tmp_path / "source").write_bytes(content)
     with opened(name) as tier:
         assert tier.write("file", tmp_path / "source").checksum == tier.write("bytes", content).checksum
+        recall(tier)
         assert bytes(tier.read("file", [ByteRange(0, len(content))])[0]) == content
 
 
@@ -120,6 +123,7 @@ def test_an_object_is_never_overwritten(name: str) -> None:
         tier.write("part", b"first")
         with pytest.raises(OutputExistsError, match="part"):
             tier.write("part", b"second")
+        recall(tier)
         assert bytes(tier.read("part", [ByteRange(0, 5)])[0]) == b"first"
 
 
@@ -138,6 +142,7 @@ def test_a_missing_key_is_named(name: str) -> None:
 def test_a_range_outside_the_object_is_refused(name: str, part: ByteRange) -> None:
     with opened(name) as tier:
         tier.write("part", b"12345")
+        recall(tier)
         with pytest.raises(TierError, match="5 bytes"):
             tier.read("part", [part])
 
@@ -171,6 +176,7 @@ def test_a_deleted_object_is_gone_and_its_key_is_free(name: str) -> None:
         with pytest.raises(TierError):
             tier.read("a/b", [ByteRange(0, 1)])
         tier.write("a/b", b"newer")
+        recall(tier)
         assert bytes(tier.read("a/b", [ByteRange(0, 5)])[0]) == b"newer"
 
 
@@ -178,6 +184,7 @@ def test_a_deleted_object_is_gone_and_its_key_is_free(name: str) -> None:
 def test_a_tier_is_opened_again_by_its_uri(name: str) -> None:
     with opened(name) as tier:
         tier.write("a/b", b"kept")
+        recall(tier)
         again = open_tier(tier.uri)
         assert again.uri == tier.uri
         assert bytes(again.read("a/b", [ByteRange(0, 4)])[0]) == b"kept"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from esker.storage.device_event import DeviceEvent
 from esker.storage.devices import DEVICES, device_profile
+from esker.storage.recall import wait_for
 from esker.storage.tier import Capability, ReadRequest, Recall, RecallState, Stored, Tier
 from esker.storage.tiers import TIERS, open_tier
 
@@ -19,4 +20,5 @@ __all__ = [
     "Tier",
     "device_profile",
     "open_tier",
+    "wait_for",
 ]

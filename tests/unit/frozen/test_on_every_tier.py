@@ -10,7 +10,7 @@ from esker.core.extent import ByteRange
 from esker.errors import OptionError, PayloadCorruptError
 from esker.frozen import FrozenCatalog, append
 from esker.storage import TIERS, Tier, open_tier
-from tests.servers import range_server
+from tests.servers import ministack, range_server, recall
 from tests.unit.frozen.tools import context, files_of, frozen, hot_table, same
 
 SALES = pa.table({"id": range(90), "month": sorted([1, 2, 3] * 30), "note": [f"row {row}" for row in range(90)]})
@@ -32,6 +32,8 @@ def read_all(catalog: FrozenCatalog, tier: Tier) -> pa.Table:
 def uri_of(name, folder, request):
     if name == "s3":
         return range_server().uri(f"frozen/{abs(hash(folder))}")
+    if name == "glacier":
+        return ministack().uri(f"frozen/{abs(hash(folder))}")
     return URIS[name].format(name=request.node.name, folder=folder)
 
 
@@ -43,6 +45,7 @@ def test_freeze_append_verify_and_read_back(name, tmp_path, request):
     assert report.extents == 6
     with context() as query:
         append(target, iter(SALES.to_batches()), context=query)
+    recall(open_tier(uri))
     with FrozenCatalog.open(target) as catalog:
         assert same(read_all(catalog, catalog.tier), pa.concat_tables([SALES, SALES]))
         found = catalog.verify(deep=True)
@@ -55,6 +58,7 @@ def test_a_missing_object_is_named(name, tmp_path, request):
     tier = open_tier(uri_of(name, tmp_path / "tier", request))
     frozen(SALES, tmp_path / "sales.esker", ["id"], tier, split_by="month")
     with FrozenCatalog.open(tmp_path / "sales.esker", tier=tier) as catalog:
+        recall(tier)
         lost = catalog.extents[1].extent.key
         tier.delete(lost)
         with pytest.raises(PayloadCorruptError, match=lost):

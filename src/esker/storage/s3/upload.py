@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -27,11 +27,12 @@ _PARTS_AT_A_TIME = 4
 
 
 class Written(NamedTuple):
-    """What was written: its bytes, checksum, and the requests it took."""
+    """What was written: its bytes, checksum, the requests it took, and the checksums a store may keep of it."""
 
     bytes: int
     checksum: str
     requests: int
+    kept: frozenset[str]
 
 
 class Upload:
@@ -47,16 +48,18 @@ class Upload:
         self._where = {"Bucket": bucket, "Key": name}
         self._headers = dict(headers)
         self._requests = 0
+        self._kept: set[str] = set()
 
     def write(self, data: Path | bytes, single_bytes: int = SINGLE_BYTES, part_bytes: int = PART_BYTES) -> Written:
         """Write all of it; TakenKey when the key is not free, TierError when the source changes meanwhile."""
         size_bytes = source_bytes(data)
         checksum = _checksum(data, ByteRange(0, size_bytes))
+        self._kept = {crc32_header(checksum)}
         if size_bytes <= single_bytes:
             self._write_whole(data, size_bytes, checksum)
         else:
-            self._write_parts(data, size_bytes, checksum, max(part_bytes, -(-size_bytes // _PARTS_MAX)))
-        return Written(size_bytes, checksum, self._requests)
+            self._write_parts(data, size_bytes, max(part_bytes, -(-size_bytes // _PARTS_MAX)))
+        return Written(size_bytes, checksum, self._requests, frozenset(self._kept))
 
     def _write_whole(self, data: Path | bytes, size_bytes: int, checksum: str) -> None:
         def put() -> None:
@@ -70,13 +73,11 @@ class Upload:
                     IfNoneMatch="*",
                 )
 
-        self._once(put, size_bytes, checksum)
+        self._once(put, size_bytes)
 
-    def _write_parts(self, data: Path | bytes, size_bytes: int, checksum: str, part_bytes: int) -> None:
+    def _write_parts(self, data: Path | bytes, size_bytes: int, part_bytes: int) -> None:
         begun = self._call(
-            lambda: self._client.create_multipart_upload(
-                **self._where, **self._headers, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT"
-            )
+            lambda: self._client.create_multipart_upload(**self._where, **self._headers, ChecksumAlgorithm="CRC32")
         )
         upload = {**self._where, "UploadId": begun["UploadId"]}
         parts = split_range(ByteRange(0, size_bytes), part_bytes)
@@ -87,16 +88,14 @@ class Upload:
         try:
             with ThreadPoolExecutor(_PARTS_AT_A_TIME) as pool:
                 done = [*pool.map(put, range(len(parts)))]
+            self._kept.add(composite_header([part["ChecksumCRC32"] for part in done]))
             self._once(
                 lambda: self._client.complete_multipart_upload(
                     **upload,
                     MultipartUpload={"Parts": done},
-                    ChecksumCRC32=crc32_header(checksum),
-                    ChecksumType="FULL_OBJECT",
                     IfNoneMatch="*",
                 ),
                 size_bytes,
-                checksum,
             )
         except BaseException:
             # Parts that are left cost money for ever.
@@ -115,7 +114,7 @@ class Upload:
 
         return {"PartNumber": number, "ETag": self._call(put)["ETag"], "ChecksumCRC32": checksum}
 
-    def _once(self, act: Callable[[], Any], size_bytes: int, checksum: str) -> None:
+    def _once(self, act: Callable[[], Any], size_bytes: int) -> None:
         """Do what makes the object appear. A lost answer must not turn our own object into somebody else's."""
         tries = 0
 
@@ -129,16 +128,16 @@ class Upload:
         try:
             self._retry(f"write {self._key!r} to {self._uri}", attempt)
         except TakenKey:
-            if tries == 1 or not self._is_ours(size_bytes, checksum):
+            if tries == 1 or not self._is_ours(size_bytes):
                 raise
 
-    def _is_ours(self, size_bytes: int, checksum: str) -> bool:
+    def _is_ours(self, size_bytes: int) -> bool:
         try:
             with boto_failures(self._uri, f"look at {self._key!r}"):
                 head = self._client.head_object(**self._where, ChecksumMode="ENABLED")
         except (MissingObject, TemporaryFailure):
             return False
-        return bool(head["ContentLength"] == size_bytes and head.get("ChecksumCRC32") == crc32_header(checksum))
+        return bool(head["ContentLength"] == size_bytes and head.get("ChecksumCRC32") in self._kept)
 
     def _call(self, act: Callable[[], Any]) -> Any:
         def attempt() -> Any:
@@ -156,6 +155,17 @@ def crc32_header(checksum: str) -> str:
     '5WlEvw=='
     """
     return base64.b64encode(bytes.fromhex(checksum.removeprefix("crc32:"))).decode()
+
+
+def composite_header(parts: Sequence[str]) -> str:
+    """Give the checksum of the checksums of parts, as S3 keeps it of an object that came in parts.
+
+    >>> composite_header(["5WlEvw==", "5WlEvw=="])
+    '3w5PXA==-2'
+    """
+    whole = Checksum()
+    whole.update(b"".join(map(base64.b64decode, parts)))
+    return f"{crc32_header(whole.text)}-{len(parts)}"
 
 
 def _part(data: Path | bytes, part: ByteRange) -> io.BufferedIOBase:

@@ -11,6 +11,7 @@ TIERS: Family[type[Tier]] = Family(
     {
         "memory": "esker.storage.tiers.memory:MemoryTier",
         "disk": "esker.storage.tiers.disk:DiskTier",
+        "glacier": "esker.storage.tiers.glacier:GlacierTier",
         "s3": "esker.storage.tiers.s3:S3Tier",
         "tape": "esker.storage.tiers.tape:TapeTier",
     },
@@ -25,7 +26,7 @@ def open_tier(uri: str) -> Tier:
     >>> open_tier("cloud:bucket")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, s3, tape
+    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, glacier, s3, tape
 
     `disk:/folder` or the path alone, `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, `memory:name` (lives as
     long as the process). Folders are made when first written to.
