@@ -117,8 +117,8 @@ sanitize-address: setup
 sanitize-thread: setup
 	@$(QUIETLY) "C++ tests under the thread sanitizer" env $(SHORT) scripts/sanitize.sh thread $(JOBS)
 
-fuzz: setup  ## damage pages at random for ten minutes, under sanitizers
-	@ESKER_FUZZ_SECONDS=600 ESKER_TESTS=page_fuzz_test scripts/sanitize.sh address,undefined $(JOBS)
+fuzz: setup  ## damage pages and bitmaps at random for ten minutes each, under sanitizers
+	@ESKER_FUZZ_SECONDS=600 ESKER_TESTS=fuzz_test scripts/sanitize.sh address,undefined $(JOBS)
 
 sanitize-python: setup
 	@scripts/sanitize_python.sh

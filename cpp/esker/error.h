@@ -42,6 +42,11 @@ struct BitmapCorrupt : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// What the caller gave does not fit together.
+struct InvalidInput : std::invalid_argument {
+  using std::invalid_argument::invalid_argument;
+};
+
 struct UnsupportedType : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

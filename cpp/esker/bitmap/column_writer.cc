@@ -1,14 +1,14 @@
 #include "esker/bitmap/column_writer.h"
 
-#include <stdexcept>
+#include "esker/error.h"
 
 namespace esker::bitmap {
 
 void Wah32ColumnWriter::add(std::span<const std::int32_t> slots, std::uint64_t first_row,
                             std::size_t slot_count) {
-  if (first_row < row_stop_) throw std::invalid_argument("rows must ascend");
+  if (first_row < row_stop_) throw InvalidInput("rows must ascend");
   for (const std::int32_t slot : slots) {
-    if (slot < 0 || static_cast<std::size_t>(slot) >= slot_count) throw std::invalid_argument("no such slot");
+    if (slot < 0 || static_cast<std::size_t>(slot) >= slot_count) throw InvalidInput("no such slot");
   }
   if (slot_count > writers_.size()) writers_.resize(slot_count);
   std::uint64_t row = first_row;
@@ -17,14 +17,14 @@ void Wah32ColumnWriter::add(std::span<const std::int32_t> slots, std::uint64_t f
 }
 
 std::size_t Wah32ColumnWriter::held_bytes() const {
-  std::size_t bytes = writers_.capacity() * sizeof(Wah32Writer);
-  for (const Wah32Writer& writer : writers_) bytes += writer.capacity_bytes();
+  std::size_t bytes = writers_.capacity() * sizeof(SlotWriter);
+  for (const SlotWriter& writer : writers_) bytes += writer.capacity_bytes();
   return bytes;
 }
 
 SlotWords Wah32ColumnWriter::drain() {
   SlotWords out{{}, {0}};
-  for (Wah32Writer& writer : writers_) {
+  for (SlotWriter& writer : writers_) {
     writer.drain(out.words);
     out.offsets.push_back(out.words.size());
   }
@@ -32,11 +32,11 @@ SlotWords Wah32ColumnWriter::drain() {
 }
 
 SlotWords Wah32ColumnWriter::finish(std::uint64_t row_count) {
-  if (row_stop_ > row_count) throw std::invalid_argument("rows past the row count");
+  if (row_stop_ > row_count) throw InvalidInput("rows past the row count");
   SlotWords out{{}, {0}};
-  for (Wah32Writer& writer : writers_) {
+  for (SlotWriter& writer : writers_) {
     const auto words = writer.finish(row_count);
-    out.words.insert(out.words.end(), words.begin(), words.end());
+    out.words.insert(out.words.end(), words.data(), words.data() + words.size());
     out.offsets.push_back(out.words.size());
   }
   writers_.clear();

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "esker/bitmap/wah32.h"
+#include "esker/bitmap/wah.h"
 
 namespace esker::bitmap {
 
@@ -15,12 +15,33 @@ struct SlotWords {
   std::vector<std::uint64_t> offsets;
 };
 
+// Writes the WAH32 words of one slot.
+class SlotWriter {
+ public:
+  void add_row(std::uint64_t row) { writer_.add_row(row); }
+  void drain(std::vector<std::uint32_t>& out) { writer_.sink().drain(out); }
+  std::size_t capacity_bytes() const { return writer_.sink().words().capacity_bytes(); }
+
+  // Ends the vector; gives the words not drained. Holds: every row added is below `row_count`.
+  Buffer<std::uint32_t> finish(std::uint64_t row_count) {
+    writer_.finish(row_count);
+    return writer_.sink().take();
+  }
+
+ private:
+  RowRunWriter<Groups31, wah::Sink<Groups31>> writer_;
+};
+
 // Memory follows the compressed words, not the rows; `drain` gives most of it back at any time.
 // Threads: one.
 class Wah32ColumnWriter {
  public:
+  Wah32ColumnWriter() = default;
+  Wah32ColumnWriter(const Wah32ColumnWriter&) = delete;
+  Wah32ColumnWriter& operator=(const Wah32ColumnWriter&) = delete;
+
   // Puts row `first_row + i` into slot `slots[i]`, making slots up to `slot_count`. Throws
-  // std::invalid_argument when a slot is not below the count, or rows do not ascend from call to call;
+  // InvalidInput when a slot is not below the count, or rows do not ascend from call to call;
   // nothing was added then.
   void add(std::span<const std::int32_t> slots, std::uint64_t first_row, std::size_t slot_count);
 
@@ -32,12 +53,12 @@ class Wah32ColumnWriter {
   // Hands out the words that no later row can change.
   SlotWords drain();
 
-  // Ends all vectors and hands out the words not drained. Throws std::invalid_argument if rows lie past
+  // Ends all vectors and hands out the words not drained. Throws InvalidInput if rows lie past
   // `row_count`.
   SlotWords finish(std::uint64_t row_count);
 
  private:
-  std::vector<Wah32Writer> writers_;
+  std::vector<SlotWriter> writers_;
   std::uint64_t row_stop_ = 0;
 };
 

@@ -22,6 +22,22 @@ struct Groups31 {
   static constexpr Word kOnes = 0x7FFF'FFFF;
 };
 
+// Words of 64 bits with one bit for the encoding's own use: the groups that encodings share.
+struct Groups63 {
+  using Word = std::uint64_t;
+  static constexpr int kGroupBits = 63;
+  static constexpr Word kOnes = 0x7FFF'FFFF'FFFF'FFFF;
+};
+
+// Without the instruction, which not every x86-64 has: a dozen operations that the processor overlaps with
+// others, where the compiler's fallback is a call (std::popcount).
+constexpr std::uint64_t bits_set(std::uint64_t word) {
+  word -= word >> 1 & 0x5555'5555'5555'5555;
+  word = (word & 0x3333'3333'3333'3333) + (word >> 2 & 0x3333'3333'3333'3333);
+  word = (word + (word >> 4)) & 0x0F0F'0F0F'0F0F'0F0F;
+  return word * 0x0101'0101'0101'0101 >> 56;
+}
+
 template <class Layout>
 constexpr std::uint64_t group_count(std::uint64_t row_count) {
   return row_count / Layout::kGroupBits + (row_count % Layout::kGroupBits != 0);
@@ -73,8 +89,8 @@ class Ones {
   std::uint64_t left_;
 };
 
-// Writes operation(left, right), group by group. Both streams are as long. The operation works on words,
-// keeps bits beyond the group clear, and maps two fills to a fill.
+// Writes operation(left, right), group by group, to the end of the shorter stream. The operation works on
+// words, keeps bits beyond the group clear, and maps two fills to a fill.
 template <class Layout, RunSource<Layout> Left, RunSource<Layout> Right, RunSink<Layout> Sink,
           class Operation>
 void combine(Left left, Right right, Sink& sink, Operation operation) {
@@ -90,48 +106,115 @@ void combine(Left left, Right right, Sink& sink, Operation operation) {
   }
 }
 
+// Gives the maximal runs of rows set in the groups it is given, as `take(start, stop)`.
+template <class Layout, class Take>
+class RowRuns {
+ public:
+  using Word = typename Layout::Word;
+
+  explicit RowRuns(Take take) : take_(take) {}
+
+  void add(Word word, std::uint64_t groups) {
+    if (word == Layout::kOnes) {
+      extend(row_, row_ + groups * Layout::kGroupBits);
+    } else {
+      while (word != 0) {
+        const int first = std::countr_zero(word);
+        const int length = std::countr_one(static_cast<Word>(word >> first));
+        extend(row_ + static_cast<unsigned>(first), row_ + static_cast<unsigned>(first + length));
+        // Adding one at the lowest set bit carries through the stretch of ones and leaves the rest.
+        word &= static_cast<Word>(word + (word & (0 - word)));
+      }
+    }
+    row_ += groups * Layout::kGroupBits;
+  }
+
+  void finish() {
+    if (start_ != stop_) take_(start_, stop_);
+    start_ = stop_;
+  }
+
+ private:
+  void extend(std::uint64_t from, std::uint64_t to) {
+    if (from != stop_ || start_ == stop_) {
+      if (start_ != stop_) take_(start_, stop_);
+      start_ = from;
+    }
+    stop_ = to;
+  }
+
+  Take take_;
+  std::uint64_t row_ = 0;    // first row of the next group
+  std::uint64_t start_ = 0;  // first row of the run being extended
+  std::uint64_t stop_ = 0;   // one past its last; start == stop: none yet
+};
+
 // Calls take(start, stop) for each maximal run of rows set, ascending.
 template <class Layout, RunSource<Layout> Source, class Take>
 void for_each_row_run(Source source, Take take) {
-  std::uint64_t row = 0;    // first row of the run's first group
-  std::uint64_t start = 0;  // first row of the run of set rows being extended
-  std::uint64_t stop = 0;   // one past its last; start == stop: none yet
-  const auto extend = [&](std::uint64_t from, std::uint64_t to) {
-    if (from != stop || start == stop) {
-      if (start != stop) take(start, stop);
-      start = from;
-    }
-    stop = to;
-  };
-  for (auto run = source.next(); run.groups != 0; run = source.next()) {
-    const std::uint64_t past = row + run.groups * Layout::kGroupBits;
-    if (run.word == Layout::kOnes) {
-      extend(row, past);
-    } else {
-      for (auto word = run.word; word != 0;) {
-        const int first = std::countr_zero(word);
-        const int length = std::countr_one(static_cast<typename Layout::Word>(word >> first));
-        extend(row + first, row + first + length);
-        // Adding one at the lowest set bit carries through the stretch of ones and leaves the rest.
-        word &= static_cast<typename Layout::Word>(word + (word & (0 - word)));
-      }
-    }
-    row = past;
-  }
-  if (start != stop) take(start, stop);
+  RowRuns<Layout, Take> runs(take);
+  for (auto run = source.next(); run.groups != 0; run = source.next()) runs.add(run.word, run.groups);
+  runs.finish();
 }
 
-// ORs a stream into one word per group. Holds: the stream is no longer than `groups`.
-template <class Layout, RunSource<Layout> Source>
-void accumulate(Source source, typename Layout::Word* groups) {
-  for (auto run = source.next(); run.groups != 0; run = source.next()) {
-    if (run.groups == 1) {
-      *groups |= run.word;
-    } else if (run.word != 0) {
-      std::fill_n(groups, run.groups, Layout::kOnes);
-    }
-    groups += run.groups;
+// Takes runs of rows in ascending order and writes groups to a sink, its own or a borrowed one (`Sink&`).
+template <class Layout, RunSink<Layout> Sink>
+class RowRunWriter {
+ public:
+  using Word = typename Layout::Word;
+
+  RowRunWriter() = default;
+  explicit RowRunWriter(Sink sink) : sink_(sink) {}
+
+  auto& sink() { return sink_; }
+  const auto& sink() const { return sink_; }
+
+  void add_row(std::uint64_t row) {
+    const std::uint64_t group = row / Layout::kGroupBits;
+    if (group != group_) move_to(group);
+    word_ |= Word{1} << (row % Layout::kGroupBits);
   }
-}
+
+  // Holds: first <= start < stop, where `first` is past every row added before.
+  void add_run(std::uint64_t start, std::uint64_t stop) {
+    constexpr std::uint64_t kBits = Layout::kGroupBits;
+    const std::uint64_t first = start / kBits;
+    const std::uint64_t last = stop / kBits;
+    if (first != group_) move_to(first);
+    const Word from_start = Layout::kOnes & (~Word{0} << (start % kBits));
+    const Word to_stop = (Word{1} << (stop % kBits)) - 1;
+    if (first == last) {
+      word_ |= from_start & to_stop;
+      return;
+    }
+    word_ |= from_start;
+    move_to(first + 1);
+    if (last > first + 1) {
+      sink_.add(Layout::kOnes, last - first - 1);
+      group_ = last;
+    }
+    word_ = to_stop;
+  }
+
+  // Ends the stream. Holds: every row added is below `row_count`.
+  void finish(std::uint64_t row_count) {
+    // After a run that ends with its group the open group lies past the last one, and is empty.
+    const std::uint64_t groups = group_count<Layout>(row_count);
+    if (group_ < groups) move_to(groups);
+  }
+
+ private:
+  // Writes the open group and zeros up to `group`.
+  void move_to(std::uint64_t group) {
+    sink_.add(word_, 1);
+    if (group > group_ + 1) sink_.add(0, group - group_ - 1);
+    group_ = group;
+    word_ = 0;
+  }
+
+  Sink sink_;
+  std::uint64_t group_ = 0;  // the open group, whose bits so far are in word_
+  Word word_ = 0;
+};
 
 }  // namespace esker::bitmap

@@ -6,8 +6,20 @@
 6
 """
 
-from esker.bitmap.bitmap import Bitmap
+from esker.bitmap.bitmap import AUTO, PROFILES, Bitmap, BitmapStatistics
 from esker.bitmap.encodings import ENCODINGS
-from esker.bitmap.ranges import parse_ranges, ranges, union
+from esker.bitmap.ranges import count_ranges, intersection, parse_ranges, ranges, threshold, union
 
-__all__ = ["ENCODINGS", "Bitmap", "parse_ranges", "ranges", "union"]
+__all__ = [
+    "AUTO",
+    "ENCODINGS",
+    "PROFILES",
+    "Bitmap",
+    "BitmapStatistics",
+    "count_ranges",
+    "intersection",
+    "parse_ranges",
+    "ranges",
+    "threshold",
+    "union",
+]

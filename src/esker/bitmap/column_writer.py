@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from esker.bitmap.bitmap import Bitmap
-from esker.bitmap.encodings.wah32 import Wah32Encoding, Wah32Vector
+from esker.bitmap.encodings import ENCODINGS
 from esker.core.spill import SpillFolder
 from esker.errors import SpillError
 from esker.kernel import _kernel
@@ -87,19 +87,18 @@ class ColumnWriter:
         self._spilled.append((path, offsets))
         self._spilled_bytes += words.nbytes
 
-    def finish(self, order: Iterable[int]) -> Iterator[Bitmap]:
-        """End all bitmaps and yield those of the slots in `order`; spill files go at the end."""
+    def finish(self, order: Iterable[int], encoding: str = "wah32", profile: str = "balanced") -> Iterator[Bitmap]:
+        """End all bitmaps and yield those of the slots in `order`, encoded; spill files go at the end."""
         pieces = [_Piece(np.memmap(path, np.uint32, "r"), offsets) for path, offsets in self._spilled]
         pieces.append(_Piece(*self._writer.finish(self.row_count)))
-        absent = _kernel.Wah32.from_runs(np.zeros(0, np.uint64), np.zeros(0, np.uint64), self.row_count)
-        encoding = Wah32Encoding()
+        absent = Bitmap.none(self.row_count)
         slot_count = len(pieces[-1].offsets) - 1
         for slot in order:
-            vector = absent
+            bitmap = absent
             if slot < slot_count:
                 words = np.concatenate([piece.of(slot) for piece in pieces])
-                vector = _kernel.Wah32.from_words(words, self.row_count)
-            yield Bitmap(encoding, Wah32Vector(vector))
+                bitmap = _bitmap(words, self.row_count)
+            yield bitmap if encoding == "wah32" else bitmap.recoded(encoding, profile)
         self.close()
 
     def close(self) -> None:
@@ -107,3 +106,8 @@ class ColumnWriter:
         for path, _ in self._spilled:
             path.unlink(missing_ok=True)
         self._spilled.clear()
+
+
+def _bitmap(words: Words, row_count: int) -> Bitmap:
+    """Make a bitmap of WAH32 words, which are checked: they may have lain on a disk."""
+    return cast(Bitmap, _kernel.vector_from_data(Bitmap, words.view(np.uint8), row_count, ENCODINGS["wah32"].name, ""))

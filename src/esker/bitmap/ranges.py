@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 from esker.bitmap.bitmap import Bitmap
 from esker.errors import InputError, PredicateError
+from esker.kernel import _kernel
 
 _RANGE = re.compile(r"\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]\s*")
 
@@ -20,11 +22,39 @@ def union(bitmaps: Iterable[Bitmap]) -> Bitmap:
     given = list(bitmaps)
     if not given:
         raise InputError("a union needs at least one bitmap, to know the row count")
-    return given[0].union(given[1:])
+    return cast(Bitmap, _kernel.unite_all(given))
+
+
+def intersection(bitmaps: Iterable[Bitmap]) -> Bitmap:
+    """AND any number of bitmaps of one row count (at least one), the one with the fewest rows first.
+
+    >>> intersection([Bitmap.from_positions([row, 4], 5) for row in (0, 2)]).to_numpy().tolist()
+    [4]
+    """
+    given = list(bitmaps)
+    if not given:
+        raise InputError("an intersection needs at least one bitmap, to know the row count")
+    return cast(Bitmap, _kernel.intersect_all(given))
+
+
+def threshold(bitmaps: Iterable[Bitmap], least: int) -> Bitmap:
+    """Give the rows set in at least `least` of the bitmaps.
+
+    >>> threshold([Bitmap.from_positions(rows, 5) for rows in ([0, 1, 2], [1, 2, 3], [2, 3, 4])], 2).to_numpy().tolist()
+    [1, 2, 3]
+
+    Kaser and Lemire 2014. Memory: a window of counters of 2 MiB, and the result.
+    """
+    given = list(bitmaps)
+    if not given:
+        raise InputError("a threshold needs at least one bitmap, to know the row count")
+    if least < 1:
+        raise InputError(f"a threshold is at least 1, not {least}")
+    return cast(Bitmap, _kernel.threshold(given, least))
 
 
 def ranges(vectors: Mapping[int, Bitmap] | Sequence[Bitmap], bounds: Iterable[tuple[int, int]]) -> Bitmap:
-    """AND the unions of vectors `first` to `last` (inclusive) of each range.
+    """AND the unions of vectors `first` to `last` (inclusive) of each range, in one call of the kernel.
 
     >>> vectors = [Bitmap.from_positions([number, 9], 10) for number in range(7)]
     >>> ranges(vectors, [(2, 3), (3, 6)]).to_numpy().tolist()
@@ -32,16 +62,16 @@ def ranges(vectors: Mapping[int, Bitmap] | Sequence[Bitmap], bounds: Iterable[tu
 
     Stops at the first range that leaves no row.
     """
-    result: Bitmap | None = None
-    wanted = [(bound, _numbers(vectors, *bound)) for bound in bounds]
-    for _bound, numbers in wanted:
-        found = union(vectors[number] for number in numbers)
-        result = found if result is None else result & found
-        if not result:
-            break
-    if result is None:
-        raise InputError("a range query needs at least one range")
-    return result
+    return cast(Bitmap, _kernel.ranges(_chosen(vectors, bounds)))
+
+
+def count_ranges(vectors: Mapping[int, Bitmap] | Sequence[Bitmap], bounds: Iterable[tuple[int, int]]) -> int:
+    """Count the rows that `ranges` would give, without making their bitmap.
+
+    >>> count_ranges([Bitmap.from_positions([number, 9], 10) for number in range(7)], [(2, 3), (3, 6)])
+    2
+    """
+    return _kernel.count_ranges(_chosen(vectors, bounds))
 
 
 def parse_ranges(text: str) -> list[tuple[int, int]]:
@@ -67,13 +97,25 @@ def parse_ranges(text: str) -> list[tuple[int, int]]:
         position += 1
 
 
-def _numbers(vectors: Mapping[int, Bitmap] | Sequence[Bitmap], first: int, last: int) -> range:
-    """Check that every vector of a range is there, before any is read."""
-    numbers = range(first, last + 1)
-    if not numbers:
-        raise InputError(f"the range [{first},{last}] holds no vector")
-    known = vectors.keys() if isinstance(vectors, Mapping) else range(len(vectors))
-    missing = next((number for number in numbers if number not in known), None)
-    if missing is not None:
+def _chosen(
+    vectors: Mapping[int, Bitmap] | Sequence[Bitmap], bounds: Iterable[tuple[int, int]]
+) -> list[Sequence[Bitmap]]:
+    """Look up the vectors of every range, before any is read."""
+    chosen: list[Sequence[Bitmap]] = []
+    for first, last in bounds:
+        if first > last:
+            raise InputError(f"the range [{first},{last}] holds no vector")
+        if isinstance(vectors, Mapping):
+            missing = next((number for number in range(first, last + 1) if number not in vectors), None)
+            if missing is None:
+                chosen.append([vectors[number] for number in range(first, last + 1)])
+                continue
+        else:
+            missing = first if not 0 <= first < len(vectors) else len(vectors) if last >= len(vectors) else None
+            if missing is None:
+                chosen.append(vectors[first : last + 1])
+                continue
         raise InputError(f"no vector {missing}; the range [{first},{last}] needs it")
-    return numbers
+    if not chosen:
+        raise InputError("a range query needs at least one range")
+    return chosen

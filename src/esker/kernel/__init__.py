@@ -3,6 +3,8 @@
 from esker import errors
 from esker.kernel import _kernel
 
-_kernel.set_error_types(errors.PageCorruptError, errors.BitmapCorruptError, errors.UnsupportedTypeError)
+_kernel.set_error_types(
+    errors.PageCorruptError, errors.BitmapCorruptError, errors.UnsupportedTypeError, errors.InputError
+)
 
 __all__ = ["_kernel"]
