@@ -294,9 +294,9 @@ class ParquetFileWriter(FileWriter):
             compression=options.compression,
             compression_level=options.compression_level,
             write_statistics=statistics,
-            use_dictionary=_dictionary_leaves(first, options.dictionary) or False,
+            use_dictionary=dictionary_leaves(first, options.dictionary) or False,
             data_page_size=options.page_bytes,
-            write_batch_size=_write_batch_rows(first, options.page_bytes),
+            write_batch_size=write_batch_rows(first, options.page_bytes),
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,
@@ -315,7 +315,7 @@ class ParquetFileWriter(FileWriter):
             self._writer.is_open = False  # else it would try again when collected, on a closed file
 
 
-def _write_batch_rows(table: pa.Table, page_bytes: int) -> int:
+def write_batch_rows(table: pa.Table, page_bytes: int) -> int:
     """How many rows to write between two looks at the page's size.
 
     pyarrow ends a page only between write batches, of 1,024 rows by default: pages of wide columns would be many times
@@ -344,13 +344,14 @@ def _leaf_paths(schema: pa.Schema) -> dict[str, list[str]]:
     return paths
 
 
-def _dictionary_leaves(first: pa.Table, names: Sequence[str] | None) -> list[str]:
-    chosen = [name for name in first.schema.names if _repeats(first[name])] if names is None else names
+def dictionary_leaves(first: pa.Table, names: Sequence[str] | None = None) -> list[str]:
+    """The paths of the leaves to write as a dictionary and indices: those of `names`, else where values repeat."""
+    chosen = [name for name in first.schema.names if repeats(first[name])] if names is None else names
     paths = _leaf_paths(first.schema)
     return [path for name in chosen for path in paths[name]]
 
 
-def _repeats(column: pa.ChunkedArray) -> bool:
+def repeats(column: pa.ChunkedArray) -> bool:
     """Whether at least every other value among the first is one that was there before; nested columns are not asked."""
     sample = column.slice(0, _SAMPLE_ROWS)
     try:

@@ -28,15 +28,26 @@ def read_footer(data: bytes) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(_MAGIC + data))
 
 
+def checked_footer(data: bytes, checksum: str, extent: Extent) -> bytes:
+    """Give back a footer of the catalogue when its checksum agrees with the extent's record."""
+    if checksum_bytes(data) != checksum:
+        raise CatalogCorruptError(
+            f"{_place(extent)} is damaged: its checksum is {checksum_bytes(data)}, recorded is {checksum}"
+        )
+    return data
+
+
 def parse_footer(data: bytes, checksum: str, extent: Extent) -> pq.FileMetaData:
     """Parse a footer of the catalogue once its checksum and row count agree with the extent's record."""
-    place = f"the footer of extent {extent.key!r} in the catalogue"
-    if checksum_bytes(data) != checksum:
-        raise CatalogCorruptError(f"{place} is damaged: its checksum is {checksum_bytes(data)}, recorded is {checksum}")
+    place = _place(extent)
     try:
-        footer = read_footer(data)
+        footer = read_footer(checked_footer(data, checksum, extent))
     except (pa.ArrowInvalid, OSError) as error:
         raise CatalogCorruptError(f"{place} cannot be read: {error}") from error
     if footer.num_rows != extent.row_count:
         raise CatalogCorruptError(f"{place} counts {footer.num_rows} rows, the catalogue {extent.row_count}")
     return footer
+
+
+def _place(extent: Extent) -> str:
+    return f"the footer of extent {extent.key!r} in the catalogue"

@@ -64,8 +64,10 @@ def damage_named(path: Path) -> Iterator[None]:
     """Turn what pyarrow says of damaged bytes into our error, naming the file."""
     try:
         yield
-    except EskerError:
-        raise
+    except EskerError as error:
+        if not isinstance(error, PayloadCorruptError) or str(path) in str(error):
+            raise
+        raise PayloadCorruptError(f"{path} is damaged: {error}; {_RESTORE}") from error
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PayloadCorruptError(f"{path} is damaged: {first_line}; {_RESTORE}") from error
@@ -107,6 +109,7 @@ def _read_part(
 def _read_group(
     file: pq.ParquetFile, group: int, first_row: int, schema: pa.Schema, context: QueryContext, rows: RowSet | None
 ) -> Iterator[RowBatch]:
+    group_stop = first_row + file.metadata.row_group(group).num_rows
     batches = file.iter_batches(
         context.batch_rows, row_groups=[group], columns=schema.names, use_threads=context.threads > 1
     )
@@ -122,6 +125,9 @@ def _read_group(
                 positions = pa.array((row_ids - np.uint64(first_row)).astype(np.int64))
                 yield RowBatch(row_ids, batch if len(row_ids) == batch.num_rows else batch.take(positions))
         first_row = stop_row
+    # pyarrow passes over a page whose header says, damaged, that it is of another kind.
+    if first_row != group_stop:
+        raise PayloadCorruptError(f"row group {group} ends {group_stop - first_row:,} rows early")
 
 
 def _column_numbers(metadata: pq.FileMetaData, name: str) -> int:

@@ -10,9 +10,18 @@ import pyarrow.parquet as pq
 
 from esker.core.checksum import Checksum
 from esker.core.file_system import FileSystem
+from esker.formats.parquet import dictionary_leaves, repeats, write_batch_rows
+from esker.formats.parquet_tail import PAGED_CHUNKS_MAX, ParquetTail
 from esker.frozen.footer import footer_length
 
 _TAIL_BYTES = 8
+# Whoever reads one page reads its column's dictionary too: a few pages' worth, then plain values follow.
+_DICTIONARY_BYTES_MIN = 128 << 10
+
+
+# Wider values than this are written plain unless they repeat: of those a dictionary has few, and the page of one row
+# would cost it too.
+_WIDE_VALUE_BYTES = 32
 
 
 class CheckedSink:
@@ -77,6 +86,7 @@ class ParquetOut:
         self._page_bytes = page_bytes
         self._writer: pq.ParquetWriter | None = None
         self.row_count = 0
+        self._chunk_count = 0
 
     @property
     def size_bytes(self) -> int:
@@ -89,6 +99,7 @@ class ParquetOut:
             self._writer = self._open_writer(table)
         self._writer.write_table(table, row_group_size=table.num_rows)
         self.row_count += table.num_rows
+        self._chunk_count += table.num_columns
 
     def close(self) -> tuple[bytes, str]:
         """Write the footer; gives it, and the checksum of the whole file."""
@@ -100,6 +111,18 @@ class ParquetOut:
         self.file.seek(self.size_bytes - length)
         return self.file.read(length), self._sink.checksum
 
+    def offset_indexes(self, footer: bytes) -> bytes:
+        """Give what lies before the footer, from the first offset index on; nothing where nobody reads by pages.
+
+        Call it after `close`.
+        """
+        if self._chunk_count > PAGED_CHUNKS_MAX:
+            return b""
+        start = ParquetTail(footer, self.size_bytes).index_start()
+        assert start is not None, "the page index is written"
+        self.file.seek(start)
+        return self.file.read(self.size_bytes - len(footer) - start)
+
     def abandon(self) -> None:
         """Let go without writing any more, now or when collected."""
         if self._writer is not None and self._writer.is_open:
@@ -107,18 +130,24 @@ class ParquetOut:
             self._writer.close()
 
     def _open_writer(self, first: pa.Table) -> pq.ParquetWriter:
-        # pyarrow looks at a page's size once in so many rows (1,024 if not told): pages of wide columns would be
-        # many times too big. A quarter of a page of the widest column keeps what is over below a quarter.
-        widest = max(column.nbytes for column in first.columns) / first.num_rows
         return pq.ParquetWriter(
             pa.PythonFile(self._sink, mode="w"),
             self.schema,
             compression="zstd",
             compression_level=1,
             data_page_size=self._page_bytes,
-            write_batch_size=int(min(1024, max(1, self._page_bytes / 4 / max(widest, 1)))),
+            write_batch_size=write_batch_rows(first, self._page_bytes),
+            use_dictionary=dictionary_leaves(
+                first, [name for name in first.schema.names if _has_dictionary(first[name])]
+            )
+            or False,
+            dictionary_pagesize_limit=max(self._page_bytes, _DICTIONARY_BYTES_MIN),
             write_statistics=self._statistics or False,
             write_page_index=True,
             write_page_checksum=True,
             store_schema=True,
         )
+
+
+def _has_dictionary(column: pa.ChunkedArray) -> bool:
+    return bool(column.nbytes <= _WIDE_VALUE_BYTES * len(column)) or repeats(column)

@@ -33,7 +33,7 @@ class ExtentShape:
 
 
 class PayloadWriter:
-    """Take rows in row-id order and give extents; `footers` holds their Parquet footers by key.
+    """Take rows in row-id order and give extents; `footers` holds by key their last bytes, offset indexes and footer.
 
     An extent is written to a private file of the spill folder first: a tier gets whole objects only, and what it
     stored is compared with what was written.
@@ -89,12 +89,13 @@ class PayloadWriter:
         assert self._path is not None
         with self._spill_errors():
             footer, checksum = self._out.close()
+            tail = self._out.offset_indexes(footer) + footer
             self._out.file.close()
         key = self._name_key(self._first_number + len(self.extents))
         extent = Extent(key, self.row_stop, self._out.row_count, self._out.size_bytes, checksum)
         self._store(extent, self._path)
-        self.footers[key] = footer
-        self.extents.append(FrozenExtent(extent, checksum_bytes(footer), lambda: footer))
+        self.footers[key] = tail
+        self.extents.append(FrozenExtent(extent, checksum_bytes(tail), lambda: tail))
         self.row_stop = extent.row_stop
         self._out = None
         self._raw_bytes = 0

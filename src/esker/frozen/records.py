@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esker.core.extent import Extent
-from esker.frozen.footer import parse_footer
+from esker.frozen.footer import checked_footer, parse_footer
 
 FORMAT_VERSION = 1
 
@@ -40,7 +40,10 @@ class HotPart:
 
 @dataclass(frozen=True)
 class FrozenExtent:
-    """A payload object and its Parquet footer, so that a plan reads nothing from the tier."""
+    """A payload object and its last bytes, so that a plan reads nothing from the tier.
+
+    Those are its Parquet footer and, before it, its offset indexes; data sets of older Eskers have the footer alone.
+    """
 
     extent: Extent
     footer_checksum: str
@@ -50,6 +53,11 @@ class FrozenExtent:
     def footer(self) -> pq.FileMetaData:
         """The Parquet footer, read from the catalogue and checked on first use."""
         return parse_footer(self.read_footer(), self.footer_checksum, self.extent)
+
+    @property
+    def tail(self) -> bytes:
+        """The last bytes, read from the catalogue and checked; not kept."""
+        return checked_footer(self.read_footer(), self.footer_checksum, self.extent)
 
 
 @dataclass(frozen=True)

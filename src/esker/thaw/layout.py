@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -15,23 +15,39 @@ import pyarrow.parquet as pq
 from esker.core.extent import ByteRange, Extent
 from esker.core.row_set import RowSet
 from esker.errors import CatalogCorruptError, UnknownColumnError
+from esker.formats.compact_thrift import BINARY, I32, LIST, Struct
+from esker.formats.parquet_tail import PAGED_CHUNKS_MAX, Leaf, Pages, ParquetTail
 
 
 class ExtentLike(Protocol):
-    """An extent and its footer; the footer may be read when first asked for."""
+    """An extent and its last bytes; they may be read when first asked for.
+
+    `tail` has the footer too, as it lies in the file, and the offset indexes before it where there are any.
+    """
 
     @property
     def extent(self) -> Extent: ...
     @property
     def footer(self) -> pq.FileMetaData: ...
+    @property
+    def tail(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
 class PayloadExtent:
-    """An extent with its Parquet footer at hand, so that planning reads nothing from the tier."""
+    """An extent with its Parquet footer at hand, so that planning reads nothing from the tier.
+
+    Without its `tail` it is read by row groups.
+    """
 
     extent: Extent
     footer: pq.FileMetaData
+    tail: bytes = b""
+
+
+# Of FileMetaData: version and writer. Of ColumnMetaData: type, encodings, path, codec.
+_FILE_FIELDS = frozenset({(1, I32), (6, BINARY)})
+_CHUNK_FIELDS = frozenset({(1, I32), (2, LIST), (3, LIST), (4, I32)})
 
 
 class Chunk(NamedTuple):
@@ -41,22 +57,43 @@ class Chunk(NamedTuple):
     decoded_bytes: int
 
 
+class PagedChunk(NamedTuple):
+    """A column chunk whose pages can be read one by one, with what it takes to decode them.
+
+    `head` is what of the chunk comes before its data pages: its dictionary, if it has one. `file` are the fields of
+    the footer that hold for the whole file, `metadata` those for this chunk.
+    """
+
+    head: ByteRange
+    pages: Pages
+    leaf: Leaf
+    root: Struct
+    file: Struct
+    metadata: Struct
+
+
 class Layout:
-    """One extent's row groups and column chunks. Keeps what it worked out; threads may share it."""
+    """One extent's row groups, column chunks and pages. Keeps what it worked out; threads may share it."""
 
     def __init__(self, source: ExtentLike) -> None:
         self.extent = source.extent
-        self._source = source
+        self.source = source
         self._chunks: dict[tuple[int, int], Chunk] = {}
         self._leaves: dict[str, Sequence[int]] = {}
+        self._paged: dict[tuple[int, int], PagedChunk | None] = {}
 
     @cached_property
     def footer(self) -> pq.FileMetaData:
         """The Parquet footer, whose row count agrees with the extent's."""
-        footer = self._source.footer
+        footer = self.source.footer
         if footer.num_rows != self.extent.row_count:
             raise self._damaged(f"counts {footer.num_rows:,} rows, the catalogue {self.extent.row_count:,}")
         return footer
+
+    @property
+    def tail(self) -> bytes:
+        """The extent's last bytes, as ExtentLike has them."""
+        return self.source.tail
 
     @cached_property
     def group_starts(self) -> npt.NDArray[np.uint64]:
@@ -76,15 +113,11 @@ class Layout:
         within = rows.slice(self.extent.first_row, self.extent.row_stop)
         if not within:
             return ()
-        starts, stops = within.runs()
-        # A run touches the groups from the one it starts in to the one its last row is in.
-        first = np.searchsorted(self.group_starts, starts, "right") - 1
-        last = np.searchsorted(self.group_starts, stops - np.uint64(1), "right") - 1
-        edges = np.zeros(self.group_count + 1, np.int64)
-        np.add.at(edges, first, 1)
-        np.add.at(edges, last + 1, -1)
-        touched = np.cumsum(edges[:-1]) > 0
-        return [int(group) for group in np.flatnonzero(touched & (np.diff(self.group_starts) > 0))]
+        return [int(group) for group in np.flatnonzero(touched(self.group_starts, within))]
+
+    def rows_of(self, group: int) -> tuple[int, int]:
+        """Give the first row id of a row group, and one past its last."""
+        return int(self.group_starts[group]), int(self.group_starts[group + 1])
 
     def chunks(self, group: int, columns: Sequence[str]) -> Sequence[Chunk]:
         """Give the column chunks of a row group, in the order they lie."""
@@ -102,6 +135,38 @@ class Layout:
                 raise UnknownColumnError.of(column, names, f"extent {self.extent.key!r}")
         return self._leaves[column]
 
+    def paged(self, group: int, column: str) -> PagedChunk | None:
+        """Give a column's pages in a row group; None where it is read by whole chunks.
+
+        That is so without an offset index, for columns of several leaves, whose pages do not end at the same rows,
+        and in files of very many chunks.
+        """
+        leaves = self.leaves(column)
+        if len(leaves) != 1 or self.group_count * int(self.footer.num_columns) > PAGED_CHUNKS_MAX:
+            return None
+        place = group, leaves[0]
+        if place not in self._paged:
+            self._paged[place] = self._find_pages(*place)
+        return self._paged[place]
+
+    def _find_pages(self, group: int, leaf: int) -> PagedChunk | None:
+        tail = _opened_tail(self)
+        if tail is None or not self.footer.row_group(group).num_rows:
+            return None
+        chunk = self._chunk(group, leaf).range
+        pages = tail.pages(group, leaf, chunk)
+        if pages is None:
+            return None
+        metadata = tail.metadata(group, leaf)
+        return PagedChunk(
+            ByteRange(chunk.start, int(pages.offsets[0])),
+            pages,
+            tail.leaves[leaf],
+            tail.root,
+            {field: value for field, value in tail.footer.items() if (field, value.kind) in _FILE_FIELDS},
+            {field: value for field, value in metadata.items() if (field, value.kind) in _CHUNK_FIELDS},
+        )
+
     def _chunk(self, group: int, leaf: int) -> Chunk:
         if (group, leaf) not in self._chunks:
             column = self.footer.row_group(group).column(leaf)
@@ -117,3 +182,22 @@ class Layout:
 
     def _damaged(self, what: str) -> CatalogCorruptError:
         return CatalogCorruptError(f"the footer of extent {self.extent.key!r} in the catalogue is damaged: it {what}")
+
+
+def touched(bounds: npt.NDArray[np.uint64], rows: RowSet) -> npt.NDArray[np.bool_]:
+    """Say which stretches between neighbouring `bounds` hold a row of `rows`, all of which lie within them."""
+    starts, stops = rows.runs()
+    # A run touches the stretches from the one it starts in to the one its last row is in.
+    first = np.searchsorted(bounds, starts, "right") - 1
+    last = np.searchsorted(bounds, stops - np.uint64(1), "right") - 1
+    edges = np.zeros(len(bounds), np.int64)
+    np.add.at(edges, first, 1)
+    np.add.at(edges, last + 1, -1)
+    return (np.cumsum(edges[:-1]) > 0) & (np.diff(bounds) > 0)
+
+
+@lru_cache(maxsize=2)
+def _opened_tail(layout: Layout) -> ParquetTail | None:
+    """Read an extent's last bytes; kept for a moment only, since a footer as Python objects is large."""
+    tail = layout.tail
+    return ParquetTail(tail, layout.extent.bytes) if tail else None

@@ -5,25 +5,59 @@ from __future__ import annotations
 import io
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from esker.core.extent import ByteRange
 from esker.errors import TierError
 
 
-def merge_ranges(ranges: Iterable[ByteRange], gap_bytes: int) -> Sequence[ByteRange]:
-    """Join ranges that touch, overlap, or are at most `gap_bytes` apart.
+@dataclass(frozen=True)
+class Spans:
+    """Bytes of an object, as arrays of starts and stops: there may be one for every page."""
 
-    >>> merge_ranges([ByteRange(90, 100), ByteRange(0, 10), ByteRange(10, 20)], gap_bytes=50)
-    [ByteRange(start=0, stop=20), ByteRange(start=90, stop=100)]
-    """
-    merged: list[ByteRange] = []
-    for part in sorted(part for part in ranges if part.length):
-        if merged and part.start <= merged[-1].stop + gap_bytes:
-            merged[-1] = ByteRange(merged[-1].start, max(merged[-1].stop, part.stop))
-        else:
-            merged.append(part)
-    return merged
+    starts: npt.NDArray[np.int64]
+    stops: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, parts: Sequence[Spans]) -> Spans:
+        """Put spans together."""
+        if not parts:
+            return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return cls(np.concatenate([part.starts for part in parts]), np.concatenate([part.stops for part in parts]))
+
+    @classmethod
+    def of_ranges(cls, ranges: Sequence[ByteRange]) -> Spans:
+        """Take ranges."""
+        return cls(
+            np.array([part.start for part in ranges], np.int64), np.array([part.stop for part in ranges], np.int64)
+        )
+
+    @property
+    def length(self) -> int:
+        """Bytes in all, those that overlap more than once."""
+        return int((self.stops - self.starts).sum())
+
+    def merged(self, gap_bytes: int) -> Sequence[ByteRange]:
+        """Join spans that touch, overlap, or are at most `gap_bytes` apart.
+
+        >>> Spans.of_ranges([ByteRange(90, 100), ByteRange(0, 10), ByteRange(10, 20)]).merged(gap_bytes=50)
+        [ByteRange(start=0, stop=20), ByteRange(start=90, stop=100)]
+        """
+        there = self.stops > self.starts
+        order = np.argsort(self.starts[there], kind="stable")
+        starts, stops = self.starts[there][order], self.stops[there][order]
+        if not len(starts):
+            return []
+        reach = np.maximum.accumulate(stops)
+        begins = np.flatnonzero(np.concatenate(([True], starts[1:] - reach[:-1] > gap_bytes)))
+        ends = np.append(begins[1:], len(starts)) - 1
+        return [
+            ByteRange(start, stop) for start, stop in zip(starts[begins].tolist(), reach[ends].tolist(), strict=True)
+        ]
 
 
 class Fetched(NamedTuple):
@@ -78,11 +112,12 @@ class PrefetchedFile(io.RawIOBase):
         """Read from the position on; TierError for a byte that was not fetched."""
         left = max(self._size_bytes - self._position, 0)
         length = left if size < 0 else min(size, left)
-        view = self._view(self._position, self._position + length)
+        view = self.view(self._position, self._position + length)
         self._position += length
         return view
 
-    def _view(self, start: int, stop: int) -> memoryview:
+    def view(self, start: int, stop: int) -> memoryview:
+        """Give bytes `start` to `stop`, wherever the position is; TierError for a byte that was not fetched."""
         if start == stop:
             return memoryview(b"")
         part = bisect_right(self._starts, start) - 1

@@ -14,8 +14,9 @@ from esker.core.extent import ByteRange, Extent
 from esker.core.row_set import RowSet
 from esker.errors import CostLimitError, OptionError
 from esker.storage import ReadRequest, Tier
+from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import ExtentLike, Layout
-from esker.thaw.window import GroupRead, Window, windows
+from esker.thaw.window import Window, windows
 
 # Raw bytes held before they are decoded; more lets a tier order more at once, and drives work side by side.
 READ_AHEAD_BYTES = 64 << 20
@@ -27,8 +28,9 @@ Choice = Literal["fetch", "scan"]
 class ThawPlan:
     """What will be read for some rows, and what it costs; nothing has been read yet.
 
-    `fetch` reads the row groups that hold wanted rows, `scan` all row groups of all extents, both only the columns
-    wanted; `full` is every byte of every extent. `windows` are the reads of the choice, in row-id order.
+    `fetch` reads the pages that hold wanted rows, or the row groups of extents without an offset index and of columns
+    that have none of their own (see `Layout.paged`); `scan` reads all row groups. Both read only the columns wanted;
+    `full` is every byte of every extent. `windows` are the reads of the choice, in row-id order.
     """
 
     rows: RowSet
@@ -42,6 +44,7 @@ class ThawPlan:
     reason: str
     extent_count: int
     group_count: int
+    page_count: int
     touched: Mapping[str, Sequence[int]]
 
     @property
@@ -73,6 +76,7 @@ class ThawPlan:
             "columns": list(self.columns),
             "extents": self.extent_count,
             "row_groups": self.group_count,
+            "pages": self.page_count,
             "windows": len(self.windows),
             "touched": {key: list(groups) for key, groups in self.touched.items()},
             "cost": self.cost.to_json(),
@@ -101,17 +105,24 @@ def plan_thaw(
     wanted = _by_extent(layouts, rows)
     everything = {number: range(layout.group_count) for number, layout in enumerate(layouts)}
 
-    def cut(touched: Mapping[int, Sequence[int]]) -> Sequence[Window]:
-        reads = (GroupRead(layouts[number], group) for number, groups in touched.items() for group in groups)
+    def cut(touched: Mapping[int, Sequence[int]], of: RowSet | None) -> Sequence[Window]:
+        reads = (
+            GroupRead(layouts[number], group, columns, of) for number, groups in touched.items() for group in groups
+        )
         return [*windows(reads, columns, tier.device.gap_bytes, read_ahead_bytes)]
 
-    fetch_windows = cut(wanted)
-    scan_windows = cut(everything)
-    fetch = _price(tier, fetch_windows)
-    scan = fetch if len(fetch_windows) == len(scan_windows) and wanted == everything else _price(tier, scan_windows)
+    all_whole = wanted == everything and len(rows) == sum(layout.extent.row_count for layout in layouts)
+    scan_windows = cut(everything, None)
+    scan = _price(tier, scan_windows)
+    fetch_windows = scan_windows if all_whole else cut(wanted, rows)
+    fetch = scan if all_whole else _price(tier, fetch_windows)
     group_count = sum(map(len, everything.values()))
     touched_count = sum(map(len, wanted.values()))
-    choice, reason = _choose(fetch, scan, touched_count, group_count, len(rows))
+    page_count = sum(read.page_count for window in fetch_windows for read in window.groups)
+    touched_text = f"{touched_count:,} of {group_count:,} row groups"
+    if page_count:
+        touched_text = f"{page_count:,} pages of {touched_text}"
+    choice, reason = _choose(fetch, scan, len(rows), group_count, touched_text)
     chosen = wanted if choice == "fetch" else everything
     return ThawPlan(
         rows=rows,
@@ -125,6 +136,7 @@ def plan_thaw(
         reason=reason,
         extent_count=len(layouts),
         group_count=group_count,
+        page_count=page_count if choice == "fetch" else 0,
         touched={layouts[number].extent.key: [*groups] for number, groups in chosen.items()},
     )
 
@@ -158,14 +170,14 @@ def _price(tier: Tier, chosen: Iterable[Window]) -> Cost:
     return priced if priced.requests else NO_COST
 
 
-def _choose(fetch: Cost, scan: Cost, touched: int, group_count: int, row_count: int) -> tuple[Choice, str]:
-    if not touched:
+def _choose(fetch: Cost, scan: Cost, row_count: int, group_count: int, touched_text: str) -> tuple[Choice, str]:
+    if not row_count:
         return "fetch", "no rows are wanted: nothing is read"
-    if touched == group_count:
+    if (fetch.bytes, fetch.requests) == (scan.bytes, scan.requests):
         return "scan", f"each of the {group_count:,} row groups holds wanted rows: a scan reads nothing in vain"
     if (fetch.seconds, fetch.bytes) < (scan.seconds, scan.bytes):
-        return "fetch", f"{row_count:,} rows lie in {touched:,} of {group_count:,} row groups: {fetch}; a scan {scan}"
-    return "scan", f"a scan is cheaper: {scan}; fetching {touched:,} of {group_count:,} row groups: {fetch}"
+        return "fetch", f"{row_count:,} rows lie in {touched_text}: {fetch}; a scan {scan}"
+    return "scan", f"a scan is cheaper: {scan}; fetching {touched_text}: {fetch}"
 
 
 def _whole(extent: Extent) -> ReadRequest:

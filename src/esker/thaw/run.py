@@ -17,10 +17,12 @@ from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
 from esker.errors import EskerError, PayloadCorruptError
 from esker.storage import Tier
+from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import Layout
+from esker.thaw.page_file import decode_pages, rows_in_pages
 from esker.thaw.parquet_ranges import Fetched, PrefetchedFile
 from esker.thaw.plan import ThawPlan
-from esker.thaw.window import GroupRead, Window
+from esker.thaw.window import Window
 
 Raw = Mapping[str, Sequence[Fetched]]
 
@@ -100,20 +102,61 @@ def _check_whole(key: str, data: bytes | memoryview, recorded: str, tier: Tier) 
 def _decode(window: Window, raw: Raw, plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
     for layout, reads in window.by_extent():
         wanted = plan.rows.slice(layout.extent.first_row, layout.extent.row_stop)
-        key = layout.extent.key
+        fetched = PrefetchedFile(layout.extent.key, layout.extent.bytes, raw[layout.extent.key])
         with _damage_named(layout, plan.tier):
-            source = pa.PythonFile(PrefetchedFile(key, layout.extent.bytes, raw[key]), mode="r")
+            source = pa.PythonFile(fetched, mode="r")
             # Buffered reading would merge ranges once more, over bytes that were not fetched.
             file = pq.ParquetFile(source, metadata=layout.footer, pre_buffer=False, page_checksum_verification=True)
         for read in reads:
-            yield from _decode_group(file, read, wanted, plan, context)
+            if read.whole:
+                yield from _decode_group(file, read, wanted, plan, context)
+            else:
+                yield from _decode_pages(file, fetched, read, wanted, plan, context)
+
+
+def _decode_pages(
+    file: pq.ParquetFile,
+    fetched: PrefetchedFile,
+    read: GroupRead,
+    wanted: RowSet,
+    plan: ThawPlan,
+    context: QueryContext,
+) -> Iterator[RowBatch]:
+    """Decode what was read of a row group, column by column, and keep the wanted rows."""
+    first, stop = read.layout.rows_of(read.group)
+    row_ids = wanted.slice(first, stop).to_numpy()
+    rows = (row_ids - np.uint64(first)).astype(np.int64)
+    columns: list[pa.ChunkedArray] = []
+    schema = read.layout.footer.schema.to_arrow_schema()
+    for part in read.parts:
+        context.check()
+        with _damage_named(read.layout, plan.tier):
+            if part.paged is None or part.chosen is None:
+                column = file.read_row_group(read.group, [part.column], use_threads=False).column(part.column)
+                _check_rows(read, len(column), stop - first, plan.tier)
+                places = rows
+            else:
+                column = decode_pages(part.paged, part.chosen, fetched, schema.field(part.column))
+                places = rows_in_pages(part.paged, part.chosen, rows)
+            columns.append(column.take(pa.array(places)).combine_chunks())
+    for start in range(0, len(row_ids), context.batch_rows):
+        part_ids = row_ids[start : start + context.batch_rows]
+        arrays = [column.slice(start, len(part_ids)) for column in columns]
+        names = [part.column for part in read.parts]
+        yield RowBatch(part_ids, cast_batch(_one_batch(arrays, names), plan.schema))
+
+
+def _one_batch(columns: list[pa.ChunkedArray], names: list[str]) -> pa.RecordBatch:
+    whole = pa.Table.from_arrays(columns, names=names).combine_chunks().to_batches()
+    assert len(whole) == 1, "rows of one row group fit one array"
+    return whole[0]
 
 
 def _decode_group(
     file: pq.ParquetFile, read: GroupRead, wanted: RowSet, plan: ThawPlan, context: QueryContext
 ) -> Iterator[RowBatch]:
     layout = read.layout
-    first, stop = (int(row) for row in layout.group_starts[read.group : read.group + 2])
+    first, stop = layout.rows_of(read.group)
     if not wanted.slice(first, stop):
         return
     names = plan.schema.names
@@ -132,9 +175,13 @@ def _decode_group(
         if len(row_ids):
             yield RowBatch(row_ids, _take(cast_batch(batch.select(names), plan.schema), row_ids, first))
         first = past
-    if first != stop:
+    _check_rows(read, first, stop, plan.tier)
+
+
+def _check_rows(read: GroupRead, found: int, expected: int, tier: Tier) -> None:
+    if found != expected:
         raise PayloadCorruptError(
-            f"row group {read.group} of {layout.extent.key!r} on {plan.tier.uri} ends {stop - first:,} rows early"
+            f"row group {read.group} of {read.layout.extent.key!r} on {tier.uri} ends {expected - found:,} rows early"
         )
 
 
@@ -150,8 +197,12 @@ def _damage_named(layout: Layout, tier: Tier) -> Iterator[None]:
     """Turn what pyarrow says of damaged bytes into our error, naming the extent."""
     try:
         yield
-    except EskerError:
-        raise
+    except EskerError as error:
+        if not isinstance(error, PayloadCorruptError) or layout.extent.key in str(error):
+            raise
+        raise PayloadCorruptError(
+            f"the extent {layout.extent.key!r} on {tier.uri} is damaged: {error}; restore it from a copy"
+        ) from error
     except (pa.ArrowException, OSError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise PayloadCorruptError(

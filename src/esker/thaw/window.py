@@ -9,16 +9,9 @@ from itertools import groupby
 
 from esker.core.extent import ByteRange
 from esker.storage import ReadRequest
+from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import Layout
-from esker.thaw.parquet_ranges import merge_ranges
-
-
-@dataclass(frozen=True)
-class GroupRead:
-    """A row group of an extent that is to be read."""
-
-    layout: Layout
-    group: int
+from esker.thaw.parquet_ranges import Spans
 
 
 @dataclass(frozen=True)
@@ -34,13 +27,12 @@ class Window:
         """What is read of each object. A whole object in one range can be checked against its own checksum."""
         found: dict[str, Sequence[ByteRange]] = {}
         for layout, reads in self.by_extent():
-            numbers = [read.group for read in reads]
             leaf_count = len({leaf for column in self.columns for leaf in layout.leaves(column)})
-            if len(numbers) == layout.group_count and leaf_count == layout.footer.num_columns:
+            everything = len(reads) == layout.group_count and leaf_count == layout.footer.num_columns
+            if everything and all(read.whole for read in reads):
                 found[layout.extent.key] = [ByteRange(0, layout.extent.bytes)]
             else:
-                chunks = [chunk.range for number in numbers for chunk in layout.chunks(number, self.columns)]
-                found[layout.extent.key] = merge_ranges(chunks, self.gap_bytes)
+                found[layout.extent.key] = Spans.of([read.spans for read in reads]).merged(self.gap_bytes)
         return found
 
     @property
@@ -56,7 +48,7 @@ class Window:
     @cached_property
     def decoded_bytes(self) -> int:
         """Bytes of the largest row group when it is decoded."""
-        return max((decoded_bytes(read, self.columns) for read in self.groups), default=0)
+        return max((read.decoded_bytes for read in self.groups), default=0)
 
     @property
     def memory_bytes(self) -> int:
@@ -83,10 +75,10 @@ def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, 
     held: list[GroupRead] = []
     held_bytes = 0
     for read in reads:
-        parts = merge_ranges((chunk.range for chunk in read.layout.chunks(read.group, columns)), gap_bytes)
+        parts = read.spans.merged(gap_bytes)
         read_bytes = sum(part.length for part in parts)
         # What is read over between this row group and the one before is held, too.
-        gap = _gap(held[-1], parts, columns) if held and held[-1].layout is read.layout else 0
+        gap = _gap(held[-1], parts) if held and held[-1].layout is read.layout else 0
         bridge = gap if gap <= gap_bytes else 0
         if held and held_bytes + bridge + read_bytes > raw_bytes:
             yield Window(held, columns, gap_bytes)
@@ -97,12 +89,7 @@ def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, 
         yield Window(held, columns, gap_bytes)
 
 
-def _gap(before: GroupRead, parts: Sequence[ByteRange], columns: Sequence[str]) -> int:
+def _gap(before: GroupRead, parts: Sequence[ByteRange]) -> int:
     """Measure what lies between the bytes of a row group and those of the next one read of its extent."""
-    last = before.layout.chunks(before.group, columns)
-    return max(parts[0].start - last[-1].range.stop, 0) if parts and last else 0
-
-
-def decoded_bytes(read: GroupRead, columns: Sequence[str]) -> int:
-    """Say how big a row group's columns are when decoded."""
-    return sum(chunk.decoded_bytes for chunk in read.layout.chunks(read.group, columns))
+    stops = before.spans.stops
+    return max(parts[0].start - int(stops.max()), 0) if parts and len(stops) else 0

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from esker.core.extent import ByteRange
 from esker.errors import TierError
-from esker.thaw.parquet_ranges import Fetched, PrefetchedFile, merge_ranges
+from esker.thaw.parquet_ranges import Fetched, PrefetchedFile, Spans
 
 ranges = st.lists(st.tuples(st.integers(0, 200), st.integers(0, 30)).map(lambda pair: ByteRange(pair[0], sum(pair))))
 
 
 @given(parts=ranges, gap=st.integers(0, 20))
 def test_merged_ranges_hold_all_bytes_and_lie_further_apart_than_the_gap(parts: list[ByteRange], gap: int) -> None:
-    merged = merge_ranges(parts, gap)
+    merged = Spans.of_ranges(parts).merged(gap)
     held = {byte for part in merged for byte in range(part.start, part.stop)}
     wanted = {byte for part in parts for byte in range(part.start, part.stop)}
     assert wanted <= held
@@ -30,8 +30,8 @@ def test_merged_ranges_hold_all_bytes_and_lie_further_apart_than_the_gap(parts: 
 
 
 def test_an_empty_range_reads_nothing() -> None:
-    assert merge_ranges([ByteRange(5, 5)], 10) == []
-    assert merge_ranges([ByteRange(0, 1), ByteRange(2, 2)], 1) == [ByteRange(0, 1)]
+    assert Spans.of_ranges([ByteRange(5, 5)]).merged(10) == []
+    assert Spans.of_ranges([ByteRange(0, 1), ByteRange(2, 2)]).merged(1) == [ByteRange(0, 1)]
 
 
 @given(data=st.binary(min_size=1, max_size=60), start=st.integers(0, 60), length=st.integers(0, 60))

@@ -31,11 +31,13 @@ def stored(table: pa.Table, tier: Tier, *, extent_rows: int, group_rows: int, **
     for first in range(0, table.num_rows, extent_rows):
         part = table.slice(first, extent_rows)
         sink = io.BytesIO()
-        pq.write_table(part, sink, row_group_size=group_rows, write_page_checksum=True, **options)
+        chosen = {"write_page_checksum": True, "write_page_index": True} | options
+        pq.write_table(part, sink, row_group_size=group_rows, **chosen)
         written = tier.write(f"part-{first}-{next(_numbers)}", sink.getvalue())
         assert written.checksum is not None
         extent = Extent(written.key, first, part.num_rows, written.bytes, written.checksum)
-        extents.append(PayloadExtent(extent, pq.read_metadata(io.BytesIO(sink.getvalue()))))
+        footer = pq.read_metadata(io.BytesIO(sink.getvalue()))
+        extents.append(PayloadExtent(extent, footer, sink.getvalue()))
     return extents
 
 
