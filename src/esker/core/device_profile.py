@@ -13,7 +13,8 @@ class DeviceProfile:
     at a time while `bytes_per_second` is what they get together. For a tape library,
     `mount_seconds` covers fetching, loading and getting ready, `unmount_seconds` the way back; locating costs
     `locate_seconds` plus distance / `locate_bytes_per_second`, and a rewind distance / `rewind_bytes_per_second`
-    plus `rewind_seconds` (a serpentine drive has a mean locate time and no proportional part: set the rate to inf).
+    plus `rewind_seconds`. A serpentine drive writes `wraps` there and back again and winds its whole tape in
+    `wind_seconds`: its `locate_seconds` and `rewind_seconds` are means, from the load point and to it.
     """
 
     name: str
@@ -31,6 +32,8 @@ class DeviceProfile:
     locate_bytes_per_second: float = float("inf")
     rewind_seconds: float = 0.0
     rewind_bytes_per_second: float = float("inf")
+    wraps: int = 0
+    wind_seconds: float = 0.0
     money_per_byte: float = 0.0
     money_per_request: float = 0.0
     source: str = ""

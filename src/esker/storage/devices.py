@@ -13,7 +13,7 @@ from esker.core.device_profile import DeviceProfile
 from esker.errors import OptionError
 
 _FILE = Path(__file__).with_name("devices.toml")
-_WHOLE = frozenset({"concurrency", "drives", "arms", "slots", "capacity_bytes"})
+_WHOLE = frozenset({"concurrency", "wraps", "drives", "arms", "slots", "capacity_bytes"})
 _FIGURES = frozenset(field.name for field in fields(DeviceProfile)) - {"name", "source"}
 
 
@@ -36,8 +36,7 @@ class Devices(Mapping[str, DeviceProfile]):
     Traceback (most recent call last):
         ...
     esker.errors.OptionError: no device 'lto9-hf'; did you mean 'lto9-hh'? devices: exabyte-220l, ibm-3584, lto9-hh, \
-lto9-fh, lto10, hdd, nvme, s3-standard, \
-glacier-flexible, glacier-deep-archive, memory
+lto9-fh, lto10, optical-jukebox, hdd, nvme, s3-standard, glacier-flexible, glacier-deep-archive, memory
     """
 
     def __getitem__(self, name: str) -> DeviceProfile:

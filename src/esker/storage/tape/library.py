@@ -12,6 +12,7 @@ from esker.core.cost import Cost
 from esker.core.device_profile import DeviceProfile
 from esker.storage.device_event import DeviceEvent
 from esker.storage.tape.motion import locate_seconds, rewind_seconds, transfer_seconds
+from esker.storage.tape.order import ORDERS, check_order
 
 
 class Passage(NamedTuple):
@@ -72,14 +73,15 @@ class Library:
         """Give the cartridges that are in a drive."""
         return {drive.cartridge: drive for drive in self.drives if drive.cartridge is not None}
 
-    def serve(self, passages: Iterable[Passage]) -> Outcome:
+    def serve(self, passages: Iterable[Passage], order: str = "scan") -> Outcome:
         """Let the passages run, as the drives and arms allow, and wait for the last.
 
-        Each cartridge is mounted once at most, and passes in order of position. A mounted cartridge is served by its
-        drive first; the others go in order of their number to whichever drive is free: an empty one before one that
-        has to unmount, and that which was used longest ago first.
+        Each cartridge is mounted once at most, and passes in order of position or another `order` (`ORDERS`). A
+        mounted cartridge is served by its drive first; the others go in order of their number (for `fifo`: as they
+        were asked for) to whichever drive is free: an empty one before one that has to unmount, and that which was
+        used longest ago first.
         """
-        run = _Run(self, passages)
+        run = _Run(self, passages, check_order(order))
         start = self.now
         self.now = run.finish()
         return Outcome(self.now - start, run.mounts, run.events, run.served)
@@ -88,15 +90,16 @@ class Library:
 class _Run:
     """One call of `serve`: every drive is a process that says when it wants to go on, the earliest goes first."""
 
-    def __init__(self, library: Library, passages: Iterable[Passage]) -> None:
+    def __init__(self, library: Library, passages: Iterable[Passage], order: str) -> None:
+        self._order = ORDERS[order]
         self._device = library.device
         self._now = library.now
         self._arms = [library.now] * library.device.arms
         self._queues: dict[int, list[Passage]] = {}
-        for passage in sorted(passages):
+        for passage in passages if order == "fifo" else sorted(passages):
             self._queues.setdefault(passage.cartridge, []).append(passage)
         mounted = library.mounted()
-        self._waiting = deque(sorted(cartridge for cartridge in self._queues if cartridge not in mounted))
+        self._waiting = deque(cartridge for cartridge in self._queues if cartridge not in mounted)
         self._drives = library.drives
         self.mounts = 0
         self.events: list[DeviceEvent] = []
@@ -133,7 +136,7 @@ class _Run:
 
     def _pass(self, drive: Drive) -> Iterator[float]:
         assert drive.cartridge is not None
-        for passage in self._queues[drive.cartridge]:
+        for passage in self._order(self._device, drive.position, self._queues[drive.cartridge]):
             if passage.stop > passage.start:
                 locate = locate_seconds(self._device, drive.position, passage.start)
                 yield self._busy(drive, "locate", locate, to=passage.start)

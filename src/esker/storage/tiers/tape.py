@@ -24,9 +24,10 @@ from esker.storage.source import source_bytes
 from esker.storage.tape.cartridge import append, cartridge_path, read, writing
 from esker.storage.tape.catalog import TapeCatalog, TapeObject
 from esker.storage.tape.library import Library, Outcome, Passage
+from esker.storage.tape.order import check_order
 from esker.storage.tier import Capability, ReadRequest, RecallState, Stored, Tier
 
-_OPTIONS = ("device", "cartridge", "drives", "arms", "slots")
+_OPTIONS = ("device", "cartridge", "drives", "arms", "slots", "order", "stripes")
 
 
 class TapeTier(Tier):
@@ -35,6 +36,10 @@ class TapeTier(Tier):
     Data is stored in local files, one for each cartridge; time passes on a virtual clock as drives and the arm move
     (`storage/tape/library.py`). Which cartridge is in which drive, where heads stand and what time it is last as
     long as this object. `estimate` runs the same moves on a copy, so what it says is what `fetch` will count.
+
+    `order` is how the requests on a cartridge are scheduled (`storage/tape/order.py`): scan, the default, fifo,
+    elevator, nearest, recommended. `stripes` cartridges are filled side by side, object by object, so that as many
+    drives read at once.
     """
 
     capability = Capability(random_read=False, needs_thaw=True, append_only=True)
@@ -46,6 +51,8 @@ class TapeTier(Tier):
         *,
         uri: str | None = None,
         file_system: FileSystem = LOCAL,
+        order: str = "scan",
+        stripes: int = 1,
     ) -> None:
         """Use a library of the kind `device`; its `capacity_bytes` is that of one cartridge."""
         self.folder = folder_option("tape", str(folder))
@@ -53,6 +60,8 @@ class TapeTier(Tier):
         self.clock = VirtualClock()
         self._file_system = file_system
         self._library = Library(device)
+        self._scheduled = check_order(order)
+        self._stripes = stripes
         self._timeline: list[DeviceEvent] = []
         self._lock = threading.RLock()
         self._opened: TapeCatalog | None = None
@@ -81,7 +90,13 @@ class TapeTier(Tier):
             slots=count_option(words, "slots", device.slots),
         )
         text = "".join(f"&{option}={options[option]}" for option in _OPTIONS[1:] if option in options)
-        return cls(folder, device, uri=f"tape:{folder}?device={name}{text}")
+        return cls(
+            folder,
+            device,
+            uri=f"tape:{folder}?device={name}{text}",
+            order=words.get("order", "scan"),
+            stripes=count_option(words, "stripes", 1),
+        )
 
     @property
     def timeline(self) -> Sequence[DeviceEvent]:
@@ -123,7 +138,7 @@ class TapeTier(Tier):
     def fetch(self, requests: Iterable[ReadRequest]) -> Iterator[tuple[ReadRequest, bytes | memoryview]]:
         asked, places, passages = self._passages(requests)
         with self._lock:
-            outcome = self._library.serve(passages)
+            outcome = self._library.serve(passages, self._scheduled)
             self._passed(outcome)
         for passage in outcome.served:
             request = asked[passage.number]
@@ -134,7 +149,7 @@ class TapeTier(Tier):
     def order(self, requests: Iterable[ReadRequest]) -> Sequence[ReadRequest]:
         asked, _, passages = self._passages(requests)
         with self._lock:
-            served = self._library.copy().serve(passages).served
+            served = self._library.copy().serve(passages, self._scheduled).served
         return [asked[passage.number] for passage in served]
 
     def estimate(self, requests: Iterable[ReadRequest]) -> Cost:
@@ -146,7 +161,7 @@ class TapeTier(Tier):
         total = NO_COST
         for batch in batches:
             asked, _, passages = self._passages(batch)
-            total += library.serve(passages).cost()
+            total += library.serve(passages, self._scheduled).cost()
             total += Cost(bytes=sum(request.range.length for request in asked), requests=len(asked))
         return total
 
@@ -163,7 +178,7 @@ class TapeTier(Tier):
             library = self._library.copy()
         ready = [0.0] * len(asked)
         start = library.now
-        outcome = library.serve(passages)
+        outcome = library.serve(passages, self._scheduled)
         transfers = [event for event in outcome.events if event.kind == "transfer"]
         stops = iter(sorted(event.stop for event in transfers))
         for passage in outcome.served:
@@ -197,8 +212,12 @@ class TapeTier(Tier):
     def _place(self, used: Mapping[int, int], size_bytes: int) -> tuple[int, int]:
         """Choose cartridge and byte for an object."""
         last = max(used, default=-1)
-        if last >= 0 and used[last] + size_bytes <= self.device.capacity_bytes:
-            return last, used[last]
+        open_ones = [number for number in used if number > last - self._stripes]
+        room = [number for number in open_ones if used[number] + size_bytes <= self.device.capacity_bytes]
+        full = bool(self.device.slots) and len(used) >= self.device.slots
+        if room and (len(open_ones) == self._stripes or full):
+            emptiest = min(room, key=lambda number: (used[number], number))
+            return emptiest, used[emptiest]
         if self.device.slots and len(used) >= self.device.slots:
             raise TierError(f"{self.uri} is full: all of its {self.device.slots} slots are used; raise slots=")
         return last + 1, 0

@@ -299,3 +299,47 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(CatalogCorruptError, match="format 2"):
         library(tmp_path)
+
+
+def test_striped_objects_are_read_by_as_many_drives(tmp_path: Path) -> None:
+    seconds = {}
+    for stripes in (1, 2, 4):
+        words = f"device=exabyte-220l&cartridge=1MiB&drives=4&arms=4&stripes={stripes}"
+        tier = open_tier(f"tape:{tmp_path}/{stripes}?{words}")
+        for number in range(8):
+            tier.write(f"part-{number}", bytes([number]) * 100_000)
+        again = open_tier(tier.uri)
+        asked = [ReadRequest(f"part-{number}", ByteRange(0, 100_000)) for number in range(8)]
+        estimated = again.estimate(asked)
+        served = {request.key: bytes(data) for request, data in again.fetch(asked)}
+        assert served == {f"part-{number}": bytes([number]) * 100_000 for number in range(8)}
+        assert again.counted.mounts == estimated.mounts == stripes
+        transfers = [event for event in again.timeline if event.kind == "transfer"]
+        assert len({event.device for event in transfers}) == stripes
+        seconds[stripes] = again.counted.seconds - 71
+    assert seconds[4] == pytest.approx(seconds[1] / 4, rel=0.05)
+    assert seconds[2] == pytest.approx(seconds[1] / 2, rel=0.05)
+
+
+def test_stripes_stay_within_the_slots_and_use_all_of_them(tmp_path: Path) -> None:
+    tier = open_tier(f"tape:{tmp_path}/full?device=exabyte-220l&cartridge=1000&slots=3&stripes=2")
+    for number in range(6):
+        tier.write(f"part-{number}", bytes(500))
+    with pytest.raises(TierError, match="full"):
+        tier.write("more", bytes(500))
+
+
+@pytest.mark.parametrize("order", ["fifo", "scan", "elevator", "nearest", "recommended"])
+def test_what_is_estimated_is_counted_in_every_order(order: str, tmp_path: Path) -> None:
+    tier = open_tier(f"tape:{tmp_path}/library?device=lto9-fh&cartridge=1MiB&order={order}")
+    for number in range(20):
+        tier.write(f"part-{number:02}", bytes([number]) * 10_000)
+    asked = [ReadRequest(f"part-{number * 7 % 20:02}", ByteRange(0, 5_000)) for number in range(20)]
+    estimated, before = tier.estimate(asked), tier.counted
+    served = [request.key for request, _ in tier.fetch(asked)]
+    assert sorted(served) == sorted(request.key for request in asked)
+    if order == "fifo":
+        assert served == [request.key for request in asked]
+    counted = tier.counted.since(before)
+    assert (counted.bytes, counted.requests, counted.mounts) == (estimated.bytes, estimated.requests, estimated.mounts)
+    assert counted.seconds == pytest.approx(estimated.seconds)
