@@ -259,18 +259,20 @@ void test_chunked_claims_leave_no_hole() {
 // behind.
 void test_narrow_rows_keep_their_order_from_morsel_to_morsel() {
   constexpr std::int64_t kRows = 60'000;
-  const auto batches = make_batches(40, 3, kRows);
   const auto columns = TestBatch::columns();
-  for (const std::uint32_t threads : {2U, 5U}) {
-    for (const std::uint32_t partition_count : {3U, 300U}) {
+  // By number rows are spread; two keys are where threads come to sort.
+  for (const int by : {1, 0}) {
+    const auto batches = make_batches(by == 0 ? 2 : 40, 3, kRows);
+    for (const auto& [threads, partition_count] :
+         {std::pair{2U, 3U}, std::pair{5U, 300U}, std::pair{2U, 300U}}) {
       ShuffleOptions options;
       options.function = esker::shuffle::Function::hash;
       options.thread_count = threads;
-      Shuffle shuffle({columns[0], columns[1]}, {1}, partition_count, std::make_shared<PagePool>(128 << 20),
+      Shuffle shuffle({columns[0], columns[1]}, {by}, partition_count, std::make_shared<PagePool>(128 << 20),
                       usual(), options);
       std::vector<std::int64_t> last(partition_count, -1);
       std::vector<bool> seen(3 * kRows);
-      const auto take = [&](const esker::shuffle::LeasedPage& leased, std::uint32_t p) {
+      const auto take = [&, &batches = batches](const esker::shuffle::LeasedPage& leased, std::uint32_t p) {
         const auto& regions = leased.page.layout->regions;
         for (std::uint32_t row = 0; row < leased.page.row_count; ++row) {
           const auto number = load<std::uint64_t>(leased.page.bytes + regions[1].values + row * 8);

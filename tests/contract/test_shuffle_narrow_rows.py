@@ -80,3 +80,32 @@ def test_rows_keep_their_order_when_several_threads_take_turns(strategy: str, nu
         assert values.is_null().to_numpy().tolist() == null.tolist()
         assert np.array_equal(values.drop_null().to_numpy(), got[~null])
     assert seen == rows
+
+
+@pytest.mark.parametrize("strategy", [name for name, _, ordered in _kernel.Shuffle.combinations() if ordered])
+@pytest.mark.parametrize("value", [pa.uint32(), pa.string()], ids=str)
+@pytest.mark.parametrize("partitions", [40, 300])
+def test_rows_keep_their_order_when_most_are_of_one_key_for_a_while(
+    strategy: str, value: pa.DataType, partitions: int
+) -> None:
+    rows, pushes = 240_000, 6
+    chance = np.random.default_rng(3)
+    keys = chance.integers(0, 5_000, rows, dtype=np.uint32)
+    hot = np.repeat([False, True, True, True, False, False], rows // pushes) & (chance.random(rows) < 0.98)
+    keys[hot] = 7
+    numbers = np.arange(rows, dtype=np.uint32)
+    batch = pa.record_batch({"key": keys, "value": pa.array(numbers).cast(value)})
+    shuffle = _kernel.Shuffle(
+        batch.schema, [0], partitions, _kernel.PagePool(64 << 20), strategy=strategy, thread_count=3
+    )
+    for begin in range(0, rows, rows // pushes):
+        shuffle.push([batch.slice(begin, rows // pushes)])
+    shuffle.finish()
+    seen = 0
+    for partition in range(partitions):
+        found = pa.RecordBatchReader.from_stream(shuffle.partition(partition, 1 << 20)).read_all()
+        order = found["value"].cast(pa.int64()).to_numpy()
+        seen += len(order)
+        assert np.all(np.diff(order) > 0)
+        assert np.array_equal(found["key"].to_numpy(), keys[order])
+    assert seen == rows

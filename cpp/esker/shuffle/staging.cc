@@ -308,6 +308,12 @@ std::uint32_t Staging::take_packed(const arrow::BatchView& batch, std::int64_t r
               : take_rows<false, false>(source, count, partitions);
 }
 
+std::uint64_t Staging::row_count() const {
+  std::uint64_t found = 0;
+  for (std::size_t p = 0; p < first_slot_.size(); ++p) found += next_slot_[p] - first_slot_[p];
+  return found;
+}
+
 std::uint32_t Staging::fullest_rows() const {
   std::uint32_t found = 0;
   for (std::size_t p = 0; p < first_slot_.size(); ++p) {

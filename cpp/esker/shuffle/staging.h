@@ -87,6 +87,7 @@ class Staging {
   bool is_half_full(std::uint32_t partition) const {
     return rows(partition) * 2 >= shape_.rows_max || (has_views_ && heap_[partition] * 2 >= shape_.heap_max);
   }
+  std::uint64_t row_count() const;
   // The most rows a buffer holds, and the most bytes.
   std::uint32_t fullest_rows() const;
   std::uint32_t fullest_heap() const;

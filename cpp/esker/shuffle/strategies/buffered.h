@@ -62,6 +62,7 @@ class Buffers {
 
  private:
   static constexpr std::uint32_t kBlockRows = 1024;
+  static constexpr std::uint32_t kLookRows = 16;
 
   // Rows go one by one to where they belong, until one finds its buffer full.
   template <class Flush>
@@ -74,7 +75,7 @@ class Buffers {
       for (std::uint32_t taken = 0; taken < count;) {
         taken += staging_.take_packed(*morsel.batch, begin + taken, count - taken,
                                       block_.partitions.data() + taken);
-        if (taken < count) flush_half_full(flush);
+        if (taken < count) make_room(block_.partitions[taken], flush);
       }
       done += count;
     }
@@ -117,6 +118,21 @@ class Buffers {
            staging_.fullest_heap() + grown_heap_ > staging_.shape().heap_max;
   }
 
+  // When the last look at all buffers found few to empty, the full one is emptied alone a number of times:
+  // with most rows in few partitions, looking would take longer than placing rows.
+  template <class Flush>
+  void make_room(std::uint32_t partition, const Flush& flush) {
+    if (alone_ > 0) {
+      --alone_;
+      full_.assign(1, partition);
+      flush(full_);
+      return;
+    }
+    flush_half_full(flush);
+    alone_ = context_.partition_count() /
+             (kLookRows * static_cast<std::uint32_t>(std::max<std::size_t>(full_.size(), 1)));
+  }
+
   template <class Flush>
   void flush_half_full(const Flush& flush) {
     full_.clear();
@@ -133,6 +149,7 @@ class Buffers {
   std::uint32_t block_rows_;
   std::uint32_t grown_rows_ = 0;
   std::uint32_t grown_heap_ = 0;
+  std::uint32_t alone_ = 0;
   std::vector<std::uint32_t> full_;
 };
 

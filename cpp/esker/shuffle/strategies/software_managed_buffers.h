@@ -3,10 +3,14 @@
 //
 // Rows of a partition come in the order of the input when there is one thread. With several, ordered, a
 // thread empties its buffers at the end of its morsel, and claims space when it is the morsel's turn; what
-// fills no line it leaves behind for the next in turn, so that every claim begins on a line. Else buffers
-// stay as they are from morsel to morsel, and rows come in the order in which buffers filled up.
+// fills no line it leaves behind for the next in turn, so that every claim begins on a line. Where few
+// partitions get most rows, a buffer would overflow again and again with the turn held: then threads sort
+// references to rows, as `hybrid` does, until rows are spread again. Without order, buffers stay as they are
+// from morsel to morsel, and rows come in the order in which buffers filled up.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
 #include <optional>
 
 #include "esker/shuffle/strategies/buffered.h"
@@ -21,6 +25,7 @@ class SoftwareManagedBuffers final : public Strategy {
         manager_(context),
         in_turn_(context.options.ordered && thread_count > 1),
         turnstile_(in_turn_),
+        sorted_(thread_count),
         buffers_(thread_count) {}
 
   void push(const std::vector<arrow::BatchView>& batches) override {
@@ -30,7 +35,9 @@ class SoftwareManagedBuffers final : public Strategy {
       shape_ = StagingShape::of(context_.schema, context_.partition_count(),
                                 buffer_bytes(context_.options, context_.partition_count()), heap_each_);
     }
-    const auto morsels = cut(batches, morsel_rows());
+    const bool sorts = in_turn_ && skewed_;
+    skewed_ = false;
+    const auto morsels = cut(batches, sorts ? sorted_morsel_rows(context_) : morsel_rows());
     turnstile_.restart();
     std::atomic<std::size_t> next{0};
     run_team(context_, workers_,
@@ -38,7 +45,9 @@ class SoftwareManagedBuffers final : public Strategy {
              [&](Worker& worker) {
                for (std::size_t i = next.fetch_add(1); i < morsels.size(); i = next.fetch_add(1)) {
                  context_.check();
-                 in_turn_ ? place_in_turn(worker, morsels[i], i) : place(worker, morsels[i]);
+                 sorts      ? place_sorted(worker, morsels[i], i)
+                 : in_turn_ ? place_in_turn(worker, morsels[i], i)
+                            : place(worker, morsels[i]);
                }
              });
   }
@@ -47,12 +56,8 @@ class SoftwareManagedBuffers final : public Strategy {
     run_team(context_, workers_, thread_count(), nullptr, [&](Worker& worker) {
       if (buffers_[worker.number]) flush_all(worker, defers());
     });
-    if (!left_.counts.empty()) {
-      run_team(context_, workers_, 1, nullptr, [&](Worker& worker) {
-        take_what_was_left(buffers_of(worker).staging());
-        flush_all(worker, defers());
-      });
-    }
+    if (any_left())
+      run_team(context_, workers_, 1, nullptr, [&](Worker& worker) { flush_what_was_left(worker); });
     // Who reads a stream takes pages as they are: nothing may be left to mend.
     if constexpr (RepairsPages<Manager>) repair();
   }
@@ -60,6 +65,7 @@ class SoftwareManagedBuffers final : public Strategy {
   void finish() override {
     flush();
     for (auto& buffers : buffers_) buffers.reset();
+    for (SortedMorsel& sorted : sorted_) sorted = {};
   }
 
   std::uint64_t turn_waits() const override { return turnstile_.wait_count(); }
@@ -116,6 +122,7 @@ class SoftwareManagedBuffers final : public Strategy {
     bool inside = false;
     const auto enter = [&] {
       if (inside) return;
+      if (staging.row_count() * 2 < static_cast<std::uint64_t>(morsel.row_count)) skewed_ = true;
       if (!turnstile_.enter(number)) throw Abandoned();
       inside = true;
       take_what_was_left(staging);
@@ -127,11 +134,47 @@ class SoftwareManagedBuffers final : public Strategy {
     flush_all(worker, true, [&] { turnstile_.leave(); });
   }
 
+  void place_sorted(Worker& worker, const Morsel& morsel, std::size_t number) {
+    SortedMorsel& sorted = sorted_[worker.number];
+    sorted.fill(morsel, context_.schema.columns(), context_.schema.has_views(), context_.partition_of);
+    const auto copy = [&](const std::vector<Claim>& claims) {
+      shuffle::write(claims, morsel, sorted.rows(), context_.schema, context_.write_options());
+    };
+    Writing writing(context_, worker, copy, defers());
+    if (!turnstile_.enter(number)) throw Abandoned();
+    flush_what_was_left(worker);
+    std::uint32_t most = 0;
+    for (std::uint32_t p = 0; p < context_.partition_count(); ++p) {
+      const RowRun run = sorted.run(p);
+      if (run.begin == run.end) continue;
+      most = std::max(most, run.end - run.begin);
+      manager_.insert(worker, run, writing);
+    }
+    // A buffer that overflows before half of its morsel has thrice its share.
+    if (std::uint64_t{most} * context_.partition_count() > 3 * static_cast<std::uint64_t>(morsel.row_count)) {
+      skewed_ = true;
+    }
+    turnstile_.leave();
+    writing.settle();
+    worker.accesses.input_reads += 2 * static_cast<std::uint64_t>(morsel.row_count);
+  }
+
+  void flush_what_was_left(Worker& worker) {
+    if (!any_left()) return;
+    take_what_was_left(buffers_of(worker).staging());
+    flush_all(worker, defers());
+  }
+
   // Rows of a morsel that filled no line, for the next in turn. Only who is in turn touches them.
   struct Left {
     std::vector<std::uint8_t> rows;
     std::vector<std::uint32_t> counts;
   };
+
+  bool any_left() const {
+    return std::any_of(left_.counts.begin(), left_.counts.end(),
+                       [](std::uint32_t count) { return count > 0; });
+  }
 
   std::uint8_t* left_of(std::uint32_t partition, const Staging& staging) {
     return left_.rows.data() + std::size_t{partition} * Staging::kBeforeMax * staging.row_stride();
@@ -213,6 +256,8 @@ class SoftwareManagedBuffers final : public Strategy {
   std::optional<StagingShape> shape_;
   double heap_each_ = 0;
   Left left_;
+  std::atomic<bool> skewed_{false};  // what the push before this one found
+  std::vector<SortedMorsel> sorted_;
   std::vector<std::unique_ptr<Buffers>> buffers_;
 };
 
