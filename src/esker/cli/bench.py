@@ -58,6 +58,14 @@ class Outputs:
         """Whether stdout has the tables, and nothing else has it."""
         return not self.markdown and self.json != STDOUT
 
+    def status(self) -> AbstractContextManager[Any]:
+        """A line of progress on stderr, where that is a terminal."""
+        if self.quiet or not sys.stderr.isatty():
+            return nullcontext()
+        from rich.console import Console
+
+        return Console(file=sys.stderr).status("measuring")
+
 
 @bench.command()
 def shuffle(
@@ -157,7 +165,7 @@ def _measure(
         from esker.bench.machine import describe_machine
 
         console.print(machine_words(describe_machine()), markup=False, highlight=False)
-    with _status(outputs) as status:
+    with outputs.status() as status:
         evaluation = evaluate(
             asked,
             sections,
@@ -209,11 +217,3 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-
-
-def _status(outputs: Outputs) -> AbstractContextManager[Any]:
-    if outputs.quiet or not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(file=sys.stderr).status("measuring")

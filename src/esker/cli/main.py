@@ -14,6 +14,7 @@ import typer
 
 import esker
 from esker.cli.bench import bench
+from esker.cli.bench_paper import paper
 from esker.cli.demo import demo
 from esker.cli.explain import explain
 from esker.cli.find import find
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 for command in (freeze, find, join, shuffle, explain, demo):
     app.command()(command)
+bench.command()(paper)
 app.add_typer(bench)
 app.add_typer(simulate)
 

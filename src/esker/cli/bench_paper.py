@@ -1,0 +1,103 @@
+"""`esker bench paper`: the figures and claims of the separation join paper, reproduced."""
+
+from __future__ import annotations
+
+import functools
+import json as json_
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from esker.cli.bench import PLAIN_WIDTH, STDOUT, Outputs, numbers_of
+from esker.cli.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from esker.bench.paper.figures import Figure
+
+
+def paper(
+    context: typer.Context,
+    figure: Annotated[str | None, typer.Option(metavar="N,...", help="Only these figures, 2 to 8.")] = None,
+    extents_only: Annotated[
+        bool, typer.Option("--extents-only", help="Simulate extents at full size; run no operators. Seconds.")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="A few points of each figure.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document: figures and claims.")] = False,
+    plots: Annotated[str | None, typer.Option(metavar="FOLDER", help="Write one SVG file a figure.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> Callable[[], None]:
+    """Reproduce figures 2 to 8 of the separation join paper, and check its claims.
+
+    Beside the closed form stand an event simulation at full size and the real operators, run on generated relations
+    with memory, disk, rates and cartridges scaled down alike, so that their virtual seconds are those of the full
+    size. The claims are checked on the simulation.
+
+    \b
+    esker bench paper --extents-only
+    esker bench paper --figure 2,3 --plots plots
+    esker bench paper --json > paper.json
+    """
+    numbers = numbers_of(figure, "figure")
+    outputs = Outputs(STDOUT if json else None, plots, False, quiet, context.obj or Interrupts())
+    return functools.partial(_paper, numbers, outputs, extents_only=extents_only, quick=quick)
+
+
+def _paper(numbers: tuple[int, ...], outputs: Outputs, *, extents_only: bool, quick: bool) -> None:
+    from esker.bench.paper.claims import check_claims
+    from esker.bench.paper.figures import FIGURES, Extent, check_figures, make_figure
+    from esker.bench.paper.series import Series
+    from esker.bench.tables import print_section
+
+    outputs.check()
+    wanted = numbers or tuple(FIGURES)
+    check_figures(wanted)
+    extent = Extent.quick() if quick else Extent()
+    console = _console()
+    with outputs.status() as status:
+        series = Series(
+            operators=not extents_only,
+            progress=lambda line: status.update(line) if status is not None else None,
+            check=outputs.interrupts.cancellation.check,
+        )
+        figures = []
+        for number in wanted:
+            figures.append(make_figure(number, series, extent))
+            if outputs.tables:
+                print_section(console, figures[-1].table())
+        claims = check_claims(series)
+    if outputs.tables:
+        _print_claims(console, claims)
+    else:
+        document = {"figures": {str(figure.number): figure.to_json() for figure in figures}, "claims": claims}
+        sys.stdout.write(json_.dumps(document, indent=1) + "\n")
+    _write_plots(figures, outputs)
+
+
+def _write_plots(figures: list[Figure], outputs: Outputs) -> None:
+    from pathlib import Path
+
+    from esker.bench.plots import write_plots
+
+    if outputs.plots is not None:
+        write_plots([figure.drawing() for figure in figures], Path(outputs.plots))
+
+
+def _print_claims(console: Console, claims: Mapping[str, Mapping[str, Any]]) -> None:
+    console.print("Claims", style="bold")
+    for name, claim in claims.items():
+        console.print(f"  ({name}) {claim['verdict']}: {claim['claim']}", markup=False, highlight=False)
+        for reading in claim.get("readings", ()):
+            console.print(f"       {reading['verdict']} if {reading['reading']}", markup=False, highlight=False)
+        if "note" in claim:
+            console.print(f"       {claim['note']}", markup=False, highlight=False)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
