@@ -112,12 +112,17 @@ def markdown(evaluation: Evaluation) -> str:
     """All of it between two markers, for docs/shuffle.md."""
     parts = [BEGIN, "", machine_words(evaluation.machine) + ".", "", settings_words(evaluation.settings), ""]
     for section in evaluation.sections:
-        parts += [f"### {section.title}", ""]
-        for shown in tables_of(section):
-            parts += [f"{shown.title}\n"] if shown.title else []
-            parts += [*_table(shown), ""]
-        parts += [f"{note}\n" for note in section.notes]
+        parts += section_markdown(section)
     return "\n".join([*parts, END])
+
+
+def section_markdown(section: Section) -> list[str]:
+    """A section as lines of Markdown: its heading, its tables and its notes."""
+    parts = [f"### {section.title}", ""]
+    for shown in tables_of(section):
+        parts += [f"{shown.title}\n"] if shown.title else []
+        parts += [*_table(shown), ""]
+    return parts + [f"{note}\n" for note in section.notes]
 
 
 def settings_words(settings: Mapping[str, Any]) -> str:

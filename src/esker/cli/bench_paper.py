@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from esker.bench.paper.figures import Figure
 
+BEGIN = "<!-- esker bench paper --markdown: begin -->"
+END = "<!-- esker bench paper --markdown: end -->"
+
 
 def paper(
     context: typer.Context,
@@ -28,6 +31,7 @@ def paper(
     quick: Annotated[bool, typer.Option("--quick", help="A few points of each figure.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document: figures and claims.")] = False,
     plots: Annotated[str | None, typer.Option(metavar="FOLDER", help="Write one SVG file a figure.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the block that docs/paper-joins.md has.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> Callable[[], None]:
@@ -43,7 +47,7 @@ def paper(
     esker bench paper --json > paper.json
     """
     numbers = numbers_of(figure, "figure")
-    outputs = Outputs(STDOUT if json else None, plots, False, quiet, context.obj or Interrupts())
+    outputs = Outputs(STDOUT if json else None, plots, markdown and not json, quiet, context.obj or Interrupts())
     return functools.partial(_paper, numbers, outputs, extents_only=extents_only, quick=quick)
 
 
@@ -72,10 +76,29 @@ def _paper(numbers: tuple[int, ...], outputs: Outputs, *, extents_only: bool, qu
         claims = check_claims(series)
     if outputs.tables:
         _print_claims(console, claims)
+    elif outputs.markdown:
+        print(_markdown(figures, claims))
     else:
         document = {"figures": {str(figure.number): figure.to_json() for figure in figures}, "claims": claims}
         sys.stdout.write(json_.dumps(document, indent=1) + "\n")
     _write_plots(figures, outputs)
+
+
+def _markdown(figures: list[Figure], claims: Mapping[str, Mapping[str, Any]]) -> str:
+    from esker.bench.tables import section_markdown
+
+    lines = [BEGIN, "", "### Claims", "", "| claim | verdict | in another reading |", "| --- | --- | --- |"]
+    for name, claim in claims.items():
+        readings = "; ".join(f"{each['verdict']} if {each['reading']}" for each in claim.get("readings", ()))
+        readings = readings or str(claim.get("note", ""))
+        lines.append(f"| ({name}) {claim['claim']} | **{claim['verdict']}** | {readings} |")
+    even = claims["g"]["break_even"]
+    lines += ["", f"Break-even of (g): {even['two_levels']} of the disk's rate against a Grace join of two levels, "]
+    lines[-1] += f"{even['one_level']} against one of one level."
+    lines.append("")
+    for figure in figures:
+        lines += section_markdown(figure.table())
+    return "\n".join([*lines, END])
 
 
 def _write_plots(figures: list[Figure], outputs: Outputs) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 simulate = typer.Typer(name="simulate", no_args_is_help=True, rich_markup_mode=None)
 
 DEVICE = "exabyte-220l"
+TODAY_BEGIN = "<!-- esker simulate today --markdown: begin -->"
+TODAY_END = "<!-- esker simulate today --markdown: end -->"
 OF_THE_PAPER = (DEVICE, "ibm-3584")
 
 
@@ -121,6 +123,34 @@ def library(
         "seed": seed,
     }
     return functools.partial(_library, tuple(policy or ()), device, drives, arms, workload, as_json=json)
+
+
+@simulate.command()
+def today(
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the block that docs/paper-joins.md has.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> Callable[[], None]:
+    """Show the paper's join on today's devices: one LTO-9 library, and S3 Glacier Deep Archive with its prices."""
+    return functools.partial(_today, as_json=json, markdown=markdown)
+
+
+def _today(*, as_json: bool, markdown: bool) -> None:
+    from rich.console import Console
+
+    from esker.bench.paper.today import archive_table, library_table
+    from esker.bench.tables import print_section, section_markdown
+
+    tables = [library_table(), archive_table()]
+    if as_json:
+        document = {table.name: {"title": table.title, "rows": [dict(row) for row in table.rows]} for table in tables}
+        sys.stdout.write(json_.dumps(document, indent=1) + "\n")
+    elif markdown:
+        print("\n".join([TODAY_BEGIN, "", *(line for table in tables for line in section_markdown(table)), TODAY_END]))
+    else:
+        console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 200)
+        for table in tables:
+            print_section(console, table)
 
 
 def _library(

@@ -67,6 +67,15 @@ def storage_classes() -> tuple[str, ...]:
     return tuple(name for name, table in _read().items() if isinstance(table, dict) and name != "sources")
 
 
+def month_price(storage_class: str) -> float:
+    """What a byte costs in a storage class for a month, in US dollars.
+
+    >>> round(month_price("DEEP_ARCHIVE") * 10**12, 2)
+    0.99
+    """
+    return float(_read()[storage_class]["money_per_byte_month"][0])
+
+
 def speeds(storage_class: str) -> tuple[str, ...]:
     """Name the speeds of a storage class, fastest first."""
     return tuple(name for name, table in _read()[storage_class].items() if isinstance(table, dict))

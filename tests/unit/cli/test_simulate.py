@@ -53,6 +53,15 @@ def test_library_compares_policies(run: Run) -> None:
     assert shown.code == 0 and "sweep" in shown.out and "fifo" not in shown.out
 
 
+def test_today_has_the_library_and_the_archive(run: Run) -> None:
+    content = json.loads(run("simulate", "today", "--json").out)
+    assert set(content) == {"library", "archive"}
+    assert len(content["library"]["rows"]) == 5 and len(content["archive"]["rows"]) == 15
+    assert "US dollars" in content["archive"]["title"]
+    shown = run("simulate", "today").out
+    assert "LTO-9" in shown and "Deep Archive" in shown
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

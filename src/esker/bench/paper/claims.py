@@ -79,7 +79,7 @@ def _d2(series: Series) -> dict[str, Any]:
     half = _ratio(series, "asj", "ctt_gh_half", point)
     no_rewinds = _ratio(series, "asj", "ctt_gh_half", free)
     return _claim(
-        "the time is half of that of CTT-GH even when ||JRI|| equals ||S||",
+        "the time is half of that of CTT-GH even when JRI has as many tuples as S",
         whole <= HALF,
         as_written={"chunk of S": "the whole disk", "of_ctt_gh": round(whole, 3)},
         readings=[

@@ -60,12 +60,12 @@ class Extent:
     shares: tuple[float, ...] = SHARES
     rates: tuple[float, ...] = RATES
     asj_r_gb: tuple[int, ...] = (1, 2, 3, 5, 10)
-    ctt_gh_r_gb: tuple[int, ...] = (1, 2, 3)
-    half_r_gb: tuple[int, ...] = (1, 2)
-    asj_reducing: tuple[int, ...] = (10, 20, 50, 100)
+    ctt_gh_r_gb: tuple[int, ...] = (1, 2)
+    half_r_gb: tuple[int, ...] = (1,)
+    asj_reducing: tuple[int, ...] = (10, 50, 100)
     asj_shares: tuple[float, ...] = (0.1, 0.3)
     disk_r_gb: tuple[int, ...] = (1, 4)
-    asj_rates: tuple[float, ...] = (0.1, 0.3)
+    asj_rates: tuple[float, ...] = (0.3,)
 
     @classmethod
     def quick(cls) -> Extent:
@@ -224,7 +224,7 @@ def _figure_5(series: Series, extent: Extent) -> Figure:
         5,
         "Figure 5: the influence of the cardinality of JRI (R = 10 GB, c = 10)",
         (
-            Column("jri_of_s", "||JRI|| / ||S||", "number"),
+            Column("jri_of_s", "JRI / S, tuples", "number"),
             *_columns("asj", "ASJ"),
             Column("passes", "passes", "count"),
             Column("of_ctt_gh", "of CTT-GH", "ratio"),

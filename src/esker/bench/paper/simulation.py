@@ -70,6 +70,7 @@ def device_of(point: Setting, device: DeviceProfile) -> DeviceProfile:
             locate_bytes_per_second=inf,
             rewind_seconds=0.0,
             rewind_bytes_per_second=inf,
+            wraps=0,
         )
     mount = point.mount_seconds - device.unmount_seconds
     return replace(
