@@ -17,6 +17,7 @@ SALES = pa.table({"id": range(90), "month": sorted([1, 2, 3] * 30), "note": [f"r
 URIS = {
     "memory": "memory:{name}",
     "disk": "disk:{folder}",
+    "ltfs": "ltfs:{folder}?device=lto9-fh&cartridge=64KiB&drives=2",
     "tape": "tape:{folder}?device=lto9-hh&cartridge=64KiB&drives=2",
 }
 

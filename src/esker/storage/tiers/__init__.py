@@ -12,6 +12,7 @@ TIERS: Family[type[Tier]] = Family(
         "memory": "esker.storage.tiers.memory:MemoryTier",
         "disk": "esker.storage.tiers.disk:DiskTier",
         "glacier": "esker.storage.tiers.glacier:GlacierTier",
+        "ltfs": "esker.storage.tiers.ltfs:LtfsTier",
         "s3": "esker.storage.tiers.s3:S3Tier",
         "tape": "esker.storage.tiers.tape:TapeTier",
     },
@@ -26,10 +27,11 @@ def open_tier(uri: str) -> Tier:
     >>> open_tier("cloud:bucket")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, glacier, s3, tape
+    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, glacier, ltfs, s3, tape
 
-    `disk:/folder` or the path alone, `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, `memory:name` (lives as
-    long as the process). Folders are made when first written to.
+    `disk:/folder` or the path alone; `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, or `ltfs:`;
+    `s3://bucket/prefix?region=eu-north-1`; `glacier://bucket/prefix?class=DEEP_ARCHIVE&speed=bulk`; `memory:name`
+    (lives as long as the process). Folders are made when first written to. See docs/tiers.md.
     """
     scheme, place, options = split_uri(uri)
     return TIERS[scheme].open(place, options)
