@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -89,17 +89,29 @@ class ColumnWriter:
 
     def finish(self, order: Iterable[int], encoding: str = "wah32", profile: str = "balanced") -> Iterator[Bitmap]:
         """End all bitmaps and yield those of the slots in `order`, encoded; spill files go at the end."""
+        for bitmap in self.end()(order):
+            yield bitmap if encoding == "wah32" else bitmap.recoded(encoding, profile)
+        self.close()
+
+    def end(self) -> Callable[[Iterable[int]], Iterator[Bitmap]]:
+        """End all bitmaps and give a function that yields those of slots, in any order and as often as asked.
+
+        Takes no more rows. Bitmaps are joined from what was spilled when they are asked for, until `close`.
+        """
         pieces = [_Piece(np.memmap(path, np.uint32, "r"), offsets) for path, offsets in self._spilled]
         pieces.append(_Piece(*self._writer.finish(self.row_count)))
         absent = Bitmap.none(self.row_count)
         slot_count = len(pieces[-1].offsets) - 1
-        for slot in order:
-            bitmap = absent
-            if slot < slot_count:
-                words = np.concatenate([piece.of(slot) for piece in pieces])
-                bitmap = _bitmap(words, self.row_count)
-            yield bitmap if encoding == "wah32" else bitmap.recoded(encoding, profile)
-        self.close()
+
+        def bitmaps(order: Iterable[int]) -> Iterator[Bitmap]:
+            for slot in order:
+                bitmap = absent
+                if slot < slot_count:
+                    words = np.concatenate([piece.of(slot) for piece in pieces])
+                    bitmap = _bitmap(words, self.row_count)
+                yield bitmap
+
+        return bitmaps
 
     def close(self) -> None:
         """Remove the spill files; calling it again does nothing."""

@@ -10,7 +10,7 @@ from esker.cli.options import name_and_value, split_words
 from esker.errors import OptionError
 
 if TYPE_CHECKING:
-    from esker.index import Bins
+    from esker.index import ColumnSpec
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Parquet, CSV or Arrow files, or a frozen folder.")]
 Output = Annotated[
@@ -48,13 +48,16 @@ def key_pairs(words: list[str] | None) -> tuple[list[str], list[str]]:
     return [left for left, _ in pairs], [right for _, right in pairs]
 
 
-def index_of(words: list[str] | None) -> dict[str, str | Bins]:
-    """Which columns get a bitmap index, and of which kind: `month`, `dep_delay:bins=0,15,60`.
+def index_of(words: list[str] | None) -> dict[str, str | ColumnSpec]:
+    """Which columns get a bitmap index, and of which kind.
 
-    >>> index_of(["month,carrier"])
-    {'month': 'equality', 'carrier': 'equality'}
+    >>> index_of(["month,carrier", "day:range", "when:time_quantum=day"])
+    {'month': 'equality', 'carrier': 'equality', 'day': 'range', 'when': TimeQuantum(finest='day')}
+
+    Bins take edges, a number of quantiles, or a number of equal widths: `delay:bins=0,15,60`, `delay:quantiles=100`,
+    `delay:widths=20`; a layout may follow: `delay:bins=0,15,60:range`.
     """
-    found: dict[str, str | Bins] = {}
+    found: dict[str, str | ColumnSpec] = {}
     for word in words or []:
         column, colon, kind = word.partition(":")
         if not colon:
@@ -64,17 +67,30 @@ def index_of(words: list[str] | None) -> dict[str, str | Bins]:
     return found
 
 
-def _index_kind(column: str, kind: str) -> str | Bins:
-    name, _, edges = kind.partition("=")
-    if name != "bins":
+def _index_kind(column: str, kind: str) -> str | ColumnSpec:
+    words, _, layout = kind.rpartition(":") if kind.endswith((":range", ":interval", ":equality")) else (kind, "", "")
+    name, equals, value = words.partition("=")
+    if not equals:
         return kind
-    from esker.index import Bins
+    from esker.index import Bins, TimeQuantum
 
+    layout = layout or "equality"
     try:
-        return Bins([_number(edge) for edge in split_words(edges)])
+        if name == "bins":
+            return Bins([_edge(edge) for edge in split_words(value)], layout=layout)
+        if name == "quantiles":
+            return Bins.quantile(int(value), layout=layout)
+        if name == "widths":
+            return Bins.equal_width(int(value), layout=layout)
     except ValueError as error:
         raise OptionError(f"--index {column}:{kind}: {error}; write {column}:bins=0,15,60") from error
+    if name == "time_quantum":
+        return TimeQuantum(value)
+    raise OptionError(f"--index {column}:{kind}: there is bins=, quantiles=, widths= and time_quantum=")
 
 
-def _number(text: str) -> int | float:
+def _edge(text: str) -> int | float | str:
+    """A number, or a date or time in the column's own type: 2013-07-01."""
+    if text[:4].isdigit() and text[4:5] == "-":
+        return text
     return int(text) if text.lstrip("-").isdigit() else float(text)

@@ -19,7 +19,7 @@ from esker.engine.stream import run
 from esker.errors import OptionError
 from esker.frozen import FreezeReport
 from esker.frozen.write import ROW_GROUP_ROWS
-from esker.index import ColumnSpec, Equality, SegmentInfo, build_index
+from esker.index import ColumnSpec, Equality, SegmentInfo, build_index, spec_of_word
 from esker.plan.compile import compile_plan
 from esker.storage import Tier, open_tier
 
@@ -44,7 +44,8 @@ def freeze(
 
     `keys` are the columns that joins and finds decide on; they and the indexed columns are repeated in the folder,
     where they can be read without the payload. `index` names the columns that get a bitmap index: a list (one vector
-    per value), or a mapping to `"equality"` or `esker.Bins([...])`. `tier` is where the payload goes: a folder, or
+    per value), or a mapping to a kind: `"equality"`, `"range"`, `"interval"`, `"bit_sliced"`, `"time_quantum"` or
+    `esker.Bins([...])`. `tier` is where the payload goes: a folder, or
     a URI such as `tape:/library?device=lto9-hh&cartridge=4MiB` (default: `payload/` inside `target`). `order_by`
     sorts first, within the memory budget; `split_by` starts a new extent (the unit of recall) when that column's
     value changes. Options are those of `Dataset.with_options`.
@@ -117,9 +118,10 @@ def index_specs(index: IndexOption) -> dict[str, ColumnSpec]:
 def _spec(name: str, wanted: str | ColumnSpec) -> ColumnSpec:
     if isinstance(wanted, ColumnSpec):
         return wanted
-    if wanted == "equality":
-        return Equality()
-    raise OptionError(f"index of {name!r}: {wanted!r} is not a kind; give 'equality' or esker.Bins([...])")
+    try:
+        return spec_of_word(wanted)
+    except OptionError as error:
+        raise OptionError(f"index of {name!r}: {error}") from error
 
 
 def _checked(

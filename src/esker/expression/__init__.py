@@ -22,6 +22,7 @@ from esker.expression.nodes import (
     Not,
     Or,
     Position,
+    VectorRange,
 )
 from esker.expression.parser import parse
 from esker.expression.simplifier import simplify
@@ -46,6 +47,7 @@ __all__ = [
     "Not",
     "Or",
     "Position",
+    "VectorRange",
     "bind",
     "children",
     "columns",

@@ -153,3 +153,11 @@ class Call(Expression):
 
     name: str
     args: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class VectorRange(Expression):
+    """Rows set in any of an index's vectors number `first` to `last`, both included; only an index can tell."""
+
+    first: int
+    last: int

@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 from esker.errors import PredicateError
-from esker.expression.nodes import Expression
+from esker.expression.nodes import And, Expression, VectorRange
 from esker.expression.reader import Reader
+
+_VECTORS = re.compile(r"\s*R\s*:", re.IGNORECASE)
+_RANGE = re.compile(r"\s*\[\s*(\d{1,18})\s*,\s*(\d{1,18})\s*\]\s*")
 
 
 def parse(text: str) -> Expression:
@@ -22,9 +25,16 @@ def parse(text: str) -> Expression:
       age >
           ^
 
+    A text that begins with `R:` is the range query of source 004, over the numbers of an index's vectors:
+
+    >>> parse("R:[2,3]&[4,6]")
+    And(parts=(VectorRange(first=2, last=3), VectorRange(first=4, last=6)))
+
     Raises PredicateError with the position for a syntax error, and for SQL that is no predicate on one row, such as a
     subquery or an aggregate.
     """
+    if _VECTORS.match(text):
+        return _vector_ranges(text)
     from sqlglot import exp, parse_one
     from sqlglot.errors import ParseError, TokenError
 
@@ -41,6 +51,21 @@ def parse(text: str) -> Expression:
         raise PredicateError("cannot read the predicate: a quote is not closed", shown, place) from error
     except RecursionError as error:
         raise PredicateError("cannot read the predicate: it is nested too deeply") from error
+
+
+def _vector_ranges(text: str) -> Expression:
+    ranges, position = [], text.index(":") + 1
+    while True:
+        found = _RANGE.match(text, position)
+        if found is None or int(found[1]) > int(found[2]):
+            raise PredicateError("expected a range of vectors, such as [2,3]", text, position)
+        ranges.append(VectorRange(int(found[1]), int(found[2])))
+        position = found.end()
+        if position == len(text):
+            return ranges[0] if len(ranges) == 1 else And(tuple(ranges))
+        if text[position] != "&":
+            raise PredicateError("expected & between ranges of vectors", text, position)
+        position += 1
 
 
 def _syntax_error(text: str, shown: str, error: Any) -> PredicateError:

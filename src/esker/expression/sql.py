@@ -21,6 +21,7 @@ from esker.expression.nodes import (
     Negate,
     Not,
     Or,
+    VectorRange,
 )
 from esker.expression.sql_types import type_name
 
@@ -57,6 +58,8 @@ def to_sql(expression: Expression) -> str:
         return _like(expression)
     if isinstance(expression, Cast):
         return f"CAST({to_sql(expression.part)} AS {type_name(expression.type)})"
+    if isinstance(expression, VectorRange):
+        return f"R:[{expression.first},{expression.last}]"
     assert isinstance(expression, Call), type(expression)
     return f"{expression.name}({', '.join(to_sql(arg) for arg in expression.args)})"
 

@@ -22,6 +22,7 @@ from esker.expression.nodes import (
     Negate,
     Not,
     Or,
+    VectorRange,
 )
 
 
@@ -37,7 +38,7 @@ def children(expression: Expression) -> tuple[Expression, ...]:
         return (expression.part, *expression.values)
     if isinstance(expression, Call):
         return expression.args
-    assert isinstance(expression, Column | Literal), type(expression)
+    assert isinstance(expression, Column | Literal | VectorRange), type(expression)
     return ()
 
 

@@ -2,17 +2,32 @@
 
 from esker.index.answer import IndexAnswer
 from esker.index.build import build_index
-from esker.index.column_spec import Bins, ColumnSpec, Equality, spec_from_json
+from esker.index.column_spec import (
+    Bins,
+    BitSliced,
+    ColumnSpec,
+    Equality,
+    Interval,
+    Range,
+    TimeQuantum,
+    spec_from_json,
+    spec_of_word,
+)
 from esker.index.index import Index
 from esker.index.segment import SegmentInfo
 
 __all__ = [
     "Bins",
+    "BitSliced",
     "ColumnSpec",
     "Equality",
     "Index",
     "IndexAnswer",
+    "Interval",
+    "Range",
     "SegmentInfo",
+    "TimeQuantum",
     "build_index",
     "spec_from_json",
+    "spec_of_word",
 ]

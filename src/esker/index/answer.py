@@ -4,111 +4,149 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 
 from esker.bitmap import Bitmap
 from esker.core.row_set import RowSet
 from esker.errors import EskerError
-from esker.expression import And, Expression, Not, Or, columns, conjunction, conjuncts, evaluate
-from esker.index.segment import ReadCount, Segment
-from esker.index.truth import Truth, slot_truth
+from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts, walk
+from esker.index.column_answer import Bounds, ColumnAnswer, column_answer, constant_truth
+from esker.index.segment import ReadCount, SegmentFile
+from esker.index.vector_numbers import VectorNumbers
 
 
 @dataclass(frozen=True)
 class IndexAnswer:
     """The rows a predicate may be true for. With `residual` None they are exactly its rows; else those of them for
-    which `residual` is true are.
+    which `residual` is true are. For `sure` it is true without a look.
 
     `trace` says in words, step by step, what was read and what it gave.
     """
 
-    rows: RowSet
+    candidates: Bitmap
+    sure: Bitmap
     residual: Expression | None
     vectors_read: int
     bytes_read: int
     trace: list[str]
+    directory_bytes_read: int = 0
+    requests: int = 0
 
     @property
     def exact(self) -> bool:
         """True when nothing is left to check."""
         return self.residual is None
 
+    @cached_property
+    def rows(self) -> RowSet:
+        """The candidates as a row set."""
+        return self.candidates.rows()
+
 
 @dataclass(frozen=True)
-class Bounds:
-    """Rows for which it surely holds, and rows for which it may: lower is part of upper."""
+class IndexPrice:
+    """What answering a predicate reads at most, known from directories: vectors and bytes, and rows it may give."""
 
-    lower: Bitmap
-    upper: Bitmap
-
-    @property
-    def exact(self) -> bool:
-        return self.lower.count() == self.upper.count()
+    vectors: int
+    bytes: int
+    rows_max: int
+    steps: tuple[str, ...] = ()
 
 
 @dataclass
 class Evaluation:
     """One predicate being answered from the segments of an index."""
 
-    segments: Mapping[str, Segment]
+    segments: Mapping[str, SegmentFile]
     row_count: int
+    numbers: VectorNumbers
     count: ReadCount = field(default_factory=ReadCount)
     trace: list[str] = field(default_factory=list)
-    _unions: dict[tuple[str, bytes], Bitmap] = field(default_factory=dict)
-    _truths: dict[Expression, Truth] = field(default_factory=dict)
+    _answers: dict[str, ColumnAnswer] = field(default_factory=dict)
 
     def answer(self, predicate: Expression) -> IndexAnswer:
         """AND the predicate's conjuncts, the most selective first, and find what is left to check."""
-        upper = Bitmap.all(self.row_count)
+        upper: Bitmap | None = None
+        sure: Bitmap | None = None
         unsure: list[tuple[Bitmap, list[Expression]]] = []
-        for group in self._ordered(_grouped(conjuncts(predicate), self.segments)):
-            if not upper:
-                self.trace.append("no row is left: the other conditions are not read")
+        groups = self._ordered(_grouped(conjuncts(predicate), self.segments))
+        for number, group in enumerate(groups):
+            if upper is not None and not upper:
+                self.trace.append(f"no row is left: {len(groups) - number} other conditions are not read")
                 break
             bounds = self._bounds(conjunction(group), True)
-            upper = upper & bounds.upper
+            upper = bounds.upper if upper is None else upper & bounds.upper
             if not bounds.exact:
                 unsure.append((bounds.lower, self._inexact(group)))
+            sure = bounds.lower if sure is None else sure & bounds.lower
+        assert upper is not None and sure is not None, "a predicate has a conjunct"
         residual = [part for lower, parts in unsure if upper - lower for part in parts]
-        rows = upper.rows()
-        self.trace.append(f"{len(rows):,} of {self.row_count:,} rows" + (", to be checked" if residual else ", exact"))
+        sure = sure & upper if residual else upper
+        found = upper.count()
+        self.trace.append(f"{found:,} of {self.row_count:,} rows" + (", to be checked" if residual else ", exact"))
         return IndexAnswer(
-            rows, conjunction(residual) if residual else None, self.count.vectors, self.count.bytes, self.trace
+            upper,
+            sure,
+            conjunction(residual) if residual else None,
+            self.count.vectors,
+            self.count.bytes,
+            self.trace,
+            self.count.directory_bytes,
+            self.count.requests,
         )
 
+    def price(self, predicate: Expression) -> IndexPrice:
+        """Say what `answer` would read, were nothing cut short; reads only directories."""
+        vectors = size_bytes = 0
+        rows_max = self.row_count
+        steps: list[str] = []
+        for group in self._ordered(_grouped(conjuncts(predicate), self.segments)):
+            parts = list(_leaves(conjunction(group), self.segments))
+            priced = [self._answer_of(name).price(part) for name, part in parts]
+            group_vectors, group_bytes = sum(one[0] for one in priced), sum(one[1] for one in priced)
+            answer = self._column_of(conjunction(group))
+            rows = answer.possible_rows(conjunction(group)) if answer is not None else self.row_count
+            vectors, size_bytes, rows_max = vectors + group_vectors, size_bytes + group_bytes, min(rows_max, rows)
+            names = ", ".join(sorted({name for name, _ in parts})) or "no index"
+            steps.append(f"{names}: {group_vectors} vectors, {group_bytes:,} bytes, at most {rows:,} rows")
+        return IndexPrice(vectors, size_bytes, rows_max, tuple(steps))
+
     def _inexact(self, group: Sequence[Expression]) -> list[Expression]:
-        """Leave out the conjuncts that hold for every row the group lets through."""
-        segment = self._segment_of(conjunction(group))
-        if segment is None:
-            return list(group)
-        left = self._truth(segment, conjunction(group)).true.possible
-        return [part for part in group if not self._truth(segment, part).true.certain[left].all()]
+        answer = self._column_of(conjunction(group))
+        return answer.inexact(group) if answer is not None else list(group)
 
     def _ordered(self, groups: Sequence[Sequence[Expression]]) -> list[Sequence[Expression]]:
         """Fewest possible rows first, as the directories know them; what no single segment decides comes last."""
 
         def possible_rows(group: Sequence[Expression]) -> int:
-            segment = self._segment_of(conjunction(group))
-            if segment is None:
-                return self.row_count + 1
-            return segment.rows_in(self._truth(segment, conjunction(group)).true.possible)
+            answer = self._column_of(conjunction(group))
+            return answer.possible_rows(conjunction(group)) if answer is not None else self.row_count + 1
 
-        return sorted(groups, key=possible_rows)
+        return sorted(groups, key=possible_rows) if len(groups) > 1 else list(groups)
 
-    def _segment_of(self, predicate: Expression) -> Segment | None:
+    def _answer_of(self, name: str) -> ColumnAnswer:
+        if name not in self._answers:
+            self._answers[name] = column_answer(self.segments[name], self.count)
+        return self._answers[name]
+
+    def _column_of(self, predicate: Expression) -> ColumnAnswer | None:
         """The one segment that decides `predicate`, if there is one."""
         names = columns(predicate)
-        return self.segments.get(next(iter(names))) if len(names) == 1 else None
+        if len(names) != 1 or not names <= self.segments.keys() or _names_vectors(predicate):
+            return None
+        return self._answer_of(next(iter(names)))
 
     def _bounds(self, predicate: Expression, polarity: bool) -> Bounds:
         """Bound the rows for which `predicate` is true (or, with polarity False, is false: null is neither)."""
-        if not columns(predicate):
+        if isinstance(predicate, VectorRange):
+            return self._vectors(predicate, polarity)
+        if not columns(predicate) and not _names_vectors(predicate):
             return self._constant(predicate, polarity)
-        segment = self._segment_of(predicate)
-        if segment is not None:
-            return self._leaf(segment, predicate, polarity)
+        answer = self._column_of(predicate)
+        if answer is not None:
+            return self._leaf(answer, predicate, polarity)
         if isinstance(predicate, Not):
             return self._bounds(predicate.part, not polarity)
         if isinstance(predicate, And | Or):
@@ -125,60 +163,73 @@ class Evaluation:
         for part in parts[1:]:
             if not bounds.upper:
                 break
-            other = self._bounds(part, polarity)
-            bounds = Bounds(bounds.lower & other.lower, bounds.upper & other.upper)
+            bounds = bounds & self._bounds(part, polarity)
         return bounds
 
     def _union(self, parts: Sequence[Expression], polarity: bool) -> Bounds:
         bounds = self._bounds(parts[0], polarity)
-        for part in parts[1:]:
+        for number, part in enumerate(parts[1:], start=1):
             if bounds.lower.count() == self.row_count:
+                self.trace.append(f"every row is in: {len(parts) - number} other conditions are not read")
                 break
-            other = self._bounds(part, polarity)
-            bounds = Bounds(bounds.lower | other.lower, bounds.upper | other.upper)
+            bounds = bounds | self._bounds(part, polarity)
         return bounds
 
-    def _leaf(self, segment: Segment, predicate: Expression, polarity: bool) -> Bounds:
+    def _leaf(self, answer: ColumnAnswer, predicate: Expression, polarity: bool) -> Bounds:
         before = self.count.vectors, self.count.bytes
-        part = self._truth(segment, predicate).of(polarity)
-        lower = self._slots(segment, part.certain)
-        unsure = part.possible & ~part.certain
-        upper = lower | self._slots(segment, unsure) if unsure.any() else lower
+        bounds = answer.bounds(predicate, polarity)
         vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
-        certainty = "exact" if lower.count() == upper.count() else f"{lower.count():,} of them for sure"
+        certainty = "exact" if bounds.exact else f"{bounds.lower.count():,} of them for sure"
+        segment = answer.segment
         self.trace.append(
-            f"{segment.info.column}: read {vectors} of {segment.slot_count} vectors, {size_bytes:,} bytes;"
-            f" {upper.count():,} rows, {certainty}"
+            f"{segment.info.column}: read {vectors} of {segment.vector_count} vectors, {size_bytes:,} bytes;"
+            f" {bounds.upper.count():,} rows, {certainty}"
         )
-        return Bounds(lower, upper)
+        return bounds
 
-    def _truth(self, segment: Segment, predicate: Expression) -> Truth:
-        if predicate not in self._truths:
-            self._truths[predicate] = slot_truth(segment, predicate)
-        return self._truths[predicate]
-
-    def _slots(self, segment: Segment, slots: np.ndarray) -> Bitmap:
-        key = segment.info.column, slots.tobytes()
-        if key not in self._unions:
-            self._unions[key] = segment.union(slots, self.count)
-        return self._unions[key]
+    def _vectors(self, predicate: VectorRange, polarity: bool) -> Bounds:
+        before = self.count.vectors, self.count.bytes
+        rows = self.numbers.union(predicate.first, predicate.last, self.count)
+        vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
+        self.trace.append(
+            f"vectors {predicate.first} to {predicate.last}: read {vectors}, {size_bytes:,} bytes;"
+            f" {rows.count():,} rows"
+        )
+        rows = rows if polarity else ~rows
+        return Bounds(rows, rows)
 
     def _constant(self, predicate: Expression, polarity: bool) -> Bounds:
         """Decide a predicate without columns."""
         none, every = Bitmap.none(self.row_count), Bitmap.all(self.row_count)
         try:
-            value = evaluate(predicate, pa.RecordBatch.from_arrays([pa.array([0])], ["row"]))[0].as_py()
+            value = constant_truth(predicate)
         except (EskerError, pa.ArrowException):
             return Bounds(none, every)
         return Bounds(every, every) if value is polarity else Bounds(none, none)
 
 
-def _grouped(parts: Sequence[Expression], segments: Mapping[str, Segment]) -> list[list[Expression]]:
+def _names_vectors(predicate: Expression) -> bool:
+    return any(isinstance(node, VectorRange) for node in walk(predicate))
+
+
+def _leaves(predicate: Expression, segments: Mapping[str, SegmentFile]) -> list[tuple[str, Expression]]:
+    """The parts of a predicate that one segment each decides."""
+    names = columns(predicate)
+    if len(names) == 1 and names <= segments.keys() and not _names_vectors(predicate):
+        return [(next(iter(names)), predicate)]
+    if isinstance(predicate, Not):
+        return _leaves(predicate.part, segments)
+    if isinstance(predicate, And | Or):
+        return [leaf for part in predicate.parts for leaf in _leaves(part, segments)]
+    return []
+
+
+def _grouped(parts: Sequence[Expression], segments: Mapping[str, SegmentFile]) -> list[list[Expression]]:
     """Put parts on the same indexed column together, so that a range is one question; keeps the order otherwise."""
     groups: dict[object, list[Expression]] = {}
     for number, part in enumerate(parts):
         names = columns(part)
-        name = next(iter(names)) if len(names) == 1 else None
+        name = next(iter(names)) if len(names) == 1 and not _names_vectors(part) else None
         groups.setdefault(name if name in segments else number, []).append(part)
     return list(groups.values())
 

@@ -1,136 +1,174 @@
-"""Build the index of a data set in one pass over its hot columns, within the memory budget."""
+"""Build the index of a data set in one pass over its hot columns, within the memory budget, columns side by side."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
 
-from esker.bitmap.column_writer import ColumnWriter
 from esker.core.context import QueryContext
 from esker.core.file_system import LOCAL, FileSystem
 from esker.core.memory import Reservation
 from esker.errors import EskerError, InputError, OutputFileError, UnknownColumnError
-from esker.index.column_spec import Bins, ColumnSpec, Equality, typed_edges
-from esker.index.quantiles import QuantileSample
+from esker.index.column_spec import Bins, BitSliced, ColumnSpec, Equality, Interval, Range, TimeQuantum, typed_edges
+from esker.index.encode import Encoder
 from esker.index.segment import SegmentInfo
-from esker.index.segment_file import write_segment
-from esker.index.slots import BinSlots, SlotMap, ValueSlots, indexed_type, plain_values
+from esker.index.segment_file import Block, Meta, write_segment
+from esker.index.sliced_build import SlicedBuild
+from esker.index.slot_build import SlotBuild
+from esker.index.slots import BinSlots, QuantumSlots, ValueSlots, indexed_type
+from esker.index.sorted_build import EqualityBuild
+from esker.index.spooled_build import EdgesBuild
+from esker.runtime.executors import EXECUTORS
 
 # The part of the budget that bitmaps being built may hold before they are spilled.
 BUDGET_SHARE = 4
 
 
-class ColumnBuilder:
-    """Fills the bitmaps of one column, a batch at a time."""
+class ColumnBuild(Protocol):
+    """The index of one column being built. One thread at a time."""
 
-    def __init__(self, column: str, column_type: pa.DataType, spec: ColumnSpec, slots: SlotMap, context: QueryContext):
-        self.column = column
-        self.column_type = column_type
-        self.spec = spec
-        self.slots = slots
-        self.writer = ColumnWriter(context.spill)
-        self._spill_at_bytes = 0
-
-    def add(self, values: pa.Array) -> None:
-        """Add the next rows."""
-        assigned = self.slots.assign(plain_values(values, self.column_type))
-        self.writer.add(assigned, self.slots.slot_count)
+    @property
+    def column(self) -> str: ...
 
     @property
     def held_bytes(self) -> int:
         """Bytes of memory held now."""
-        return self.writer.held_bytes + self.slots.nbytes
+        ...
+
+    def add(self, values: pa.Array) -> None:
+        """Add the next rows, of any type that casts to the indexed one."""
+        ...
 
     def spill(self, *, at_once: bool) -> None:
         """Move what cannot change any more to disk; unless `at_once`, not if little has come since the last time."""
-        if at_once or self.writer.held_bytes >= self._spill_at_bytes:
-            self.writer.spill()
-            self._spill_at_bytes = 2 * self.writer.held_bytes
+        ...
 
-    def finish(self, folder: Path, file_system: FileSystem) -> SegmentInfo:
-        """Write the segment."""
-        file = f"{_file_stem(self.column)}.{secrets.token_hex(6)}.seg"
-        row_count = self.writer.row_count
-        vectors = self.writer.finish(self.slots.order())
-        labels = self.slots.labels()
-        try:
-            size_bytes, checksum = write_segment(
-                folder / file, self.column, self.spec.kind, labels, vectors, row_count, file_system
-            )
-        except OSError as error:
-            if isinstance(error, EskerError):
-                raise
-            raise OutputFileError(
-                f"cannot write the index of column {self.column!r} to {folder}: {error.strerror or error}"
-            ) from error
-        spec = {**self.spec.to_json(), "type": str(self.column_type), "vectors": len(labels)}
-        return SegmentInfo(file, self.column, self.spec.kind, size_bytes, checksum, spec)
+    def finish(self) -> Finished:
+        """Take no more rows."""
+        ...
+
+    def close(self) -> None:
+        """Remove what was spilled; calling it again does nothing."""
+        ...
+
+
+class Finished(Protocol):
+    """A column whose rows are all there: what its segment holds."""
+
+    @property
+    def label_type(self) -> pa.DataType: ...
+
+    def blocks(self) -> Iterator[Block]: ...
+
+    def meta(self) -> Meta:
+        """What holds for the segment; asked when all blocks were taken."""
+        ...
+
+
+def _column_build(
+    column: str, column_type: pa.DataType, spec: ColumnSpec, row_count: int, encoder: Encoder, context: QueryContext
+) -> ColumnBuild:
+    """Choose how a column is built: the one place that knows every kind."""
+    if isinstance(spec, Equality):
+        return EqualityBuild(column, column_type, spec, encoder, context)
+    make = partial(SlotBuild, column, column_type, spec.kind, encoder=encoder, context=context)
+    if isinstance(spec, Range | Interval):
+        return make(ValueSlots(column, column_type, spec.values_max), layout=spec.kind, holds="values")
+    if isinstance(spec, TimeQuantum):
+        levels = time_levels(column, column_type, spec)
+        return make(QuantumSlots(column, column_type, levels[0]), layout="quantum", holds="bins", levels=levels[1:])
+    if isinstance(spec, BitSliced):
+        return SlicedBuild(column, column_type, encoder, context)
+    assert isinstance(spec, Bins), f"a new kind: {spec}"
+    binned = partial(make, layout=spec.layout, holds="bins")
+    if spec.quantiles is not None or spec.width is not None:
+        return EdgesBuild(column, column_type, spec, row_count, lambda edges: binned(BinSlots(edges)), context)
+    return binned(BinSlots(typed_edges(spec.edges, column, column_type)))
+
+
+def time_levels(column: str, column_type: pa.DataType, spec: TimeQuantum) -> tuple[str, ...]:
+    """Give the quanta that suit the type, or say that it has none."""
+    from esker.errors import UnsupportedTypeError
+
+    if pa.types.is_timestamp(column_type):
+        return spec.levels
+    if pa.types.is_date(column_type):
+        return tuple(level for level in spec.levels if level != "hour")
+    raise UnsupportedTypeError(f"column {column!r} ({column_type}) has no quanta of time; that takes dates, timestamps")
 
 
 class IndexBuild:
     """The columns being built, and the memory they share."""
 
-    def __init__(self, specs: Mapping[str, ColumnSpec], reservation: Reservation, context: QueryContext) -> None:
+    def __init__(
+        self, specs: Mapping[str, ColumnSpec], reservation: Reservation, encoder: Encoder, context: QueryContext
+    ) -> None:
         self._specs = specs
         self._reservation = reservation
+        self._encoder = encoder
         self._context = context
-        self._columns: dict[str, ColumnBuilder | QuantileSample] = {}
+        self._columns: dict[str, ColumnBuild] = {}
 
     def begin(self, schema: pa.Schema, row_count: int) -> None:
         """Check columns, types and edges before any row is looked at."""
         for column, spec in self._specs.items():
             if schema.get_field_index(column) < 0:
                 raise UnknownColumnError.of(column, schema.names, "the hot columns")
-            column_type = indexed_type(column, schema.field(column).type)
-            if isinstance(spec, Bins) and spec.quantiles is not None:
-                self._columns[column] = QuantileSample(column, column_type, row_count, self._context)
-            elif isinstance(spec, Bins):
-                slots = BinSlots(typed_edges(spec.edges, column, column_type))
-                self._columns[column] = ColumnBuilder(column, column_type, spec, slots, self._context)
-            else:
-                assert isinstance(spec, Equality), f"a new kind: {spec}"
-                values = ValueSlots(column, column_type, spec.values_max)
-                self._columns[column] = ColumnBuilder(column, column_type, spec, values, self._context)
+            type_ = indexed_type(column, schema.field(column).type)
+            self._columns[column] = _column_build(column, type_, spec, row_count, self._encoder, self._context)
 
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Add the next rows."""
-        for column, builder in self._columns.items():
-            builder.add(batch.column(column))
+    def add(self, batch: pa.RecordBatch, each: Callable[[list[Callable[[], None]]], None]) -> None:
+        """Add the next rows, a task for each column."""
+        each([partial(build.add, batch.column(column)) for column, build in self._columns.items()])
         self._stay_within_budget()
 
-    def finish(self, folder: Path, file_system: FileSystem) -> Iterator[SegmentInfo]:
+    def finish(self, folder: Path, row_count: int, file_system: FileSystem) -> Iterator[SegmentInfo]:
         """Write the segments, one after the other."""
         for column in list(self._columns):
             self._context.check()
-            found = self._columns[column]
-            builder = self._binned(found) if isinstance(found, QuantileSample) else found
-            yield builder.finish(folder, file_system)
-            del self._columns[column]
+            build = self._columns.pop(column)
+            try:
+                yield self._written(build, folder, row_count, file_system)
+            finally:
+                build.close()
+            self._reservation.resize(sum(other.held_bytes for other in self._columns.values()))
 
-    def _binned(self, sample: QuantileSample) -> ColumnBuilder:
-        """Go over a column again, now that its edges are known."""
-        spec = self._specs[sample.column]
-        slots = BinSlots(sample.edges(spec.quantiles if isinstance(spec, Bins) and spec.quantiles else 2))
-        builder = ColumnBuilder(sample.column, sample.column_type, spec, slots, self._context)
-        self._columns[sample.column] = builder
-        for values in sample.values():
-            self._context.check()
-            builder.add(values)
-            self._stay_within_budget()
-        return builder
+    def close(self) -> None:
+        """Remove what was spilled."""
+        for build in self._columns.values():
+            build.close()
+
+    def _written(self, build: ColumnBuild, folder: Path, row_count: int, file_system: FileSystem) -> SegmentInfo:
+        spec = self._specs[build.column]
+        file = f"{_file_stem(build.column)}.{secrets.token_hex(6)}.seg"
+        finished = build.finish()
+        try:
+            size_bytes, checksum, vectors = write_segment(
+                folder / file, finished.meta, finished.blocks(), finished.label_type, row_count, file_system
+            )
+        except OSError as error:
+            if isinstance(error, EskerError):
+                raise
+            raise OutputFileError(
+                f"cannot write the index of column {build.column!r} to {folder}: {error.strerror or error}"
+            ) from error
+        described = {**spec.to_json(), "type": str(finished.label_type), "vectors": vectors}
+        return SegmentInfo(file, build.column, spec.kind, size_bytes, checksum, described)
 
     def _stay_within_budget(self) -> None:
-        builders = self._columns.values()
-        held_bytes = sum(builder.held_bytes for builder in builders)
+        builds = self._columns.values()
+        held_bytes = sum(build.held_bytes for build in builds)
         fits = self._reservation.try_resize(held_bytes)
         if fits and held_bytes <= self._context.budget.total_bytes // BUDGET_SHARE:
             return
-        for builder in builders:
-            builder.spill(at_once=not fits)
-        self._reservation.resize(sum(builder.held_bytes for builder in builders))
+        for build in builds:
+            build.spill(at_once=not fits)
+        self._reservation.resize(sum(build.held_bytes for build in builds))
 
 
 def build_index(
@@ -141,33 +179,55 @@ def build_index(
     *,
     context: QueryContext,
     file_system: FileSystem = LOCAL,
+    encoding: str = "wah32",
+    profile: str = "balanced",
 ) -> list[SegmentInfo]:
     """Write a segment for each column of `specs` to `folder`, and say what the catalogue has to record.
 
     `batches` hold the columns in row-id order, `row_count` rows in all; an empty data set still sends one batch, for
-    its schema. Each file is written aside, synced and renamed under a name never used before; when anything fails, no
-    file of this call stays. Nothing refers to the files until the caller records them.
+    its schema. `encoding` is that of every vector, or "auto" to choose for each by `profile`. Columns are built in the
+    context's threads. Each file is written aside, synced and renamed under a name never used before; when anything
+    fails, no file of this call stays. Nothing refers to the files until the caller records them.
     """
     seen_rows: int | None = None
     written: list[SegmentInfo] = []
-    with context.budget.reserve("index") as reservation:
-        build = IndexBuild(specs, reservation, context)
-        for batch in batches:
-            context.check()
-            if seen_rows is None:
-                build.begin(batch.schema, row_count)
-            seen_rows = (seen_rows or 0) + batch.num_rows
-            build.add(batch)
-            context.progress.advance("index", seen_rows, row_count, "rows")
-        if (seen_rows or 0) != row_count:
-            raise InputError(f"the index was told of {row_count} rows, and got {seen_rows or 0}")
+    threads = max(1, min(context.scan_threads, len(specs)))
+    with (
+        context.budget.reserve("index") as reservation,
+        EXECUTORS["threads" if threads > 1 else "inline"](threads) as executor,
+    ):
+
+        def each(tasks: list[Callable[[], None]]) -> None:
+            for task in tasks:
+                executor.submit(task)
+            done = 0
+            while done < len(tasks):
+                for completion in executor.completed():
+                    done += 1
+                    if completion.error is not None:
+                        raise completion.error
+
+        build = IndexBuild(specs, reservation, Encoder(encoding, profile), context)
         try:
-            for info in build.finish(folder, file_system):
-                written.append(info)  # noqa: PERF402  # kept one by one, so that those written can be removed
+            for batch in batches:
+                context.check()
+                if seen_rows is None:
+                    build.begin(batch.schema, row_count)
+                seen_rows = (seen_rows or 0) + batch.num_rows
+                build.add(batch, each)
+                context.progress.advance("index", seen_rows, row_count, "rows")
+            if (seen_rows or 0) != row_count:
+                raise InputError(f"the index was told of {row_count} rows, and got {seen_rows or 0}")
+            for number, info in enumerate(build.finish(folder, row_count, file_system), start=1):
+                written.append(info)
+                context.progress.advance("index columns", number, len(specs), "columns")
         except BaseException:
+            executor.close()
             for info in written:
                 file_system.delete(folder / info.file)
             raise
+        finally:
+            build.close()
     return written
 
 

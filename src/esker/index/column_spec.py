@@ -14,12 +14,17 @@ import pyarrow.compute as pc
 from esker.errors import EskerError, OptionError
 from esker.expression import Column, Compare, Literal, bind
 
-VALUES_MAX = 100_000
 BINS_MAX = 1_024
+# Layouts that keep a vector of many slots for each slot grow with the square of the slots.
+CUMULATIVE_VALUES_MAX = 4_096
+# How vectors are laid out over the values or bins of a column (esker.index.layouts).
+EQUALITY, RANGE, INTERVAL = "equality", "range", "interval"
+LAYOUT_NAMES = (EQUALITY, RANGE, INTERVAL)
+QUANTA = ("year", "month", "day", "hour")
 
 
 class ColumnSpec(ABC):
-    """What kind of vectors a column gets. `Equality()` is exact; `Bins` is small and may leave rows to be checked."""
+    """What kind of vectors a column gets. `Bins` are small and may leave rows to be checked; the others are exact."""
 
     kind: ClassVar[str]
 
@@ -32,11 +37,40 @@ class ColumnSpec(ABC):
 class Equality(ColumnSpec):
     """One vector for each distinct value, and one each for NaN and null: every comparison is exact.
 
-    More than `values_max` values are refused: their vectors would cost more than the column.
+    Any number of values: beyond what memory holds, values are sorted by way of the shuffle. With `values_max` more
+    values than that are refused.
     """
 
-    kind: ClassVar[str] = "equality"
-    values_max: int = VALUES_MAX
+    kind: ClassVar[str] = EQUALITY
+    values_max: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind} if self.values_max is None else {"kind": self.kind, "values_max": self.values_max}
+
+
+@dataclass(frozen=True)
+class Range(ColumnSpec):
+    """One vector for each value, of the rows that are at most that: a range reads two vectors, whatever its width.
+
+    For up to some thousand values; `Bins(..., layout="range")` does the same for bins.
+    """
+
+    kind: ClassVar[str] = RANGE
+    values_max: int = CUMULATIVE_VALUES_MAX
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "values_max": self.values_max}
+
+
+@dataclass(frozen=True)
+class Interval(ColumnSpec):
+    """One vector for each window of half the values (Chan and Ioannidis): half as many vectors as Range, two a range.
+
+    For up to some thousand values; `Bins(..., layout="interval")` does the same for bins.
+    """
+
+    kind: ClassVar[str] = INTERVAL
+    values_max: int = CUMULATIVE_VALUES_MAX
 
     def to_json(self) -> dict[str, Any]:
         return {"kind": self.kind, "values_max": self.values_max}
@@ -47,37 +81,105 @@ class Bins(ColumnSpec):
     """One vector for each half-open bin between edges, and one each for NaN and null.
 
     >>> Bins([0, 15, 60])  # below 0, [0, 15), [15, 60), 60 and above
-    Bins(edges=(0, 15, 60), quantiles=None)
+    Bins(edges=(0, 15, 60), quantiles=None, width=None, layout='equality')
     >>> Bins.quantile(4)  # three edges that cut the data in quarters
-    Bins(edges=(), quantiles=4)
+    Bins(edges=(), quantiles=4, width=None, layout='equality')
+    >>> Bins.equal_width(4)  # three edges that cut the span of the values in quarters
+    Bins(edges=(), quantiles=None, width=4, layout='equality')
 
     A range whose ends are edges is exact; otherwise the rows of the cut bins must be checked against the column.
-    Edges are values of the column's type, or text that reads as one ("2013-07-01").
+    Edges are values of the column's type, or text that reads as one ("2013-07-01"). `layout` is "equality" (a vector
+    a bin), "range" (a vector for all bins up to each) or "interval" (a vector for each window of half the bins).
     """
 
     kind: ClassVar[str] = "bins"
     edges: tuple[Any, ...]
     quantiles: int | None
+    width: int | None
+    layout: str
 
-    def __init__(self, edges: Sequence[Any], *, quantiles: int | None = None) -> None:
-        if quantiles is None and not len(edges):
+    def __init__(
+        self,
+        edges: Sequence[Any],
+        *,
+        quantiles: int | None = None,
+        width: int | None = None,
+        layout: str = EQUALITY,
+    ) -> None:
+        if quantiles is None and width is None and not len(edges):
             raise OptionError("bins need at least one edge")
         if len(edges) >= BINS_MAX:
             raise OptionError(f"{len(edges)} edges make too many bins; the most is {BINS_MAX}")
+        if layout not in LAYOUT_NAMES:
+            raise OptionError(f"layout={layout!r} of bins; there is: {', '.join(LAYOUT_NAMES)}")
         object.__setattr__(self, "edges", tuple(edges))
         object.__setattr__(self, "quantiles", quantiles)
+        object.__setattr__(self, "width", width)
+        object.__setattr__(self, "layout", layout)
 
     @classmethod
-    def quantile(cls, bin_count: int) -> Bins:
+    def quantile(cls, bin_count: int, *, layout: str = EQUALITY) -> Bins:
         """Cut into `bin_count` bins of about as many rows each; fewer where values repeat."""
         if not 2 <= bin_count <= BINS_MAX:
             raise OptionError(f"{bin_count} quantile bins; take 2 to {BINS_MAX}")
-        return cls((), quantiles=bin_count)
+        return cls((), quantiles=bin_count, layout=layout)
+
+    @classmethod
+    def equal_width(cls, bin_count: int, *, layout: str = EQUALITY) -> Bins:
+        """Cut the span from the least to the greatest value into `bin_count` bins as wide as one another."""
+        if not 2 <= bin_count <= BINS_MAX:
+            raise OptionError(f"{bin_count} bins of equal width; take 2 to {BINS_MAX}")
+        return cls((), width=bin_count, layout=layout)
 
     def to_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {"kind": self.kind}
         if self.quantiles is not None:
-            return {"kind": self.kind, "quantiles": self.quantiles}
-        return {"kind": self.kind, "edges": [_plain(edge) for edge in self.edges]}
+            shown["quantiles"] = self.quantiles
+        elif self.width is not None:
+            shown["width"] = self.width
+        else:
+            shown["edges"] = [_plain(edge) for edge in self.edges]
+        return shown if self.layout == EQUALITY else {**shown, "layout": self.layout}
+
+
+@dataclass(frozen=True)
+class BitSliced(ColumnSpec):
+    """One vector for each binary digit of the values: any range, sum, least, greatest or percentile reads them all.
+
+    For integers, decimals, booleans, dates, times and timestamps of any number of values; every comparison is exact.
+    Source: O'Neil and Quass, "Improved query performance with variant indexes", SIGMOD 1997.
+    """
+
+    kind: ClassVar[str] = "bit_sliced"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind}
+
+
+@dataclass(frozen=True)
+class TimeQuantum(ColumnSpec):
+    """Vectors for the years, months, days and hours of a timestamp or date: a stretch of time reads few of them.
+
+    >>> TimeQuantum("day")  # years, months and days; times within a day are left to the check
+    TimeQuantum(finest='day')
+
+    Comparisons on whole quanta are exact. Timestamps with a zone are cut in UTC.
+    """
+
+    kind: ClassVar[str] = "time_quantum"
+    finest: str = "hour"
+
+    def __post_init__(self) -> None:
+        if self.finest not in QUANTA:
+            raise OptionError(f"TimeQuantum({self.finest!r}); there is: {', '.join(QUANTA)}")
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The quanta that get vectors, the finest first."""
+        return tuple(reversed(QUANTA[: QUANTA.index(self.finest) + 1]))
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "finest": self.finest}
 
 
 def _plain(edge: Any) -> int | float | str:
@@ -91,14 +193,41 @@ def spec_from_json(spec: Mapping[str, Any]) -> ColumnSpec:
     """Read what `to_json` gave.
 
     >>> spec_from_json(Bins([0, 15]).to_json())
-    Bins(edges=(0, 15), quantiles=None)
+    Bins(edges=(0, 15), quantiles=None, width=None, layout='equality')
     """
     kind = spec.get("kind")
     if kind == Equality.kind:
-        return Equality(int(spec.get("values_max", VALUES_MAX)))
+        return Equality(spec.get("values_max"))
+    if kind == Range.kind:
+        return Range(int(spec.get("values_max", CUMULATIVE_VALUES_MAX)))
+    if kind == Interval.kind:
+        return Interval(int(spec.get("values_max", CUMULATIVE_VALUES_MAX)))
+    if kind == BitSliced.kind:
+        return BitSliced()
+    if kind == TimeQuantum.kind:
+        return TimeQuantum(str(spec.get("finest", "hour")))
     if kind == Bins.kind:
-        return Bins.quantile(int(spec["quantiles"])) if "quantiles" in spec else Bins(spec.get("edges", ()))
-    raise OptionError(f"no index kind {kind!r}; there is: {Equality.kind}, {Bins.kind}")
+        return Bins(
+            spec.get("edges", ()),
+            quantiles=spec.get("quantiles"),
+            width=spec.get("width"),
+            layout=spec.get("layout", EQUALITY),
+        )
+    raise OptionError(f"no index kind {kind!r}; there is: {', '.join(KINDS)}")
+
+
+KINDS = (EQUALITY, RANGE, INTERVAL, "bins", "bit_sliced", "time_quantum")
+
+
+def spec_of_word(kind: str) -> ColumnSpec:
+    """Read a kind that needs no more than its name.
+
+    >>> spec_of_word("range"), spec_of_word("time_quantum")
+    (Range(values_max=4096), TimeQuantum(finest='hour'))
+    """
+    if kind == "bins":
+        raise OptionError("bins need edges: esker.Bins([0, 15]), Bins.quantile(100) or Bins.equal_width(100)")
+    return spec_from_json({"kind": kind})
 
 
 def typed_edges(edges: Sequence[Any], column: str, column_type: pa.DataType) -> pa.Array:

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
-from esker.errors import BitmapCorruptError, UnknownColumnError
+from esker.bitmap import Bitmap
+from esker.errors import BitmapCorruptError, InputError, UnknownColumnError
 from esker.expression import Expression
 from esker.frozen.records import SegmentLike
-from esker.index.answer import Evaluation, IndexAnswer
-from esker.index.segment import ReadCount, Segment
+from esker.index.answer import Evaluation, IndexAnswer, IndexPrice
+from esker.index.column_spec import BitSliced
+from esker.index.segment import ReadCount, Segment, SegmentFile
+from esker.index.sliced import SlicedSegment
+from esker.index.vector_numbers import VectorNumbers
 
 
 class Index:
@@ -19,10 +23,11 @@ class Index:
     Opening reads the directories; a question reads the vectors it names, which `statistics` counts.
     """
 
-    def __init__(self, segments: Iterable[Segment], row_count: int) -> None:
+    def __init__(self, segments: Iterable[SegmentFile], row_count: int) -> None:
         self._segments = {segment.info.column: segment for segment in segments}
         self.row_count = row_count
         self._total = ReadCount()
+        self._numbers = VectorNumbers(self._segments)
 
     @classmethod
     def open(cls, folder: Path, segments: Iterable[SegmentLike], row_count: int | None = None) -> Index:
@@ -30,10 +35,10 @@ class Index:
 
         `row_count` is what the catalogue says; without it, what the segments agree on.
         """
-        opened: dict[str, Segment] = {}
+        opened: dict[str, SegmentFile] = {}
         try:
             for info in segments:
-                segment = Segment(folder, info)
+                segment = open_segment(folder, info)
                 if info.column in opened:
                     segment.close()
                     raise BitmapCorruptError(f"{segment.place}: the column has another segment, too")
@@ -53,7 +58,14 @@ class Index:
         return frozenset(self._segments)
 
     def segment(self, column: str) -> Segment:
-        """Give a column's segment, to look at its vectors one by one."""
+        """Give a column's segment of values or bins, to look at its vectors one by one."""
+        segment = self.segment_file(column)
+        if not isinstance(segment, Segment):
+            raise InputError(f"the index of column {column!r} is {segment.info.kind}: it has no vector for each value")
+        return segment
+
+    def segment_file(self, column: str) -> SegmentFile:
+        """Give a column's segment, of whatever kind."""
         if column not in self._segments:
             raise UnknownColumnError.of(column, self._segments, "the index")
         return self._segments[column]
@@ -63,25 +75,41 @@ class Index:
 
         No row for which the predicate is true is ever missing. Columns without a segment are left to the check.
         """
-        evaluation = Evaluation(self._segments, self.row_count)
-        answer = evaluation.answer(predicate)
-        self._total.add(answer.vectors_read, answer.bytes_read)
+        answer = Evaluation(self._segments, self.row_count, self._numbers).answer(predicate)
+        self._total.add(answer.vectors_read, answer.bytes_read, answer.directory_bytes_read, answer.requests)
         return answer
+
+    def price(self, predicate: Expression) -> IndexPrice:
+        """Say what `evaluate` would read at most; reads directories and no vector."""
+        return Evaluation(self._segments, self.row_count, self._numbers).price(predicate)
+
+    def vectors(self, first: int, last: int) -> Bitmap:
+        """OR the vectors numbered `first` to `last` (see VectorNumbers)."""
+        return self._numbers.union(first, last, self._total)
+
+    @property
+    def vector_count(self) -> int:
+        """How many vectors have a number."""
+        return self._numbers.count
 
     def statistics(self) -> dict[str, int]:
         """Count what there is, and what was read since the index was opened."""
         segments = self._segments.values()
         return {
             "segments": len(segments),
-            "vectors": sum(segment.slot_count for segment in segments),
+            "vectors": sum(segment.vector_count for segment in segments),
             "bytes": sum(segment.info.bytes for segment in segments),
             "vectors_read": self._total.vectors,
             "bytes_read": self._total.bytes,
+            "directory_bytes_read": self._total.directory_bytes
+            + sum(segment.opening.directory_bytes for segment in segments),
+            "requests": self._total.requests + sum(segment.opening.requests for segment in segments),
         }
 
     def validate(self) -> None:
         """Read and check every byte of every segment."""
         for segment in self._segments.values():
+            assert isinstance(segment, Segment | SlicedSegment), "a segment is of slots or of slices"
             segment.validate()
 
     def close(self) -> None:
@@ -99,3 +127,8 @@ class Index:
 
     def __repr__(self) -> str:
         return f"Index({', '.join(sorted(self._segments))}; {self.row_count:,} rows)"
+
+
+def open_segment(folder: Path, info: SegmentLike) -> SegmentFile:
+    """Open a segment of any kind."""
+    return SlicedSegment(folder, info) if info.kind == BitSliced.kind else Segment(folder, info)

@@ -1,4 +1,4 @@
-"""An open index segment: its directory in memory, its vectors on disk until asked for."""
+"""An open index segment: the root of its directory in memory, the rest on disk until asked for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import threading
 import weakref
 import zlib
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,14 +20,29 @@ from esker.bitmap import Bitmap, union
 from esker.core.checksum import checksum_file
 from esker.errors import BitmapCorruptError
 from esker.frozen.records import SegmentLike
-from esker.index.column_spec import Bins, Equality
-from esker.index.segment_file import FOOTER, MAGIC, Directory, read_directory, read_footer
+from esker.index.column_spec import KINDS
+from esker.index.layout import Combination
+from esker.index.layouts import LAYOUTS
+from esker.index.segment_file import (
+    FOOTER,
+    MAGIC,
+    Places,
+    Root,
+    read_block,
+    read_directory_1,
+    read_footer,
+    read_root,
+)
 from esker.index.slots import FIRST_SLOT
 
 SlotMask = npt.NDArray[np.bool_]
 
 # Vectors ORed at a time: enough for the wide union to pay, few enough to bound memory.
 UNION_BYTES = 16 << 20
+# Vectors that lie so close are read by one request.
+GAP_BYTES = 4 << 10
+# Blocks of a directory that are kept: those of a million vectors.
+BLOCKS_KEPT = 256
 
 
 @dataclass(frozen=True)
@@ -42,136 +59,147 @@ class SegmentInfo:
 
 @dataclass
 class ReadCount:
-    """Vectors and bytes read, by any number of threads."""
+    """Vectors, their bytes, bytes of directories and requests for either, by any number of threads."""
 
     vectors: int = 0
     bytes: int = 0
+    directory_bytes: int = 0
+    requests: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
-    def add(self, vectors: int, size_bytes: int) -> None:
+    def add(self, vectors: int, size_bytes: int, directory_bytes: int = 0, requests: int = 0) -> None:
         """Count a read."""
         with self._lock:
             self.vectors += vectors
             self.bytes += size_bytes
+            self.directory_bytes += directory_bytes
+            self.requests += requests
 
 
-class Segment:
-    """The vectors of one column: slot 0 holds the null rows, slot 1 the NaN rows, the others a value or bin each.
+@dataclass(frozen=True)
+class VectorPlan:
+    """Which vectors give a set of slots: the union of `combinations`, or what is not in it."""
 
-    Opening reads the footer and the directory. Vectors are read with `pread`, not through a mapping: each is checked
-    whole when it is read, and a file cut short while open is then an error and not a signal.
+    combinations: tuple[Combination, ...]
+    inverted: bool
+    bytes: int
+
+    @property
+    def vectors(self) -> int:
+        """How many vectors are read."""
+        return len({vector for one in self.combinations for vector in one.vectors})
+
+
+class SegmentFile:
+    """The file under a segment: checked reads of its directory and of single vectors.
+
+    Opening reads the footer and the root; a block of the directory is read when a vector of it is named. Vectors are
+    read with `pread`, not through a mapping: each is checked whole when it is read, and a file cut short while open is
+    then an error and not a signal.
     """
 
     def __init__(self, folder: Path, info: SegmentLike) -> None:
         self.info = info
         self.place = f"index of column {info.column!r} ({info.file})"
         self.path = folder / info.file
+        self.opening = ReadCount()
         if self.path.parent != folder or not info.file:
             raise BitmapCorruptError(f"{self.place}: the file does not lie in the index folder")
         try:
             self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise BitmapCorruptError(f"{self.place}: cannot be opened: {error.strerror}; freeze again") from error
+            raise BitmapCorruptError(f"{self.place}: cannot be opened: {error.strerror}; build it again") from error
         self._close = weakref.finalize(self, os.close, self._fd)
+        self._blocks: OrderedDict[int, Places] = OrderedDict()
+        self._lock = threading.Lock()
         try:
-            self.directory = self._read_directory()
+            self.root = self._read_root()
         except BaseException:
             self.close()
             raise
+        counts = self.root.counts.astype(np.int64)
+        # First vector of each block, and one past the last of all.
+        self.starts = np.concatenate(([0], np.cumsum(counts)))
 
     @property
     def row_count(self) -> int:
         """Rows there are."""
-        return self.directory.row_count
+        return self.root.row_count
 
     @property
-    def slot_count(self) -> int:
+    def vector_count(self) -> int:
         """Vectors there are."""
-        return len(self.directory.offsets)
+        return self.root.vector_count
 
     @property
-    def values(self) -> pa.Array:
-        """The value of each slot of an equality segment, the lower edge of each bin but the first."""
-        first = FIRST_SLOT if self.info.kind == Equality.kind else FIRST_SLOT + 1
-        return self.directory.labels[first:]
+    def label_type(self) -> pa.DataType:
+        """The type of what vectors stand for."""
+        return self.root.firsts.type
 
-    def rows_in(self, slots: SlotMask) -> int:
-        """Count the rows of slots, from the directory."""
-        return int(self.directory.rows[slots].sum())
+    def block(self, number: int, count: ReadCount | None = None) -> Places:
+        """Give a block of the directory, read on first use."""
+        with self._lock:
+            found = self._blocks.get(number)
+            if found is not None:
+                self._blocks.move_to_end(number)
+                return found
+        root, place = self.root, f"{self.place}, directory block {number}"
+        offset, length = int(root.offsets[number]), int(root.lengths[number])
+        data = self.pread(offset, length)
+        if zlib.crc32(data) != int(root.checksums[number]):
+            raise BitmapCorruptError(f"{place}: the checksum is wrong; build it again or restore the file")
+        found = read_block(data, int(root.counts[number]), offset, place)
+        (count or self.opening).add(0, 0, length, 1)
+        with self._lock:
+            self._blocks[number] = found
+            while len(self._blocks) > BLOCKS_KEPT and root.lengths[number]:
+                self._blocks.popitem(last=False)
+        return found
 
-    def read(self, slot: int, count: ReadCount) -> Bitmap:
+    def labels(self, first: int = 0, stop: int | None = None) -> pa.Array:
+        """Give the labels of vectors `first` to `stop`."""
+        stop = self.vector_count if stop is None else stop
+        parts = [pa.array([], self.label_type)]
+        for number in self.blocks_of(first, stop):
+            start = int(self.starts[number])
+            parts.append(self.block(number).labels[max(first - start, 0) : stop - start])
+        return parts[1] if len(parts) == 2 else pa.concat_arrays(parts)
+
+    def column(self, name: str, first: int = 0, stop: int | None = None) -> npt.NDArray[np.uint64]:
+        """Give one array of the directory for vectors `first` to `stop`: rows, slot_rows, lengths."""
+        stop = self.vector_count if stop is None else stop
+        parts: list[npt.NDArray[np.uint64]] = [np.zeros(0, np.uint64)]
+        for number in self.blocks_of(first, stop):
+            start = int(self.starts[number])
+            parts.append(getattr(self.block(number), name)[max(first - start, 0) : stop - start])
+        return np.concatenate(parts)
+
+    def blocks_of(self, first: int, stop: int) -> range:
+        """Name the blocks that hold vectors `first` to `stop`."""
+        if first >= stop:
+            return range(0)
+        return range(
+            int(np.searchsorted(self.starts, first, "right")) - 1, int(np.searchsorted(self.starts, stop, "left"))
+        )
+
+    def read(self, vector: int, count: ReadCount) -> Bitmap:
         """Read and check one vector."""
-        directory = self.directory
-        place = f"{self.place}, vector {slot}"
-        length = int(directory.lengths[slot])
-        data = self._pread(int(directory.offsets[slot]), length)
-        if zlib.crc32(data) != int(directory.checksums[slot]):
-            raise BitmapCorruptError(f"{place}: the checksum is wrong; freeze again or restore the file")
-        count.add(1, length)
-        rows = int(directory.rows[slot])
-        return Bitmap.decode(data, directory.row_count, directory.encoding, count=rows, place=place)
+        return next(self.read_each((vector,), count))
 
-    def union(self, slots: SlotMask, count: ReadCount) -> Bitmap:
-        """OR the vectors of slots; reads those of all other slots instead where that is less, and no empty one."""
-        filled = self.directory.rows > 0
-        wanted, others = slots & filled, ~slots & filled
-        if not wanted.any():
-            return Bitmap.none(self.row_count)
-        if not others.any():
-            return Bitmap.all(self.row_count)
-        lengths = self.directory.lengths
-        if int(lengths[others].sum()) < int(lengths[wanted].sum()):
-            return ~self._or(others, count)
-        return self._or(wanted, count)
+    def read_each(self, vectors: Sequence[int], count: ReadCount) -> Iterator[Bitmap]:
+        """Read and check vectors, those that lie close together by one request."""
+        for number, places, which in self._by_block(vectors, count):
+            filled = which[places.lengths[which] > 0]
+            yield from (Bitmap.none(self.row_count) for _ in range(len(which) - len(filled)))
+            for group in _close_together(places, filled):
+                yield from self._read_group(number, places, group, count)
 
-    def _or(self, slots: SlotMask, count: ReadCount) -> Bitmap:
-        pending: list[Bitmap] = []
-        pending_bytes = 0
-        for slot in np.flatnonzero(slots).tolist():
-            pending.append(self.read(slot, count))
-            pending_bytes += pending[-1].nbytes
-            if pending_bytes > UNION_BYTES:
-                pending = [union(pending)]
-                pending_bytes = pending[0].nbytes
-                if pending[0].count() == self.row_count:
-                    break
-        return union(pending)
+    def bytes_of(self, vectors: Sequence[int]) -> int:
+        """Say how many bytes vectors have."""
+        return sum(int(places.lengths[which].sum()) for _, places, which in self._by_block(vectors, None))
 
-    def validate(self) -> None:
-        """Read and check every byte; raises BitmapCorruptError naming the column and file."""
-        if checksum_file(self.path) != self.info.checksum:
-            raise BitmapCorruptError(f"{self.place}: the file's checksum is wrong; freeze again or restore the file")
-        seen = Bitmap.none(self.row_count)
-        for slot in range(self.slot_count):
-            vector = self.read(slot, ReadCount())
-            if seen & vector:
-                raise BitmapCorruptError(f"{self.place}: a row is in two vectors")
-            seen |= vector
-
-    def close(self) -> None:
-        """Close the file; calling it again does nothing."""
-        self._close()
-
-    def _read_directory(self) -> Directory:
-        size = os.fstat(self._fd).st_size
-        if size != self.info.bytes:
-            raise BitmapCorruptError(f"{self.place}: has {size} bytes, the catalogue says {self.info.bytes}")
-        footer = self._pread(size - FOOTER.size, FOOTER.size) if size > FOOTER.size else b""
-        row_count, offset, length, checksum, vector_count = read_footer(footer, size, self.place)
-        data = self._pread(offset, length)
-        if zlib.crc32(data) != checksum:
-            raise BitmapCorruptError(f"{self.place}: the directory's checksum is wrong")
-        directory = read_directory(data, row_count, offset, vector_count, self.place)
-        if (directory.column, directory.kind) != (self.info.column, self.info.kind):
-            raise BitmapCorruptError(f"{self.place}: is an index of column {directory.column!r}, {directory.kind}")
-        least = FIRST_SLOT + (directory.kind == Bins.kind)
-        if directory.kind not in (Equality.kind, Bins.kind) or vector_count < least:
-            raise BitmapCorruptError(f"{self.place}: kind {directory.kind!r} with {vector_count} vectors is not known")
-        if directory.labels[least:].null_count:
-            raise BitmapCorruptError(f"{self.place}: a value or edge is null")
-        return directory
-
-    def _pread(self, offset: int, length: int) -> bytes:
+    def pread(self, offset: int, length: int) -> bytes:
+        """Read bytes, all of them."""
         assert offset >= len(MAGIC) or length == 0, "vectors begin after the magic"
         try:
             data = os.pread(self._fd, length, offset)
@@ -180,3 +208,228 @@ class Segment:
         if len(data) != length:
             raise BitmapCorruptError(f"{self.place}: ends before byte {offset + length}")
         return data
+
+    def check_bytes(self) -> None:
+        """Check the whole file against its checksum."""
+        if checksum_file(self.path) != self.info.checksum:
+            raise BitmapCorruptError(f"{self.place}: the file's checksum is wrong; build it again or restore the file")
+
+    def close(self) -> None:
+        """Close the file; calling it again does nothing."""
+        self._close()
+
+    def _by_block(
+        self, vectors: Sequence[int], count: ReadCount | None
+    ) -> Iterator[tuple[int, Places, npt.NDArray[np.intp]]]:
+        """Group vectors by block, in the order given: block, its places, which of them."""
+        numbers = np.asarray(vectors, np.intp)
+        if len(self.starts) == 2:
+            yield 0, self.block(0, count), numbers
+            return
+        blocks = np.searchsorted(self.starts, numbers, "right") - 1
+        for group in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(blocks)) + 1):
+            if len(group):
+                block = int(blocks[group[0]])
+                yield block, self.block(block, count), numbers[group] - int(self.starts[block])
+
+    def _read_group(
+        self, block: int, places: Places, group: npt.NDArray[np.intp], count: ReadCount
+    ) -> Iterator[Bitmap]:
+        first, last = group[0], group[-1]
+        start = int(places.offsets[first])
+        data = memoryview(self.pread(start, int(places.offsets[last] + places.lengths[last]) - start))
+        count.add(len(group), int(places.lengths[group].sum()), 0, 1)
+        for one in group.tolist():
+            offset, length = int(places.offsets[one]) - start, int(places.lengths[one])
+            part = data[offset : offset + length]
+            number = int(self.starts[block]) + one
+            if zlib.crc32(part) != int(places.checksums[one]):
+                raise BitmapCorruptError(
+                    f"{self.place}, vector {number}: the checksum is wrong; build it again or restore the file"
+                )
+            code = int(places.encodings[one])
+            if code >= len(self.root.encodings):
+                raise BitmapCorruptError(f"{self.place}, vector {number}: encoding number {code} has no name")
+            yield Bitmap.decode(
+                part,
+                self.row_count,
+                self.root.encodings[code],
+                count=int(places.rows[one]),
+                place=f"{self.place}, vector {number}",
+            )
+
+    def _read_root(self) -> Root:
+        size = os.fstat(self._fd).st_size
+        if size != self.info.bytes:
+            raise BitmapCorruptError(f"{self.place}: has {size} bytes, the catalogue says {self.info.bytes}")
+        footer = self.pread(size - FOOTER.size, FOOTER.size) if size > FOOTER.size else b""
+        version, row_count, offset, length, checksum, vector_count = read_footer(footer, size, self.place)
+        data = self.pread(offset, length)
+        self.opening.add(0, 0, length + FOOTER.size, 2)
+        if zlib.crc32(data) != checksum:
+            raise BitmapCorruptError(f"{self.place}: the directory's checksum is wrong")
+        if version == 1:
+            root, self._blocks[0] = read_directory_1(data, row_count, offset, vector_count, self.place)
+        else:
+            root = read_root(data, row_count, offset, vector_count, self.place)
+        if (root.meta.column, root.meta.kind) != (self.info.column, self.info.kind):
+            raise BitmapCorruptError(f"{self.place}: is an index of column {root.meta.column!r}, {root.meta.kind}")
+        return root
+
+
+class Segment(SegmentFile):
+    """The vectors of one column: slot 0 is null, slot 1 NaN, the others a value or bin each, in ascending order.
+
+    Each row is in exactly one slot; the layout says which stored vectors give the rows of slots.
+    """
+
+    def __init__(self, folder: Path, info: SegmentLike) -> None:
+        super().__init__(folder, info)
+        try:
+            self._check()
+        except BaseException:
+            self.close()
+            raise
+        self._layout = LAYOUTS[self.root.meta.layout]()
+
+    @property
+    def slot_count(self) -> int:
+        """Slots there are: null, NaN and one for each value or bin."""
+        return self.root.meta.slot_count
+
+    @property
+    def holds_values(self) -> bool:
+        """True when a slot is a value, False when it is a bin."""
+        return self.root.meta.slots == "values"
+
+    @property
+    def values(self) -> pa.Array:
+        """The value of each slot from FIRST_SLOT on, or the lower edge of each bin but the first."""
+        first = FIRST_SLOT if self.holds_values else FIRST_SLOT + 1
+        return self.labels(first, self.slot_count)
+
+    def slot_rows(self) -> npt.NDArray[np.uint64]:
+        """Count the rows of each slot, from the directory."""
+        return self.column("slot_rows", 0, self.slot_count)
+
+    def rows_in(self, slots: SlotMask) -> int:
+        """Count the rows of slots, from the directory."""
+        return self._total(slots, "slot_rows")
+
+    def plan(self, slots: SlotMask) -> VectorPlan:
+        """Choose the vectors that give the rows of `slots`, or those that give all others where these are smaller."""
+        rows = self.rows_in(slots)
+        if rows == 0 or rows == self.row_count:
+            return VectorPlan((), rows > 0, 0)
+        if self.root.meta.layout == "equality":
+            wanted, every = self._total(slots, "lengths"), int(self.root.vector_bytes.sum())
+            inverted = wanted * 2 > every
+            return VectorPlan(
+                self._combinations(~slots if inverted else slots), inverted, every - wanted if inverted else wanted
+            )
+        plans = []
+        for inverted in (False, True):
+            combinations = self._combinations(~slots if inverted else slots)
+            named = sorted({vector for one in combinations for vector in one.vectors})
+            plans.append(VectorPlan(combinations, inverted, self.bytes_of(named)))
+        return min(plans, key=lambda plan: plan.bytes)
+
+    def run(self, plan: VectorPlan, count: ReadCount) -> Bitmap:
+        """Read and join the vectors of a plan."""
+        rows = [self._joined(one, count) for one in plan.combinations]
+        found = union(rows) if rows else Bitmap.none(self.row_count)
+        return ~found if plan.inverted else found
+
+    def union(self, slots: SlotMask, count: ReadCount) -> Bitmap:
+        """Give the rows of slots."""
+        return self.run(self.plan(slots), count)
+
+    def slot_vector(self, slot: int, count: ReadCount) -> Bitmap:
+        """Give the rows of one slot, whatever the layout stores."""
+        wanted = np.zeros(self.slot_count, bool)
+        wanted[slot] = True
+        return self.union(wanted, count)
+
+    def validate(self) -> None:
+        """Read and check every byte; raises BitmapCorruptError naming the column and file."""
+        self.check_bytes()
+        seen = Bitmap.none(self.row_count)
+        for slot in range(self.slot_count):
+            vector = self.slot_vector(slot, ReadCount())
+            if seen & vector:
+                raise BitmapCorruptError(f"{self.place}: a row is in two vectors")
+            seen |= vector
+
+    def _combinations(self, slots: SlotMask) -> tuple[Combination, ...]:
+        missing = tuple(np.flatnonzero(slots[:FIRST_SLOT]).tolist())
+        meta = self.root.meta
+        edges = np.flatnonzero(np.diff(slots[FIRST_SLOT:].astype(np.int8), prepend=0, append=0)).tolist()
+        runs = list(zip(edges[0::2], edges[1::2], strict=True))
+        found = self._layout.combinations(runs, self.slot_count - FIRST_SLOT, meta.spans)
+        shifted = [Combination(one.operation, tuple(v + FIRST_SLOT for v in one.vectors)) for one in found]
+        return (*([Combination("unite", missing)] if missing else []), *shifted)
+
+    def _joined(self, combination: Combination, count: ReadCount) -> Bitmap:
+        if combination.operation == "unite":
+            return self._or(combination.vectors, count)
+        left, right = (self.read(vector, count) for vector in combination.vectors)
+        return left & right if combination.operation == "intersect" else left - right
+
+    def _or(self, vectors: Sequence[int], count: ReadCount) -> Bitmap:
+        pending: list[Bitmap] = []
+        pending_bytes = 0
+        for vector in self.read_each(vectors, count):
+            pending.append(vector)
+            pending_bytes += vector.nbytes
+            if pending_bytes > UNION_BYTES:
+                pending = [union(pending)]
+                pending_bytes = pending[0].nbytes
+                if pending[0].count() == self.row_count:
+                    break
+        return union(pending) if pending else Bitmap.none(self.row_count)
+
+    def _total(self, slots: SlotMask, name: str) -> int:
+        """Add up a column of the directory over slots; blocks wanted whole are known by the root."""
+        if len(self.starts) == 2:
+            return int(getattr(self.block(0), name)[: self.slot_count][slots].sum())
+        totals = self.root.slot_rows if name == "slot_rows" else self.root.vector_bytes
+        total = 0
+        for number in np.unique(np.searchsorted(self.starts, np.flatnonzero(slots), "right") - 1).tolist():
+            first, stop = int(self.starts[number]), int(self.starts[number + 1])
+            part = slots[first:stop]
+            if len(part) == stop - first and part.all():
+                total += int(totals[number])
+            else:
+                total += int(getattr(self.block(number), name)[: len(part)][part].sum())
+        return total
+
+    def _check(self) -> None:
+        root, meta = self.root, self.root.meta
+        least = FIRST_SLOT + (meta.slots == "bins")
+        known = meta.kind in KINDS and meta.slots in ("values", "bins") and meta.layout in LAYOUTS
+        if not known or meta.slot_count < least:
+            raise BitmapCorruptError(
+                f"{self.place}: kind {meta.kind!r} with {meta.slot_count} slots is not known; a newer Esker may have"
+                " written it"
+            )
+        spans = root.vector_count - meta.slot_count
+        if len(meta.spans) != spans:
+            raise BitmapCorruptError(f"{self.place}: {spans} vectors past the slots, and {len(meta.spans)} spans")
+        rows = int(root.slot_rows.sum()) if not spans else int(self.slot_rows().sum())
+        if rows != root.row_count:
+            raise BitmapCorruptError(f"{self.place}: the vectors hold {rows} rows of {root.row_count}")
+        if len(self.starts) == 2 and self.labels(least, meta.slot_count).null_count:
+            raise BitmapCorruptError(f"{self.place}: a value or edge is null")
+
+
+def _close_together(places: Places, which: npt.NDArray[np.intp]) -> Iterator[npt.NDArray[np.intp]]:
+    """Cut vectors into groups that are read by one request each: ascending, close, and no more than a union holds."""
+    if len(which) <= 1:
+        if len(which):
+            yield which
+        return
+    offsets = places.offsets[which].astype(np.int64)
+    stops = offsets + places.lengths[which].astype(np.int64)
+    gaps = offsets[1:] - stops[:-1]
+    apart = (gaps < 0) | (gaps > GAP_BYTES) | (np.diff(offsets // UNION_BYTES) > 0)
+    yield from np.split(which, np.flatnonzero(apart) + 1)

@@ -1,16 +1,18 @@
-"""The bytes of an index segment: vectors, a directory, a footer (docs/formats/index-segment.md)."""
+"""The bytes of an index segment: vectors, directory blocks, a root, a footer (docs/formats/index-segment.md)."""
 
 from __future__ import annotations
 
 import json
 import struct
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from esker.bitmap import Bitmap
@@ -19,28 +21,104 @@ from esker.core.file_system import LOCAL, FileSystem
 from esker.core.row_set import ROW_ID_STOP
 from esker.errors import BitmapCorruptError
 
-MAGIC = b"ESKIDX01"
+MAGIC = b"ESKIDX02"
+MAGIC_1 = b"ESKIDX01"
+# Vectors of a block of the directory: small enough that a question on one value reads little beside its vector.
+BLOCK_VECTORS = 4_096
+# Vectors from this size on begin at a multiple of eight, so that their words are read as they lie.
+ALIGNED_BYTES = 64
 ALIGNMENT = 8
-# rows | directory's offset, bytes | vectors | CRC-32 of the directory | CRC-32 of the footer with 0 here | magic
+# rows | root's (in version 1 the directory's) offset, bytes | vectors | its CRC-32 | CRC-32 of this with 0 here | magic
 FOOTER = struct.Struct("<QQQQII8s")
-_META_KEY = b"esker"
-_PLACES = {"offset": pa.uint64(), "bytes": pa.uint64(), "rows": pa.uint64(), "crc32": pa.uint32()}
 LABEL = "label"
+
+_META_KEY = b"esker"
+_PLACES_1 = {"offset": pa.uint64(), "bytes": pa.uint64(), "rows": pa.uint64(), "crc32": pa.uint32()}
+_PLACES = {
+    "offset": pa.uint64(),
+    "bytes": pa.uint64(),
+    "rows": pa.uint64(),
+    "slot_rows": pa.uint64(),
+    "crc32": pa.uint32(),
+    "encoding": pa.uint8(),
+}
+_ROOT = {
+    "offset": pa.uint64(),
+    "bytes": pa.uint64(),
+    "crc32": pa.uint32(),
+    "vectors": pa.uint32(),
+    "slot_rows": pa.uint64(),
+    "vector_bytes": pa.uint64(),
+}
+_FIRST, _LAST = "first", "last"
+
+Counts = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
-class Directory:
-    """Where each vector of a segment lies and what it stands for; row i of every array is slot i."""
+class Entry:
+    """A vector to be written (None: no row, no bytes) and the rows of its slot, where they are not the vector's."""
+
+    vector: Bitmap | None
+    slot_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """Vectors to be written and what each stands for; `labels` has one value for each entry."""
+
+    labels: pa.Array
+    entries: Iterable[Entry]
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What holds for a segment as a whole; `slot_count` of its vectors cut the rows into parts, the others do not.
+
+    `spans` are the slots (from, to) of each vector past `slot_count`; `base` is the layout's own.
+    """
 
     column: str
     kind: str
-    encoding: str
-    row_count: int
-    offsets: np.ndarray[Any, np.dtype[np.uint64]]
-    lengths: np.ndarray[Any, np.dtype[np.uint64]]
-    rows: np.ndarray[Any, np.dtype[np.uint64]]
-    checksums: np.ndarray[Any, np.dtype[np.uint32]]
+    layout: str
+    slots: str
+    slot_count: int
+    spans: tuple[tuple[int, int], ...] = ()
+    base: int = 0
+
+    def to_json(self, encodings: list[str]) -> dict[str, Any]:
+        return {**self.__dict__, "spans": [list(span) for span in self.spans], "encodings": encodings}
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the vectors of a block lie, and what they stand for; entry i of every array is one vector."""
+
+    offsets: Counts
+    lengths: Counts
+    rows: Counts
+    slot_rows: Counts
+    checksums: npt.NDArray[np.uint32]
+    encodings: npt.NDArray[np.uint8]
     labels: pa.Array
+
+
+@dataclass(frozen=True)
+class Root:
+    """Where the blocks of the directory lie; `firsts` and `lasts` are the labels at their ends."""
+
+    meta: Meta
+    encodings: tuple[str, ...]
+    row_count: int
+    vector_count: int
+    offsets: Counts
+    lengths: Counts
+    checksums: npt.NDArray[np.uint32]
+    counts: npt.NDArray[np.uint32]
+    slot_rows: Counts
+    vector_bytes: Counts
+    firsts: pa.Array
+    lasts: pa.Array
 
 
 @dataclass
@@ -51,91 +129,248 @@ class _Out:
     file_system: FileSystem
     offset: int = 0
     checksum: Checksum = field(default_factory=Checksum)
+    _pending: list[bytes | memoryview] = field(default_factory=list)
+    _pending_bytes: int = 0
 
     def write(self, data: bytes | memoryview) -> None:
-        self.file_system.write(self.file, data)
-        self.checksum.update(data)
+        # Many vectors are a few bytes long.
+        self._pending.append(data)
+        self._pending_bytes += len(data)
         self.offset += len(data)
+        if self._pending_bytes >= 1 << 16:
+            self.flush()
+
+    def flush(self) -> None:
+        data = b"".join(self._pending)
+        self._pending.clear()
+        self._pending_bytes = 0
+        if data:
+            self.file_system.write(self.file, data)
+            self.checksum.update(data)
 
     def align(self) -> None:
-        self.write(bytes(-self.offset % ALIGNMENT))
+        if padding := -self.offset % ALIGNMENT:
+            self.write(bytes(padding))
+
+
+class _Columns:
+    """Columns of a directory being gathered."""
+
+    def __init__(self, types: Mapping[str, pa.DataType]) -> None:
+        self._types = types
+        self._values: dict[str, list[int]] = {name: [] for name in types}
+
+    def add(self, *values: int) -> None:
+        for column, value in zip(self._values.values(), values, strict=True):
+            column.append(value)
+
+    def total(self, name: str) -> int:
+        return sum(self._values[name])
+
+    def to_bytes(self, labels: Mapping[str, pa.Array], meta: Mapping[str, Any] | None = None) -> bytes:
+        fields = [pa.field(name, type_, nullable=False) for name, type_ in self._types.items()]
+        arrays = [pa.array(self._values[name], type_) for name, type_ in self._types.items()]
+        schema = pa.schema(
+            [*fields, *(pa.field(name, array.type) for name, array in labels.items())],
+            metadata={_META_KEY: json.dumps(meta)} if meta is not None else None,
+        )
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, schema) as writer:
+            writer.write_batch(pa.RecordBatch.from_arrays([*arrays, *labels.values()], schema=schema))
+        return bytes(sink.getvalue())
 
 
 def write_segment(
     path: Path,
-    column: str,
-    kind: str,
-    labels: pa.Array,
-    vectors: Iterable[Bitmap],
+    meta: Meta | Callable[[], Meta],
+    blocks: Iterable[Block],
+    label_type: pa.DataType,
     row_count: int,
     file_system: FileSystem = LOCAL,
-) -> tuple[int, str]:
-    """Write a segment aside and publish it; gives its bytes and checksum. `labels` has one entry for each vector."""
+) -> tuple[int, str, int]:
+    """Write a segment aside and publish it; gives its bytes, checksum and number of vectors.
+
+    Holds one block of the directory at a time. `meta` may be asked for at the end, when all is known.
+    """
     with file_system.write_aside(path) as file:
-        out = _Out(file, file_system)
-        out.write(MAGIC)
-        places: dict[str, list[int]] = {name: [] for name in _PLACES}
-        encoding = ""
-        for vector in vectors:
-            assert vector.row_count == row_count, "a vector of another row count"
-            encoding = vector.encoding
-            out.align()
-            for name, value in zip(
-                places, (out.offset, vector.nbytes, vector.count(), zlib.crc32(vector.data)), strict=True
-            ):
-                places[name].append(value)
-            out.write(vector.data)
-        out.align()
-        directory = _directory_bytes({"column": column, "kind": kind, "encoding": encoding}, places, labels)
-        head = (row_count, out.offset, len(directory), len(labels), zlib.crc32(directory))
-        out.write(directory)
-        out.write(FOOTER.pack(*head, zlib.crc32(FOOTER.pack(*head, 0, MAGIC)), MAGIC))
-    return out.offset, out.checksum.text
+        writer = _SegmentWriter(_Out(file, file_system), row_count, label_type)
+        writer.out.write(MAGIC)
+        for block in blocks:
+            writer.add(block)
+        writer.finish(meta if isinstance(meta, Meta) else meta())
+    return writer.out.offset, writer.out.checksum.text, writer.vector_count
 
 
-def _directory_bytes(meta: Mapping[str, str], places: Mapping[str, list[int]], labels: pa.Array) -> bytes:
-    arrays = [pa.array(places[name], type_) for name, type_ in _PLACES.items()]
-    fields = [pa.field(name, type_, nullable=False) for name, type_ in _PLACES.items()]
-    schema = pa.schema([*fields, pa.field(LABEL, labels.type)], metadata={_META_KEY: json.dumps(meta)})
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, schema) as writer:
-        writer.write_batch(pa.RecordBatch.from_arrays([*arrays, labels], schema=schema))
-    return bytes(sink.getvalue())
+class _SegmentWriter:
+    def __init__(self, out: _Out, row_count: int, label_type: pa.DataType) -> None:
+        self.out = out
+        self.vector_count = 0
+        self._row_count = row_count
+        self._label_type = label_type
+        self._root = _Columns(_ROOT)
+        self._firsts: list[pa.Array] = []
+        self._lasts: list[pa.Array] = []
+        self._encodings: dict[str, int] = {}
+
+    def add(self, block: Block) -> None:
+        entries = iter(block.entries)
+        for start in range(0, len(block.labels), BLOCK_VECTORS):
+            labels = block.labels.slice(start, BLOCK_VECTORS)
+            self._add_block(labels, islice(entries, len(labels)))
+
+    def finish(self, meta: Meta) -> None:
+        empty = pa.array([], self._label_type)
+        ends = {_FIRST: pa.concat_arrays([empty, *self._firsts]), _LAST: pa.concat_arrays([empty, *self._lasts])}
+        data = self._root.to_bytes(ends, meta.to_json(list(self._encodings)))
+        self.out.align()
+        head = (self._row_count, self.out.offset, len(data), self.vector_count, zlib.crc32(data))
+        self.out.write(data)
+        self.out.write(FOOTER.pack(*head, zlib.crc32(FOOTER.pack(*head, 0, MAGIC)), MAGIC))
+        self.out.flush()
+
+    def _add_block(self, labels: pa.Array, entries: Iterator[Entry]) -> None:
+        places = _Columns(_PLACES)
+        count = 0
+        for entry in entries:
+            places.add(*self._write(entry))
+            count += 1
+        assert count == len(labels), "a label for each vector"
+        self.out.align()
+        data = places.to_bytes({LABEL: labels})
+        self._root.add(
+            self.out.offset, len(data), zlib.crc32(data), count, places.total("slot_rows"), places.total("bytes")
+        )
+        self._firsts.append(labels[:1])
+        self._lasts.append(labels[-1:])
+        self.vector_count += count
+        self.out.write(data)
+
+    def _write(self, entry: Entry) -> tuple[int, ...]:
+        vector = entry.vector
+        rows = vector.count() if vector is not None else 0
+        slot_rows = rows if entry.slot_rows is None else entry.slot_rows
+        if vector is None or not rows:
+            return 0, 0, 0, slot_rows, 0, 0
+        assert vector.row_count == self._row_count, "a vector of another row count"
+        data = vector.data
+        if len(data) >= ALIGNED_BYTES:
+            self.out.align()
+        code = self._encodings.setdefault(vector.encoding, len(self._encodings))
+        place = (self.out.offset, len(data), rows, slot_rows, zlib.crc32(data), code)
+        self.out.write(data)
+        return place
 
 
-def read_footer(footer: bytes, file_bytes: int, place: str) -> tuple[int, int, int, int, int]:
-    """Check a footer; gives rows, the directory's offset, bytes and CRC-32, and the number of vectors."""
+def read_footer(footer: bytes, file_bytes: int, place: str) -> tuple[int, int, int, int, int, int]:
+    """Check a footer; gives version, rows, the root's offset, bytes and CRC-32, and the number of vectors."""
     if file_bytes < len(MAGIC) + FOOTER.size or len(footer) != FOOTER.size:
         raise BitmapCorruptError(f"{place}: {file_bytes} bytes are too few for an index segment")
-    row_count, offset, length, vector_count, directory_crc, footer_crc, magic = FOOTER.unpack(footer)
-    if magic != MAGIC:
-        raise BitmapCorruptError(f"{place}: not an index segment of version 1, or its end is missing")
-    if zlib.crc32(FOOTER.pack(row_count, offset, length, vector_count, directory_crc, 0, magic)) != footer_crc:
+    row_count, offset, length, vector_count, root_crc, footer_crc, magic = FOOTER.unpack(footer)
+    if magic not in (MAGIC, MAGIC_1):
+        raise BitmapCorruptError(f"{place}: not an index segment of version 1 or 2, or its end is missing")
+    if zlib.crc32(FOOTER.pack(row_count, offset, length, vector_count, root_crc, 0, magic)) != footer_crc:
         raise BitmapCorruptError(f"{place}: the footer's checksum is wrong")
     if offset < len(MAGIC) or offset + length + FOOTER.size != file_bytes or row_count > ROW_ID_STOP:
         raise BitmapCorruptError(f"{place}: the directory does not lie before the footer")
-    return row_count, offset, length, directory_crc, vector_count
+    return 2 if magic == MAGIC else 1, row_count, offset, length, root_crc, vector_count
 
 
-def read_directory(data: bytes, row_count: int, stop: int, vector_count: int, place: str) -> Directory:
-    """Read a directory whose checksum was right; `stop` is where the vectors end. Nothing in it is believed."""
+def read_root(data: bytes, row_count: int, stop: int, vector_count: int, place: str) -> Root:
+    """Read a root whose checksum was right; `stop` is where the blocks end. Nothing in it is believed."""
+    batch = _read_batch(data, place)
+    try:
+        stated = json.loads((batch.schema.metadata or {})[_META_KEY])
+        meta = Meta(
+            str(stated["column"]),
+            str(stated["kind"]),
+            str(stated["layout"]),
+            str(stated["slots"]),
+            int(stated["slot_count"]),
+            tuple((int(first), int(last)) for first, last in stated["spans"]),
+            int(stated["base"]),
+        )
+        encodings = tuple(str(name) for name in stated["encodings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BitmapCorruptError(f"{place}: the directory cannot be read: {error}") from error
+    offsets, lengths, checksums, counts, slot_rows, vector_bytes = _places(batch, _ROOT, [_FIRST, _LAST], place)
+    if np.any(offsets < len(MAGIC)) or np.any(offsets > stop) or np.any(lengths > stop - offsets):
+        raise BitmapCorruptError(f"{place}: a block of the directory lies outside the file")
+    if sum(counts.tolist()) != vector_count or not 0 <= meta.slot_count <= vector_count:
+        raise BitmapCorruptError(f"{place}: the directory names other vectors than the footer's {vector_count}")
+    if len(meta.spans) not in (0, vector_count - meta.slot_count):
+        raise BitmapCorruptError(f"{place}: {len(meta.spans)} spans for {vector_count - meta.slot_count} vectors")
+    if any(not 0 <= first < last <= meta.slot_count for first, last in meta.spans):
+        raise BitmapCorruptError(f"{place}: a span of slots lies outside the directory")
+    ends = batch.column(_FIRST), batch.column(_LAST)
+    return Root(
+        meta, encodings, row_count, vector_count, offsets, lengths, checksums, counts, slot_rows, vector_bytes, *ends
+    )
+
+
+def read_block(data: bytes, count: int, stop: int, place: str) -> Places:
+    """Read a block of the directory whose checksum was right; its vectors lie before `stop`."""
+    batch = _read_batch(data, place)
+    offsets, lengths, rows, slot_rows, checksums, encodings = _places(batch, _PLACES, [LABEL], place)
+    if batch.num_rows != count:
+        raise BitmapCorruptError(f"{place}: a block names {batch.num_rows} vectors, its root {count}")
+    _require_inside(offsets, lengths, stop, place)
+    return Places(offsets, lengths, rows, slot_rows, checksums, encodings, batch.column(LABEL))
+
+
+def read_directory_1(data: bytes, row_count: int, stop: int, vector_count: int, place: str) -> tuple[Root, Places]:
+    """Read the directory of a segment of version 1 as one block."""
+    batch = _read_batch(data, place)
+    try:
+        stated = json.loads((batch.schema.metadata or {})[_META_KEY])
+        column, kind, encoding = (str(stated[name]) for name in ("column", "kind", "encoding"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BitmapCorruptError(f"{place}: the directory cannot be read: {error}") from error
+    offsets, lengths, rows, checksums = _places(batch, _PLACES_1, [LABEL], place)
+    if batch.num_rows != vector_count:
+        raise BitmapCorruptError(f"{place}: the directory names {batch.num_rows} vectors, the footer {vector_count}")
+    _require_inside(offsets, lengths, stop, place)
+    labels = batch.column(LABEL)
+    meta = Meta(column, kind, "equality", "values" if kind == "equality" else "bins", vector_count)
+    root = Root(
+        meta,
+        (encoding,),
+        row_count,
+        vector_count,
+        np.zeros(1, np.uint64),
+        np.zeros(1, np.uint64),
+        np.zeros(1, np.uint32),
+        np.array([vector_count], np.uint32),
+        np.array([sum(rows.tolist())], np.uint64),
+        np.array([sum(lengths.tolist())], np.uint64),
+        labels[:1],
+        labels[-1:],
+    )
+    places = Places(offsets, lengths, rows, rows, checksums, np.zeros(vector_count, np.uint8), labels)
+    return root, places
+
+
+def _read_batch(data: bytes, place: str) -> pa.RecordBatch:
     try:
         with pa.ipc.open_stream(data) as reader:
             batch = reader.read_next_batch()
         batch.validate(full=True)
-        meta = json.loads((batch.schema.metadata or {})[_META_KEY])
-        column, kind, encoding = (str(meta[name]) for name in ("column", "kind", "encoding"))
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, StopIteration) as error:
+    except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
         raise BitmapCorruptError(f"{place}: the directory cannot be read: {error}") from error
-    names = [*_PLACES, LABEL]
-    if batch.schema.names != names or [f.type for f in batch.schema][:-1] != list(_PLACES.values()):
+    return batch
+
+
+def _places(batch: pa.RecordBatch, types: Mapping[str, pa.DataType], labels: list[str], place: str) -> list[Any]:
+    names, found = [*types, *labels], [one.type for one in batch.schema]
+    if batch.schema.names != names or found[: len(types)] != list(types.values()):
         raise BitmapCorruptError(f"{place}: the directory has other columns: {batch.schema.names}")
-    if batch.num_rows != vector_count or any(batch.column(i).null_count for i in range(len(_PLACES))):
-        raise BitmapCorruptError(f"{place}: the directory names {batch.num_rows} vectors, the footer {vector_count}")
-    offsets, lengths, rows, checksums = (batch.column(i).to_numpy(zero_copy_only=False) for i in range(len(_PLACES)))
-    # Compared without sums, which could overflow.
-    if np.any(offsets < len(MAGIC)) or np.any(offsets > stop) or np.any(lengths > stop - offsets):
+    if any(batch.column(number).null_count for number in range(len(types))):
+        raise BitmapCorruptError(f"{place}: the directory has nulls")
+    return [batch.column(number).to_numpy(zero_copy_only=False) for number in range(len(types))]
+
+
+def _require_inside(offsets: Counts, lengths: Counts, stop: int, place: str) -> None:
+    # Compared without sums, which could overflow. What has no bytes lies nowhere.
+    filled = lengths > 0
+    outside = (offsets < len(MAGIC)) | (offsets > stop) | (lengths > np.uint64(stop) - np.minimum(offsets, stop))
+    if np.any(outside & filled):
         raise BitmapCorruptError(f"{place}: a vector lies outside the file's vectors")
-    if sum(rows.tolist()) != row_count:
-        raise BitmapCorruptError(f"{place}: the vectors hold {sum(rows.tolist())} rows of {row_count}")
-    return Directory(column, kind, encoding, row_count, offsets, lengths, rows, checksums, batch.column(LABEL))

@@ -43,7 +43,7 @@ class SlotMap(Protocol):
 class ValueSlots:
     """A slot for each distinct value, made when first seen."""
 
-    def __init__(self, column: str, column_type: pa.DataType, values_max: int) -> None:
+    def __init__(self, column: str, column_type: pa.DataType, values_max: int | None) -> None:
         self._column = column
         self._values_max = values_max
         self._values = pa.array([], column_type)
@@ -57,7 +57,7 @@ class ValueSlots:
         return int(self._values.nbytes)
 
     def assign(self, values: pa.Array) -> Slots:
-        missing = _missing(values)
+        missing = missing_slots(values)
         found = pc.index_in(values, value_set=self._values)
         new = pc.and_(pc.is_null(found), pc.equal(pa.array(missing), FIRST_SLOT))
         if pc.any(new).as_py():
@@ -67,7 +67,7 @@ class ValueSlots:
         return np.where(missing < FIRST_SLOT, missing, slots).astype(np.int32)
 
     def _learn(self, new: pa.Array) -> None:
-        if len(self._values) + len(new) > self._values_max:
+        if self._values_max is not None and len(self._values) + len(new) > self._values_max:
             raise OptionError(
                 f"column {self._column!r} has more than {self._values_max:,} distinct values; index it in bins"
                 " (Bins.quantile(100)) or raise values_max"
@@ -77,6 +77,11 @@ class ValueSlots:
     def labels(self) -> pa.Array:
         ordered = self._values.take(pc.array_sort_indices(self._values))
         return pa.concat_arrays([pa.nulls(FIRST_SLOT, self._values.type), ordered])
+
+    @property
+    def values(self) -> pa.Array:
+        """The distinct values so far, as first seen; slot FIRST_SLOT + i is value i."""
+        return self._values
 
     def order(self) -> list[int]:
         ordered: list[int] = (pc.array_sort_indices(self._values).to_numpy() + FIRST_SLOT).tolist()
@@ -92,7 +97,7 @@ class BinSlots:
         self.nbytes = int(edges.nbytes)
 
     def assign(self, values: pa.Array) -> Slots:
-        missing = _missing(values)
+        missing = missing_slots(values)
         slots = np.full(len(values), FIRST_SLOT, np.int32)
         for edge in self._edges:
             slots += pc.greater_equal(values, edge).fill_null(False).to_numpy(zero_copy_only=False)
@@ -105,7 +110,58 @@ class BinSlots:
         return list(range(self.slot_count))
 
 
-def _missing(values: pa.Array) -> Slots:
+class QuantumSlots:
+    """A slot for each quantum of time in which a value lies, and one for each gap between them: bins, in the end."""
+
+    def __init__(self, column: str, column_type: pa.DataType, quantum: str) -> None:
+        self._quantum = quantum
+        self._type = column_type
+        self._starts = ValueSlots(column, column_type, None)
+
+    @property
+    def slot_count(self) -> int:
+        return self._starts.slot_count
+
+    @property
+    def nbytes(self) -> int:
+        return self._starts.nbytes
+
+    def assign(self, values: pa.Array) -> Slots:
+        return self._starts.assign(quantum_start(values, self._quantum))
+
+    @property
+    def edges(self) -> pa.Array:
+        """Beginnings and ends of the quanta, ascending."""
+        starts = self._starts.values
+        both = pa.concat_arrays([starts, next_quantum(starts, self._quantum)]).unique()
+        return both.take(pc.array_sort_indices(both))
+
+    def labels(self) -> pa.Array:
+        return pa.concat_arrays([pa.nulls(FIRST_SLOT + 1, self._type), self.edges])
+
+    def order(self) -> list[int]:
+        """The slot of each bin; gaps take one that no row ever went to."""
+        found = pc.index_in(self.edges, value_set=self._starts.values)
+        gap = self.slot_count
+        return [NULL_SLOT, NAN_SLOT, gap, *(gap if at is None else at + FIRST_SLOT for at in found.to_pylist())]
+
+
+def quantum_start(values: pa.Array, quantum: str) -> pa.Array:
+    """Give the beginning of the quantum each value lies in, in UTC."""
+    return pc.floor_temporal(_in_utc(values), unit=quantum).cast(values.type)
+
+
+def next_quantum(values: pa.Array, quantum: str) -> pa.Array:
+    """Give the beginning of the quantum after the one each value lies in, in UTC."""
+    return pc.ceil_temporal(_in_utc(values), unit=quantum, ceil_is_strictly_greater=True).cast(values.type)
+
+
+def _in_utc(values: pa.Array) -> pa.Array:
+    zone = getattr(values.type, "tz", None)
+    return values.cast(pa.timestamp(values.type.unit, "UTC")) if zone is not None else values
+
+
+def missing_slots(values: pa.Array) -> Slots:
     """Mark nulls and NaN with their slots, all else with the first slot of values."""
     missing = np.full(len(values), FIRST_SLOT, np.int32)
     if pa.types.is_floating(values.type):

@@ -136,7 +136,7 @@ def test_quantile_bins_hold_about_as_many_rows_each(tmp_path):
     (info,) = build(tmp_path, batches, {"v": Bins.quantile(10)})
     with Index.open(tmp_path, [info]) as index:
         index.validate()
-        counts = index.segment("v").directory.rows[FIRST_SLOT:]
+        counts = index.segment("v").slot_rows()[FIRST_SLOT:]
     assert len(counts) == 10
     assert abs(counts.astype(int) - 15_000).max() < 1_500
 
@@ -237,7 +237,7 @@ class FullDisk(FileSystem):
         super().write(file, data)
 
 
-@pytest.mark.parametrize("writes", [0, 3, 12, 17])
+@pytest.mark.parametrize("writes", [0, 1])
 def test_a_full_disk_leaves_no_file_and_names_the_column(tmp_path, writes):
     batch = batch_of(v=[1, 2], w=[1, 2])
     with QueryContext() as context, pytest.raises(OutputFileError, match=r"index of column '[vw]'.*No space left"):

@@ -6,6 +6,7 @@ import tempfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import pyarrow as pa
@@ -16,8 +17,33 @@ from hypothesis import strategies as st
 
 from esker.core.context import QueryContext
 from esker.core.row_set import RowSet
-from esker.expression import And, Column, Compare, Expression, InList, IsNull, Literal, Not, Or, columns, evaluate, walk
-from esker.index import Bins, Equality, Index, build_index
+from esker.expression import (
+    And,
+    Column,
+    Compare,
+    Expression,
+    InList,
+    IsNull,
+    Like,
+    Literal,
+    Not,
+    Or,
+    columns,
+    evaluate,
+    walk,
+)
+from esker.index import (
+    Bins,
+    BitSliced,
+    Equality,
+    Index,
+    Interval,
+    Range,
+    TimeQuantum,
+    build_index,
+    segment_file,
+    sorted_build,
+)
 
 DAY = datetime(2013, 7, 1, tzinfo=UTC)
 # Few values, so that conditions meet; the extremes of floats, and both zeros.
@@ -48,17 +74,27 @@ SCHEMA = pa.schema(
     }
 )
 SPECS = {
-    "i": [Equality(), Bins([0, 2, 4]), Bins([1]), Bins.quantile(3), None],
-    "u": [Equality(), Bins([0, 2]), Bins([255])],
-    "f": [Equality(), Bins([0.0, 2.0]), Bins([float("-inf"), 0.5, float("inf")]), None],
-    "s": [Equality(), Bins(["F", "K"])],
-    "d": [Equality(), Bins([Decimal("0.00"), Decimal("2.25")])],
-    "t": [Equality(), Bins([DAY, DAY + timedelta(days=1)])],
-    "y": [Equality(), Bins([date(2013, 7, 1)])],
-    "b": [Equality(), None],
-}
+    "i": [
+        Equality(), Range(), Interval(), BitSliced(), Bins([0, 2, 4]), Bins([1]), Bins.quantile(3), Bins.equal_width(4),
+        Bins([0, 2, 4], layout="range"), Bins.equal_width(5, layout="interval"), None,
+    ],
+    "u": [Equality(), Bins([0, 2]), Bins([255]), BitSliced(), Interval()],
+    "f": [
+        Equality(), Range(), Bins([0.0, 2.0]), Bins([float("-inf"), 0.5, float("inf")], layout="range"),
+        Bins.equal_width(3), None,
+    ],
+    "s": [Equality(), Bins(["F", "K"]), Interval(), Range()],
+    "d": [Equality(), BitSliced(), Bins([Decimal("0.00"), Decimal("2.25")]), Bins.equal_width(4), Interval()],
+    "t": [
+        Equality(), BitSliced(), TimeQuantum("hour"), TimeQuantum("month"), Bins([DAY, DAY + timedelta(days=1)]),
+        Bins.equal_width(6),
+    ],
+    "y": [Equality(), BitSliced(), TimeQuantum(), TimeQuantum("year"), Bins([date(2013, 7, 1)]), Range()],
+    "b": [Equality(), BitSliced(), Range(), None],
+}  # fmt: skip
 SQL_TYPES = {"i": "INTEGER", "u": "UTINYINT", "f": "DOUBLE", "s": "VARCHAR", "d": "DECIMAL(9,2)", "t": "TIMESTAMPTZ",
              "y": "DATE", "b": "BOOLEAN", "x": "BIGINT", "w": "BIGINT"}  # fmt: skip
+NOT_FINITE = (float("inf"), float("-inf"))
 Predicate = tuple[Expression, str]
 
 
@@ -79,7 +115,9 @@ def literal(column: str) -> st.SearchStrategy[tuple[Literal, str]]:
 def leaves(draw: st.DrawFn) -> Predicate:
     name = draw(st.sampled_from(list(VALUES)))
     column = Column(name)
-    kind = draw(st.sampled_from(["compare", "compare", "mirrored", "in", "null", "between", "columns", "constant"]))
+    kind = draw(
+        st.sampled_from(["compare", "compare", "mirrored", "in", "null", "between", "columns", "constant", "like"])
+    )
     op = draw(st.sampled_from(["=", "!=", "<", "<=", ">", ">="]))
     first, first_sql = draw(literal(name))
     second, second_sql = draw(literal(name))
@@ -92,6 +130,9 @@ def leaves(draw: st.DrawFn) -> Predicate:
     if kind == "between":
         both = And((Compare(">=", column, first), Compare("<=", column, second)))
         return both, f"{name} BETWEEN {first_sql} AND {second_sql}"
+    if kind == "like":
+        pattern = draw(st.sampled_from(["J%", "%K", "LGAL%A", "", "j_k", "JFK%"]))
+        return Like(Column("s"), pattern), f"s LIKE '{pattern}'"
     if kind == "columns":
         return Compare(op, Column("x"), Column("w")), f"x {op} w"
     if kind == "constant":
@@ -142,14 +183,25 @@ def checked(rows: RowSet, residual: Expression | None, table: pa.Table) -> list[
     specs=st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in SPECS.items()}),
     predicates=st.lists(PREDICATES, min_size=3, max_size=8),
     cut=st.integers(0, 90),
+    values_in_memory=st.sampled_from([3, 1 << 16]),
+    block_vectors=st.sampled_from([2, 5, 4096]),
 )
-def test_index_then_check_gives_the_rows_of_duckdb(connection, values, specs, predicates, cut):
+def test_index_then_check_gives_the_rows_of_duckdb(
+    connection, values, specs, predicates, cut, values_in_memory, block_vectors
+):
     table = pa.Table.from_pylist(values, schema=SCHEMA)
     chosen = {name: spec for name, spec in specs.items() if spec is not None}
-    if isinstance(chosen.get("i"), Bins) and chosen["i"].quantiles and all(row["i"] is None for row in values):
-        del chosen["i"]  # no values to take quantiles of
+    for name in [name for name, spec in chosen.items() if isinstance(spec, Bins) and (spec.quantiles or spec.width)]:
+        if all(row[name] is None or row[name] != row[name] or row[name] in NOT_FINITE for row in values):
+            del chosen[name]  # no values to place edges by
     batches = [*table.slice(0, cut).to_batches(), *table.slice(cut).to_batches()]
-    with tempfile.TemporaryDirectory() as folder, QueryContext() as context:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        QueryContext() as context,
+        # Few values are many: they go through the shuffle, and the directory has several blocks.
+        mock.patch.object(sorted_build, "VALUES_IN_MEMORY", values_in_memory),
+        mock.patch.object(segment_file, "BLOCK_VECTORS", block_vectors),
+    ):
         infos = build_index(batches, table.num_rows, chosen, Path(folder), context=context)
         with Index.open(Path(folder), infos, table.num_rows) as index:
             index.validate()

@@ -14,15 +14,23 @@ from esker.bitmap import Bitmap
 from esker.core.context import QueryContext
 from esker.core.seeded import generator
 from esker.errors import BitmapCorruptError, UnknownColumnError
-from esker.expression import And, Column, Compare, InList, IsNull, Literal, Not, Or
+from esker.expression import And, Column, Compare, InList, IsNull, Literal, Not, Or, bind, parse
 from esker.index import Bins, Equality, Index, SegmentInfo, build_index
-from esker.index.segment_file import FOOTER, MAGIC, write_segment
+from esker.index.segment_file import FOOTER, MAGIC, Block, Entry, Meta, write_segment
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 # Never regenerated: bytes that differ are a new version of the format.
 GOLDEN_INFOS = [
     SegmentInfo("index-1-equality.seg", "carrier", "equality", 1104, "crc32:f6a71346", {}),
     SegmentInfo("index-1-bins.seg", "day", "bins", 1072, "crc32:55a1509a", {}),
+]
+GOLDEN_INFOS_2 = [
+    SegmentInfo("index-2-equality.seg", "carrier", "equality", 2504, "crc32:209b3632", {}),
+    SegmentInfo("index-2-bit-sliced.seg", "delay", "bit_sliced", 2656, "crc32:9e762240", {}),
+    SegmentInfo("index-2-range.seg", "level", "range", 2440, "crc32:3948f386", {}),
+    SegmentInfo("index-2-interval.seg", "stop", "interval", 2448, "crc32:7dbfc3e4", {}),
+    SegmentInfo("index-2-bins.seg", "price", "bins", 2456, "crc32:c9ffa7c3", {}),
+    SegmentInfo("index-2-time-quantum.seg", "time", "time_quantum", 2952, "crc32:54f45568", {}),
 ]
 
 
@@ -181,7 +189,10 @@ def forged(folder, **changes):
     vectors = changes.get("vectors", [Bitmap.from_positions(rows, 4) for rows in ([0], [], [1, 2], [3])])
     labels = changes.get("labels", pa.array([None, None, 1, 2]))
     kind = changes.get("kind", "equality")
-    size, checksum = write_segment(folder / "f.seg", "v", kind, labels, vectors, 4)
+    slots = changes.get("slots", "bins" if kind == "bins" else "values")
+    meta = Meta("v", kind, changes.get("layout", "equality"), slots, changes.get("slot_count", len(labels)))
+    block = Block(labels, [Entry(vector) for vector in vectors])
+    size, checksum, _ = write_segment(folder / "f.seg", meta, [block], labels.type, 4)
     return SegmentInfo("f.seg", "v", kind, size, checksum, {})
 
 
@@ -189,6 +200,10 @@ def forged(folder, **changes):
     "changes",
     [
         {"kind": "sliced"},
+        {"layout": "spiral"},
+        {"slots": "holes"},
+        {"slot_count": 3},
+        {"slot_count": 9},
         {"kind": "bins", "labels": pa.array([None, None, None, None], pa.int64())},
         {"labels": pa.array([None, None, 1, None])},
         {"vectors": [Bitmap.from_positions([0], 4)], "labels": pa.array([1])},
@@ -210,10 +225,15 @@ def test_rows_in_two_vectors_are_noticed_by_validate(tmp_path):
 def test_a_directory_that_points_outside_the_vectors_is_refused(tmp_path):
     info = forged(tmp_path)
     whole = bytearray((tmp_path / "f.seg").read_bytes())
-    *head, _directory_crc, _footer_crc, magic = FOOTER.unpack(whole[-FOOTER.size :])
-    _, offset, length, _ = head
-    place = whole.index(struct.pack("<4Q", 8, 16, 24, 32), offset)  # the offsets of the four vectors
+    with Index.open(tmp_path, [info]) as index:
+        root = index.segment("v").root
+    first, length = int(root.offsets[0]), int(root.lengths[0])
+    place = whole.index(struct.pack("<4Q", 8, 0, 12, 16), first)  # the offsets of the four vectors
     struct.pack_into("<Q", whole, place, 2**63)
+    checksum = struct.pack("<I", zlib.crc32(whole[first : first + length]))
+    *head, _root_crc, _footer_crc, magic = FOOTER.unpack(whole[-FOOTER.size :])
+    _, offset, length, _ = head
+    whole[offset : offset + length] = whole[offset : offset + length].replace(root.checksums.tobytes(), checksum)
     head.append(zlib.crc32(whole[offset : offset + length]))
     whole[-FOOTER.size :] = FOOTER.pack(*head, zlib.crc32(FOOTER.pack(*head, 0, MAGIC)), magic)
     (tmp_path / "f.seg").write_bytes(whole)
@@ -229,6 +249,43 @@ def test_the_golden_segments_of_version_1_can_be_asked():
         day = Compare(">=", Column("day"), Literal(pa.scalar(date(2013, 7, 1))))
         assert index.evaluate(day).rows.to_numpy().tolist() == [1, 3]
         assert index.evaluate(IsNull(Column("day"))).rows.to_numpy().tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("predicate", "rows"),
+    [
+        ("carrier IN ('JFK', 'LGA')", [0, 3, 4]),
+        ("delay >= 5 AND delay < 130", [0, 4, 5]),
+        ("level > 1", [1, 2, 3]),
+        ("stop <= 2", [0, 1, 3, 5]),
+        ("price >= 2.0", [1, 4, 5]),
+        ("time >= '2013-07-01' AND time < '2014-01-01'", [1, 3, 5]),
+    ],
+)
+def test_the_golden_segments_of_version_2_can_be_asked(predicate, rows):
+    with Index.open(GOLDEN, GOLDEN_INFOS_2, 6) as index:
+        index.validate()
+        types = {info.column: index.segment_file(info.column).label_type for info in GOLDEN_INFOS_2}
+        answer = index.evaluate(bind(parse(predicate), pa.schema(types)))
+    assert (answer.exact, answer.rows.to_numpy().tolist()) == (True, rows)
+
+
+def test_opening_many_vectors_reads_the_root_and_a_question_reads_one_block_and_one_vector(tmp_path):
+    values = pa.array(generator(2).permutation(100_000), pa.int32())
+    batch = pa.RecordBatch.from_arrays([values], ["id"])
+    with QueryContext() as context:
+        infos = build_index([batch], len(values), {"id": Equality()}, tmp_path, context=context)
+    with Index.open(tmp_path, infos) as index:
+        opened = index.statistics()
+        assert (opened["vectors"], opened["vectors_read"], opened["requests"]) == (100_002, 0, 2)
+        assert opened["directory_bytes_read"] < 5_000 < infos[0].bytes // 500
+        answer = index.evaluate(Compare("=", Column("id"), Literal(pa.scalar(77_777, pa.int32()))))
+        assert answer.rows.to_numpy().tolist() == [values.to_pylist().index(77_777)]
+        read = index.statistics()
+        assert (read["vectors_read"], answer.vectors_read) == (1, 1)
+        assert read["directory_bytes_read"] - opened["directory_bytes_read"] < infos[0].bytes // 15
+        few = index.evaluate(InList(Column("id"), tuple(Literal(pa.scalar(i, pa.int32())) for i in (5, 99_999))))
+        assert (len(few.rows), few.vectors_read) == (2, 2)
 
 
 def test_threads_may_ask_one_index(flights):
