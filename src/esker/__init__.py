@@ -23,19 +23,30 @@ if "pyarrow" not in sys.modules:
 
 if TYPE_CHECKING:
     from esker import bitmap, errors
+    from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
     from esker.collection.freeze import freeze
     from esker.collection.options import Options
     from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
     from esker.frozen import FreezeReport
-    from esker.index import Bins
+    from esker.index import Bins, BitSliced, Equality, Interval, Range, TimeQuantum
+    from esker.index.vectors import VectorIndex
     from esker.shuffle.partition import partition, release_memory
     from esker.storage.tiers import open_tier
 
 # Loaded when first used, so that `import esker` and `esker --help` stay light.
 _LAZY = {
     "Bins": "esker.index",
+    "BitSliced": "esker.index",
+    "BitmapIndex": "esker.collection.bitmap_index",
+    "Equality": "esker.index",
+    "Interval": "esker.index",
+    "Range": "esker.index",
+    "TimeQuantum": "esker.index",
+    "VectorIndex": "esker.index.vectors",
+    "build_index": "esker.collection.bitmap_index",
+    "open_index": "esker.collection.bitmap_index",
     "Dataset": "esker.collection.dataset",
     "FreezeReport": "esker.frozen",
     "Options": "esker.collection.options",
@@ -55,15 +66,24 @@ _LAZY = {
 
 __all__ = [
     "Bins",
+    "BitSliced",
+    "BitmapIndex",
     "Dataset",
+    "Equality",
     "FreezeReport",
+    "Interval",
     "Options",
+    "Range",
+    "TimeQuantum",
+    "VectorIndex",
     "__version__",
     "bitmap",
+    "build_index",
     "errors",
     "find",
     "freeze",
     "from_arrow",
+    "open_index",
     "open_tier",
     "partition",
     "release_memory",

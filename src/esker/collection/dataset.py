@@ -22,7 +22,7 @@ from esker.core.explanation import Explanation
 from esker.core.sort import require_sortable
 from esker.engine.distinct import KEEP
 from esker.errors import OptionError, UnsupportedTypeError
-from esker.expression import bind, parse
+from esker.expression import Expression, bind, parse
 from esker.formats.parquet import ParquetWriteOptions
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
@@ -92,7 +92,11 @@ class Dataset:
 
         Raises PredicateError with the position of what cannot be read, UnknownColumnError with the nearest name.
         """
-        return self._with(Filter(self.schema, self._node, bind(parse(predicate), self.schema)))
+        return self.filter_by(bind(parse(predicate), self.schema))
+
+    def filter_by(self, predicate: Expression) -> Dataset:
+        """Keep the rows for which a tree that is bound to the schema is true; see `filter`."""
+        return self._with(Filter(self.schema, self._node, predicate))
 
     def map_batches(self, function: Callable[[pa.RecordBatch], Any], schema: pa.Schema | None = None) -> Dataset:
         """Call `function` with each record batch; it returns anything Arrow, row dicts, or None for no rows.

@@ -14,9 +14,11 @@ from esker.core.batch import require_columns
 from esker.engine.source import Source
 from esker.engine.sources.files import FilesSource
 from esker.engine.sources.frozen import FrozenSource
+from esker.engine.sources.indexed import IndexedSource
 from esker.engine.sources.stored import arrow_source
 from esker.formats.remote import is_remote
 from esker.frozen import looks_frozen
+from esker.index.store import looks_indexed
 from esker.plan.nodes import Scan
 
 Paths = str | Path | Sequence[str | Path]
@@ -69,11 +71,13 @@ def read_frozen(path: str | Path, *, columns: Sequence[str] | None = None) -> Da
 
 
 def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
-    """Read anything: a Dataset, an Arrow object, a frozen data set's folder, or files by their extension."""
+    """Read anything: a Dataset, an Arrow object, the folder of a frozen data set or an index, or files by extension."""
     if isinstance(source, Dataset):
         return source if columns is None else source.select(columns)
     if not isinstance(source, str | Path | list | tuple):
         return from_arrow(source) if columns is None else from_arrow(source).select(columns)
+    if isinstance(source, str | Path) and not is_remote(source) and looks_indexed(Path(source)):
+        return _scan(IndexedSource(Path(source)), columns)
     if isinstance(source, str | Path) and not is_remote(source) and looks_frozen(Path(source)):
         return read_frozen(source, columns=columns)
     return _scan(FilesSource(source, None), columns)

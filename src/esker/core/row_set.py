@@ -143,11 +143,11 @@ class RowSet:
         if size < 1:
             raise InputError(f"chunks need a size of at least 1, not {size}")
         for rank in range(0, len(self), size):
-            yield self._between_ranks(rank, min(rank + size, len(self)))
+            yield self.between_ranks(rank, min(rank + size, len(self)))
 
     def to_numpy(self) -> Rows:
         """Give all row ids, ascending: eight bytes for each row, so prefer `chunks` for big sets."""
-        return self._between_ranks(0, len(self))
+        return self.between_ranks(0, len(self))
 
     def rank(self, row: int) -> int:
         """Count the rows of the set below `row`."""
@@ -217,8 +217,8 @@ class RowSet:
             raise BitmapCorruptError(f"{place}: holds {len(rows)} rows, its header says {row_count}")
         return rows
 
-    def _between_ranks(self, start: int, stop: int) -> Rows:
-        """Expand the rows numbered `start` to `stop` of the set."""
+    def between_ranks(self, start: int, stop: int) -> Rows:
+        """Give the ids of the rows numbered `start` to `stop` of the set."""
         first = max(int(np.searchsorted(self._ranks, np.uint64(start), "right")) - 1, 0)
         last = int(np.searchsorted(self._ranks, np.uint64(stop), "left"))
         # A row's id is its number in the set plus what its run's start exceeds the rows before that run by.

@@ -25,6 +25,7 @@ from esker.expression.nodes import (
     VectorRange,
 )
 from esker.expression.parser import parse
+from esker.expression.predicate import read_predicate
 from esker.expression.simplifier import simplify
 from esker.expression.sql import to_sql
 from esker.expression.walk import children, columns, conjunction, conjuncts, walk
@@ -56,6 +57,7 @@ __all__ = [
     "evaluate",
     "filter_batch",
     "parse",
+    "read_predicate",
     "simplify",
     "to_sql",
     "walk",

@@ -29,6 +29,7 @@ from esker.expression.nodes import (
     Negate,
     Not,
     Or,
+    VectorRange,
 )
 
 _MIRRORED: dict[CompareOp, CompareOp] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
@@ -69,6 +70,8 @@ class _Binder:
             return self._column(node)
         if isinstance(node, Literal):
             return node, node.value.type
+        if isinstance(node, VectorRange):
+            return node, pa.bool_()
         if isinstance(node, And | Or):
             word = "AND" if isinstance(node, And) else "OR"
             return replace(node, parts=tuple(_boolean(*self.bind(part), word) for part in node.parts)), pa.bool_()

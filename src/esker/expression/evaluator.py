@@ -27,6 +27,7 @@ from esker.expression.nodes import (
     Negate,
     Not,
     Or,
+    VectorRange,
 )
 from esker.expression.walk import children
 
@@ -72,6 +73,11 @@ def value(expression: Expression, batch: pa.RecordBatch) -> Value:
         return _column(expression, batch)
     if isinstance(expression, Literal):
         return expression.value
+    if isinstance(expression, VectorRange):
+        raise PredicateError(
+            f"[{expression.first},{expression.last}] names vectors of an index by number, and no index answers here:"
+            " build one, or name columns"
+        )
     if isinstance(expression, InList):
         return apply(expression, [value(expression.part, batch)])
     return apply(expression, [value(part, batch) for part in children(expression)])

@@ -18,6 +18,7 @@ from esker.expression.nodes import (
     Literal,
     Not,
     Or,
+    VectorRange,
 )
 from esker.expression.walk import children, map_children
 
@@ -75,7 +76,9 @@ def _join(node: And | Or, *, neutral: bool) -> Expression:
 
 def _fold(node: Expression) -> Expression:
     """A node whose children are all constants is one."""
-    if isinstance(node, Column | Literal) or not all(isinstance(part, Literal) for part in children(node)):
+    if isinstance(node, Column | Literal | VectorRange) or not all(
+        isinstance(part, Literal) for part in children(node)
+    ):
         return node
     constants = [part.value for part in children(node) if isinstance(part, Literal)]
     try:

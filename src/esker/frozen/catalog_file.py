@@ -33,7 +33,7 @@ from esker.frozen.records import (
 _APPLICATION_ID = 0x45534B52
 
 # Readers and the one writer meet only for moments: when a log is folded in, or recovered after a crash.
-_BUSY_MILLISECONDS = 10_000
+BUSY_MILLISECONDS = 10_000
 
 RESTORE = "restore the folder from a copy, or freeze the data again"
 
@@ -111,20 +111,20 @@ class CatalogFile:
     def open(cls, folder: Path, *, local: bool = True) -> CatalogFile:
         """Open for reading; `local` is False on a network file system, where no shared memory can be trusted."""
         path = folder / CATALOG_FILE
-        with _errors(path):
-            file = cls(folder, _connect_reading(path, local))
+        with database_errors(path):
+            file = cls(folder, connect_reading(path, local))
             return file._checked_version()
 
     @classmethod
     def open_writing(cls, folder: Path) -> CatalogFile:
         """Open for writing, making the database if there is none; the caller holds the folder's writer lock."""
         path = folder / CATALOG_FILE
-        with _errors(path):
+        with database_errors(path):
             connection = apsw.Connection(str(path))
-            connection.set_busy_timeout(_BUSY_MILLISECONDS)
+            connection.set_busy_timeout(BUSY_MILLISECONDS)
             file = cls(folder, connection)._checked_version()
             connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-            if _is_blank(connection):
+            if is_blank(connection):
                 with connection:
                     connection.execute(_TABLES)
                     connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -148,7 +148,7 @@ class CatalogFile:
 
     def read(self) -> Contents | None:
         """Read the committed state, whole and checked against its seal; None when no write was ever committed."""
-        if _is_blank(self._connection):
+        if is_blank(self._connection):
             return None
         with self._reading() as query:
             datasets = query(_READ_DATASET)
@@ -157,7 +157,7 @@ class CatalogFile:
             return None
         if seal(datasets[0][:-1], parts, extents, segments) != datasets[0][-1]:
             raise CatalogCorruptError(f"{self.path} is damaged: its records do not match their seal; {RESTORE}")
-        with _errors(self.path):
+        with database_errors(self.path):
             return Contents(
                 _description(datasets[0]),
                 tuple(HotPart(*row) for row in parts),
@@ -167,7 +167,7 @@ class CatalogFile:
 
     def writings(self) -> list[Writing]:
         """The writes that were begun and neither committed nor undone."""
-        if _is_blank(self._connection):
+        if is_blank(self._connection):
             return []
         with self._reading() as query:
             return [Writing(*row) for row in query("SELECT * FROM writing ORDER BY token")]
@@ -222,7 +222,7 @@ class CatalogFile:
 
     def _checked_version(self) -> CatalogFile:
         try:
-            if _is_blank(self._connection):
+            if is_blank(self._connection):
                 return self
             if self._connection.pragma("application_id") != _APPLICATION_ID:
                 raise InputFileError(f"{self.path} is a database, but not the catalogue of a frozen data set")
@@ -250,7 +250,7 @@ class CatalogFile:
     @contextmanager
     def _reading(self) -> Iterator[Callable[..., list[Row]]]:
         """One transaction, so that all queries see the same committed state."""
-        with self._lock, _errors(self.path):
+        with self._lock, database_errors(self.path):
             self._connection.execute("BEGIN")
             try:
                 yield lambda sql, values=(): list(self._connection.execute(sql, values))
@@ -260,7 +260,7 @@ class CatalogFile:
 
     @contextmanager
     def _transaction(self) -> Iterator[apsw.Connection]:
-        with self._lock, _errors(self.path):
+        with self._lock, database_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -316,7 +316,7 @@ def _extent_row(frozen: FrozenExtent) -> Row:
     )  # fmt: skip
 
 
-def _is_blank(connection: apsw.Connection) -> bool:
+def is_blank(connection: apsw.Connection) -> bool:
     """Tell a database in which nothing was ever committed: a freeze was killed while making it."""
     return (
         connection.pragma("application_id") == 0
@@ -325,7 +325,7 @@ def _is_blank(connection: apsw.Connection) -> bool:
     )
 
 
-def _connect_reading(path: Path, local: bool) -> apsw.Connection:
+def connect_reading(path: Path, local: bool) -> apsw.Connection:
     """Connect so that nothing is left behind.
 
     A read-only connection to a WAL database leaves its -wal and -shm files when it closes last; one that may write
@@ -333,7 +333,7 @@ def _connect_reading(path: Path, local: bool) -> apsw.Connection:
     """
     if local and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.execute("PRAGMA query_only = 1")
         return connection
     log = path.with_name(path.name + "-wal")
@@ -347,7 +347,7 @@ def _connect_reading(path: Path, local: bool) -> apsw.Connection:
 
 
 @contextmanager
-def _errors(path: Path) -> Iterator[None]:
+def database_errors(path: Path) -> Iterator[None]:
     """Turn SQLite's errors, and what only damaged records can cause, into ours."""
     try:
         yield

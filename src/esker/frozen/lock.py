@@ -30,14 +30,14 @@ def writer_lock(folder: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def reader_lock(folder: Path) -> int:
+def reader_lock(folder: Path, inner: str = KEYS_FOLDER) -> int:
     """Keep files that this reader may still open from being collected, until the descriptor is closed.
 
     Taken before the catalogue is read; waits for a collection to end, which is short. Gives -1 where there is
     nothing to lock or the file system cannot.
     """
     try:
-        fd = os.open(folder / KEYS_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(folder / inner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return -1
     with suppress(OSError):
@@ -48,10 +48,10 @@ def reader_lock(folder: Path) -> int:
 
 
 @contextmanager
-def without_readers(folder: Path) -> Iterator[bool]:
+def without_readers(folder: Path, inner: str = KEYS_FOLDER) -> Iterator[bool]:
     """Say whether nobody reads `folder` now, and keep new readers out for as long as the block runs."""
     try:
-        fd = os.open(folder / KEYS_FOLDER, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = os.open(folder / inner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError:
         yield True
         return

@@ -53,6 +53,8 @@ class IndexPrice:
     bytes: int
     rows_max: int
     steps: tuple[str, ...] = ()
+    requests: int = 0
+    unsure: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -99,19 +101,24 @@ class Evaluation:
 
     def price(self, predicate: Expression) -> IndexPrice:
         """Say what `answer` would read, were nothing cut short; reads only directories."""
-        vectors = size_bytes = 0
+        vectors = size_bytes = requests = 0
         rows_max = self.row_count
         steps: list[str] = []
+        unsure: set[str] = set(columns(predicate))
         for group in self._ordered(_grouped(conjuncts(predicate), self.segments)):
             parts = list(_leaves(conjunction(group), self.segments))
             priced = [self._answer_of(name).price(part) for name, part in parts]
             group_vectors, group_bytes = sum(one[0] for one in priced), sum(one[1] for one in priced)
+            requests += sum(one[2] for one in priced)
+            if all(self._answer_of(name).decides(part) for name, part in parts):
+                # What no segment decides stays; columns of the other conditions may need a look.
+                unsure -= {name for name, _ in parts} if answer_is_whole(conjunction(group), parts) else set()
             answer = self._column_of(conjunction(group))
             rows = answer.possible_rows(conjunction(group)) if answer is not None else self.row_count
             vectors, size_bytes, rows_max = vectors + group_vectors, size_bytes + group_bytes, min(rows_max, rows)
             names = ", ".join(sorted({name for name, _ in parts})) or "no index"
             steps.append(f"{names}: {group_vectors} vectors, {group_bytes:,} bytes, at most {rows:,} rows")
-        return IndexPrice(vectors, size_bytes, rows_max, tuple(steps))
+        return IndexPrice(vectors, size_bytes, rows_max, tuple(steps), requests, frozenset(unsure))
 
     def _inexact(self, group: Sequence[Expression]) -> list[Expression]:
         answer = self._column_of(conjunction(group))
@@ -206,6 +213,11 @@ class Evaluation:
         except (EskerError, pa.ArrowException):
             return Bounds(none, every)
         return Bounds(every, every) if value is polarity else Bounds(none, none)
+
+
+def answer_is_whole(predicate: Expression, parts: Sequence[tuple[str, Expression]]) -> bool:
+    """Whether segments decide every column of a predicate."""
+    return columns(predicate) <= {name for name, _ in parts}
 
 
 def _names_vectors(predicate: Expression) -> bool:

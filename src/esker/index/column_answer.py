@@ -75,8 +75,12 @@ class ColumnAnswer(ABC):
         """Leave out the conjuncts that hold for every row that all of `group` lets through."""
 
     @abstractmethod
-    def price(self, predicate: Expression) -> tuple[int, int]:
-        """Say how many vectors and bytes bounding `predicate` reads."""
+    def decides(self, predicate: Expression) -> bool:
+        """Say whether bounds will be exact, as far as directories know."""
+
+    @abstractmethod
+    def price(self, predicate: Expression) -> tuple[int, int, int]:
+        """Say how many vectors, bytes and requests bounding `predicate` reads."""
 
 
 class SlotAnswer(ColumnAnswer):
@@ -105,14 +109,19 @@ class SlotAnswer(ColumnAnswer):
         left = self._truth(conjunction(group)).true.possible
         return [part for part in group if not self._truth(part).true.certain[left].all()]
 
-    def price(self, predicate: Expression) -> tuple[int, int]:
+    def decides(self, predicate: Expression) -> bool:
         part = self._truth(predicate).true
-        vectors = size_bytes = 0
-        for slots in (part.certain, part.possible & ~part.certain):
-            if slots.any():
-                plan = self._plan(slots)
-                vectors, size_bytes = vectors + plan.vectors, size_bytes + plan.bytes
-        return vectors, size_bytes
+        return part.possible is part.certain or self._segment.rows_in(part.possible & ~part.certain) == 0
+
+    def price(self, predicate: Expression) -> tuple[int, int, int]:
+        part = self._truth(predicate).true
+        unsure = () if part.possible is part.certain else (part.possible & ~part.certain,)
+        plans = [self._plan(slots) for slots in (part.certain, *unsure) if slots.any()]
+        return (
+            sum(plan.vectors for plan in plans),
+            sum(plan.bytes for plan in plans),
+            sum(plan.requests for plan in plans),
+        )
 
     def _truth(self, predicate: Expression) -> Truth:
         if predicate not in self._truths:
@@ -154,8 +163,17 @@ class SlicedAnswer(ColumnAnswer):
     def inexact(self, group: Sequence[Expression]) -> list[Expression]:
         return [part for part in group if not self.bounds(part, True).exact]
 
-    def price(self, predicate: Expression) -> tuple[int, int]:
-        return self.segment.vector_count, int(self.segment.root.vector_bytes.sum())
+    def decides(self, predicate: Expression) -> bool:
+        if isinstance(predicate, And | Or):
+            return all(self.decides(part) for part in predicate.parts)
+        if isinstance(predicate, Not):
+            return self.decides(predicate.part)
+        if isinstance(predicate, Compare):
+            return any(isinstance(side, Column) for side in (predicate.left, predicate.right))
+        return isinstance(predicate, InList | IsNull | Column)
+
+    def price(self, predicate: Expression) -> tuple[int, int, int]:
+        return self.segment.vector_count, *self.segment.price_of(range(self.segment.vector_count))
 
     def _bounds(self, predicate: Expression, polarity: bool) -> Bounds:
         if isinstance(predicate, Not):

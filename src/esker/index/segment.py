@@ -83,6 +83,7 @@ class VectorPlan:
     combinations: tuple[Combination, ...]
     inverted: bool
     bytes: int
+    requests: int = 0
 
     @property
     def vectors(self) -> int:
@@ -194,9 +195,21 @@ class SegmentFile:
             for group in _close_together(places, filled):
                 yield from self._read_group(number, places, group, count)
 
-    def bytes_of(self, vectors: Sequence[int]) -> int:
-        """Say how many bytes vectors have."""
-        return sum(int(places.lengths[which].sum()) for _, places, which in self._by_block(vectors, None))
+    def read_in_order(self, vectors: Sequence[int], count: ReadCount) -> list[Bitmap]:
+        """Read ascending vectors; those without a row are given in their place."""
+        given = self.read_each(vectors, count)
+        filled = {vector for vector in vectors if self.column("lengths", vector, vector + 1)[0]}
+        rest = iter([one for one in given if one])
+        return [next(rest) if vector in filled else Bitmap.none(self.row_count) for vector in vectors]
+
+    def price_of(self, vectors: Sequence[int]) -> tuple[int, int]:
+        """Say how many bytes vectors have, and how many requests read them."""
+        size_bytes = requests = 0
+        for _, places, which in self._by_block(vectors, None):
+            filled = which[places.lengths[which] > 0]
+            size_bytes += int(places.lengths[filled].sum())
+            requests += sum(1 for _ in _close_together(places, filled))
+        return size_bytes, requests
 
     def pread(self, offset: int, length: int) -> bytes:
         """Read bytes, all of them."""
@@ -324,15 +337,15 @@ class Segment(SegmentFile):
         if self.root.meta.layout == "equality":
             wanted, every = self._total(slots, "lengths"), int(self.root.vector_bytes.sum())
             inverted = wanted * 2 > every
-            return VectorPlan(
-                self._combinations(~slots if inverted else slots), inverted, every - wanted if inverted else wanted
-            )
-        plans = []
-        for inverted in (False, True):
-            combinations = self._combinations(~slots if inverted else slots)
-            named = sorted({vector for one in combinations for vector in one.vectors})
-            plans.append(VectorPlan(combinations, inverted, self.bytes_of(named)))
+            return self._priced(self._combinations(~slots if inverted else slots), inverted)
+        plans = [
+            self._priced(self._combinations(~slots if inverted else slots), inverted) for inverted in (False, True)
+        ]
         return min(plans, key=lambda plan: plan.bytes)
+
+    def _priced(self, combinations: tuple[Combination, ...], inverted: bool) -> VectorPlan:
+        named = sorted({vector for one in combinations for vector in one.vectors})
+        return VectorPlan(combinations, inverted, *self.price_of(named))
 
     def run(self, plan: VectorPlan, count: ReadCount) -> Bitmap:
         """Read and join the vectors of a plan."""
@@ -353,6 +366,11 @@ class Segment(SegmentFile):
     def validate(self) -> None:
         """Read and check every byte; raises BitmapCorruptError naming the column and file."""
         self.check_bytes()
+        if self.root.meta.layout == "equality":
+            # They hold as many rows as there are, so that all are there only if none is in two.
+            if self._or(range(self.slot_count), ReadCount()).count() != self.row_count:
+                raise BitmapCorruptError(f"{self.place}: a row is in two vectors")
+            return
         seen = Bitmap.none(self.row_count)
         for slot in range(self.slot_count):
             vector = self.slot_vector(slot, ReadCount())

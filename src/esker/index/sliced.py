@@ -61,9 +61,10 @@ class Slices:
         self._at_most: dict[int, Bitmap] = {}
 
     def vector(self, number: int) -> Bitmap:
-        """Give a vector, read once."""
+        """Give a vector, read once; the digits, of which every question needs most, by one request."""
         if number not in self._held:
-            self._held[number] = self.segment.read(number, self._count)
+            wanted = (NULL_VECTOR,) if number == NULL_VECTOR else tuple(range(FIRST_SLICE, self.segment.vector_count))
+            self._held.update(zip(wanted, self.segment.read_in_order(wanted, self._count), strict=True))
         return self._held[number]
 
     @property

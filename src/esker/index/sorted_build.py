@@ -129,13 +129,14 @@ class SortedColumn:
         given = iter(vectors)
         self._missing_before = [next(given).rows(), next(given).rows()]
         held: list[Rows] = []
-        first = at = 0
+        first = at = held_rows = 0
         for vector in given:
             held.append(vector.to_numpy())
             at += 1
-            if sum(map(len, held)) >= self._context.batch_rows:
+            held_rows += len(held[-1])
+            if held_rows >= self._context.batch_rows:
                 self._put_groups(values.slice(first, at - first), held)
-                held, first = [], at
+                held, first, held_rows = [], at, 0
         self._put_groups(values.slice(first, at - first), held)
         self._row_count = self._missing.row_count = row_count
 

@@ -1,0 +1,51 @@
+"""Index or scan: the index is asked only where that surely reads no more bytes, in no more requests, than a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from esker.expression import Expression, VectorRange, columns, walk
+from esker.index.answer import IndexPrice
+from esker.index.row_format import ReadPrice
+from esker.index.store import IndexStore
+
+
+@dataclass(frozen=True)
+class StorePlan:
+    """What a query on an index folder will do; `index` is the most it reads by the index, rows included."""
+
+    choice: Literal["index", "scan"]
+    reason: str
+    index: ReadPrice
+    scan: ReadPrice
+    price: IndexPrice | None
+
+
+def plan_store(store: IndexStore, names: Sequence[str], predicate: Expression | None) -> StorePlan:
+    """Choose by what is known before a vector or a row is read: directories, sizes of columns.
+
+    The most that the index path reads: its vectors; for the rows it may be unsure of, the columns they are checked
+    by; for all rows it may give, the columns asked for. A fetch never reads more than a scan of the same columns, so
+    an exact index wins once its vectors are smaller than the columns that only the predicate needs.
+    """
+    scanned = [*names, *sorted((columns(predicate) if predicate is not None else frozenset()) - set(names))]
+    scan = store.scan_price(scanned)
+    if predicate is None:
+        return StorePlan("scan", "every row is asked for", scan, scan, None)
+    price = store.price(predicate)
+    most = ReadPrice(price.bytes, price.requests)
+    for block in store.blocks:
+        rows = min(price.rows_max, block.row_count)
+        checked = [name for name in store.schema.names if name in price.unsure]
+        most = most.plus(block.rows.price_at_most(rows, checked)).plus(block.rows.price_at_most(rows, names))
+    if any(isinstance(node, VectorRange) for node in walk(predicate)):
+        return StorePlan("index", "vectors are named by number", most, scan, price)
+    if not price.vectors and price.rows_max >= store.row_count:
+        return StorePlan("scan", "no condition is one that vectors narrow down", most, scan, price)
+    if most.within(scan):
+        reason = f"{price.vectors:,} vectors, at most {price.rows_max:,} rows"
+        return StorePlan("index", reason, most, scan, price)
+    what = "bytes" if most.bytes > scan.bytes else "requests"
+    return StorePlan("scan", f"by the index it might take more {what} than a scan", most, scan, price)
