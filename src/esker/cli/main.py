@@ -19,6 +19,7 @@ from esker.cli.demo import demo
 from esker.cli.explain import explain
 from esker.cli.find import find
 from esker.cli.freeze import freeze
+from esker.cli.index import index
 from esker.cli.interrupts import Interrupts
 from esker.cli.join import join
 from esker.cli.outcome import DONE, report_error
@@ -37,6 +38,7 @@ for command in (freeze, find, join, shuffle, explain, demo):
     app.command()(command)
 bench.command()(paper)
 app.add_typer(bench)
+app.add_typer(index)
 app.add_typer(simulate)
 
 

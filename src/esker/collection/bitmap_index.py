@@ -34,7 +34,7 @@ def build_index(
     target: str | Path,
     columns: IndexOption,
     *,
-    encoding: str = "wah32",
+    encoding: str = "auto",
     profile: str = "balanced",
     rows: str = "arrow",
     store: Sequence[str] | None = None,
@@ -218,6 +218,10 @@ class BitmapIndex:
             explanation.rows = sum(answer.candidates.count() for answer in answers)
         return explanation
 
+    def bound(self, predicate: Any) -> Expression:
+        """Read a predicate and bind it to the index's columns."""
+        return read_predicate(predicate, self.schema)
+
     def statistics(self) -> dict[str, Any]:
         """Count rows, vectors and bytes by column, and what was read since the index was opened."""
         return self.store.statistics()
@@ -277,7 +281,7 @@ class BitmapIndex:
     # Inside
 
     def _bound(self, predicate: Any) -> Expression | None:
-        return None if predicate is None else read_predicate(predicate, self.schema)
+        return None if predicate is None else self.bound(predicate)
 
     def _names(self, columns: Sequence[str] | None) -> list[str]:
         names = self.schema.names if columns is None else list(columns)

@@ -13,6 +13,7 @@ from esker.core.row_set import RowSet
 from esker.errors import EskerError
 from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts, walk
 from esker.index.column_answer import Bounds, ColumnAnswer, column_answer, constant_truth
+from esker.index.encode import every_row, no_rows
 from esker.index.segment import ReadCount, SegmentFile
 from esker.index.vector_numbers import VectorNumbers
 
@@ -163,7 +164,7 @@ class Evaluation:
             if isinstance(predicate, And) == polarity:
                 return self._intersection(groups, polarity)
             return self._union(groups, polarity)
-        return Bounds(Bitmap.none(self.row_count), Bitmap.all(self.row_count))
+        return Bounds(no_rows(self.row_count), every_row(self.row_count))
 
     def _intersection(self, parts: Sequence[Expression], polarity: bool) -> Bounds:
         bounds = self._bounds(parts[0], polarity)
@@ -207,7 +208,7 @@ class Evaluation:
 
     def _constant(self, predicate: Expression, polarity: bool) -> Bounds:
         """Decide a predicate without columns."""
-        none, every = Bitmap.none(self.row_count), Bitmap.all(self.row_count)
+        none, every = no_rows(self.row_count), every_row(self.row_count)
         try:
             value = constant_truth(predicate)
         except (EskerError, pa.ArrowException):

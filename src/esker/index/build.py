@@ -148,7 +148,7 @@ class IndexBuild:
         file = f"{_file_stem(build.column)}.{secrets.token_hex(6)}.seg"
         finished = build.finish()
         try:
-            size_bytes, checksum, vectors = write_segment(
+            written = write_segment(
                 folder / file, finished.meta, finished.blocks(), finished.label_type, row_count, file_system
             )
         except OSError as error:
@@ -157,8 +157,9 @@ class IndexBuild:
             raise OutputFileError(
                 f"cannot write the index of column {build.column!r} to {folder}: {error.strerror or error}"
             ) from error
-        described = {**spec.to_json(), "type": str(finished.label_type), "vectors": vectors}
-        return SegmentInfo(file, build.column, spec.kind, size_bytes, checksum, described)
+        described = {**spec.to_json(), "type": str(finished.label_type), "vectors": written.vectors}
+        described["encodings"] = written.encodings
+        return SegmentInfo(file, build.column, spec.kind, written.bytes, written.checksum, described)
 
     def _stay_within_budget(self) -> None:
         builds = self._columns.values()

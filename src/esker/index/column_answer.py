@@ -26,6 +26,7 @@ from esker.expression import (
     conjunction,
     evaluate,
 )
+from esker.index.encode import every_row, no_rows
 from esker.index.segment import ReadCount, Segment, SegmentFile, VectorPlan
 from esker.index.sliced import SlicedSegment
 from esker.index.truth import Truth, slot_truth
@@ -206,12 +207,12 @@ class SlicedAnswer(ColumnAnswer):
                 op, literal = _MIRRORED[op], predicate.left
             if isinstance(literal, Literal) and (isinstance(predicate.left, Column) or literal is predicate.left):
                 if not literal.value.is_valid:
-                    return Bitmap.none(self._row_count), Bitmap.none(self._row_count)
+                    return no_rows(self._row_count), no_rows(self._row_count)
                 return self._decided(slices.compare(op, literal))
         return None
 
     def _in_list(self, predicate: InList) -> tuple[Bitmap, Bitmap] | None:
-        rows = Bitmap.none(self._row_count)
+        rows = no_rows(self._row_count)
         for value in predicate.values:
             if value.value.is_valid:
                 found = self.slices.compare("=", value)
@@ -219,7 +220,7 @@ class SlicedAnswer(ColumnAnswer):
                     return None
                 rows = rows | found
         if any(not value.value.is_valid for value in predicate.values):
-            return rows, Bitmap.none(self._row_count)
+            return rows, no_rows(self._row_count)
         return rows, self.slices.known - rows
 
     def _decided(self, true: Bitmap | None) -> tuple[Bitmap, Bitmap] | None:
@@ -227,7 +228,7 @@ class SlicedAnswer(ColumnAnswer):
 
     def _undecided(self, predicate: Expression, polarity: bool) -> Bounds:
         """What no digits tell: every row may be one, and null only where the predicate says so of null."""
-        none, every = Bitmap.none(self._row_count), Bitmap.all(self._row_count)
+        none, every = no_rows(self._row_count), every_row(self._row_count)
         try:
             missing = pa.RecordBatch.from_arrays([pa.nulls(1, self.segment.label_type)], [self.segment.info.column])
             value = evaluate(predicate, missing)[0].as_py()

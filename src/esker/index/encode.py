@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -25,24 +23,40 @@ class Encoder:
     def __init__(self, encoding: str = "wah32", profile: str = "balanced") -> None:
         if profile not in PROFILES:
             raise OptionError(f"profile={profile!r}; there is: {', '.join(PROFILES)}")
-        if encoding != AUTO:
-            ENCODINGS[encoding]
+        if encoding != AUTO and encoding not in ENCODINGS:
+            raise OptionError(f"no encoding {encoding!r}; there is: {', '.join(ENCODINGS)}, {AUTO}")
         self.encoding = encoding
         self.profile = profile
-        self._options: dict[str, Any] = {"profile": profile} if encoding == AUTO else {}
 
     def of_rows(self, rows: npt.NDArray[np.uint64], row_count: int) -> Bitmap:
         """Encode ascending row ids."""
-        return Bitmap.from_positions(rows, row_count, self.encoding, **self._options)
+        return Bitmap.from_positions(rows, row_count, self.encoding, self.profile)
 
     def of_row_set(self, rows: RowSet, row_count: int) -> Bitmap:
         """Encode a row set."""
-        return Bitmap.from_rows(rows, row_count, self.encoding, **self._options)
+        return Bitmap.from_rows(rows, row_count, self.encoding, self.profile)
 
     def of_bitmap(self, bitmap: Bitmap) -> Bitmap:
         """Encode what another encoding holds."""
         if bitmap.encoding.partition(".")[0] == self.encoding:
             return bitmap
-        if bitmap.count() * 8 < bitmap.nbytes:
-            return self.of_rows(bitmap.to_numpy(), bitmap.row_count)
-        return self.of_row_set(bitmap.rows(), bitmap.row_count)
+        return bitmap.recoded(self.encoding, self.profile)
+
+
+# Encodings whose groups have 63 rows: results of operations among them may take the fastest form.
+_ALIGNED = frozenset({"dense.1", "wah64.1", "gap_run.1"})
+
+
+def profile_of(encoding: str) -> str | None:
+    """The profile to read a stored vector with: its results are then made as they are combined fastest."""
+    return "speed" if encoding in _ALIGNED else None
+
+
+def no_rows(row_count: int) -> Bitmap:
+    """No row of so many."""
+    return Bitmap.none(row_count, AUTO, "speed")
+
+
+def every_row(row_count: int) -> Bitmap:
+    """Every row of so many."""
+    return Bitmap.all(row_count, AUTO, "speed")

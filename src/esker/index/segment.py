@@ -21,6 +21,7 @@ from esker.core.checksum import checksum_file
 from esker.errors import BitmapCorruptError
 from esker.frozen.records import SegmentLike
 from esker.index.column_spec import KINDS
+from esker.index.encode import no_rows, profile_of
 from esker.index.layout import Combination
 from esker.index.layouts import LAYOUTS
 from esker.index.segment_file import (
@@ -191,7 +192,7 @@ class SegmentFile:
         """Read and check vectors, those that lie close together by one request."""
         for number, places, which in self._by_block(vectors, count):
             filled = which[places.lengths[which] > 0]
-            yield from (Bitmap.none(self.row_count) for _ in range(len(which) - len(filled)))
+            yield from (no_rows(self.row_count) for _ in range(len(which) - len(filled)))
             for group in _close_together(places, filled):
                 yield from self._read_group(number, places, group, count)
 
@@ -200,7 +201,7 @@ class SegmentFile:
         given = self.read_each(vectors, count)
         filled = {vector for vector in vectors if self.column("lengths", vector, vector + 1)[0]}
         rest = iter([one for one in given if one])
-        return [next(rest) if vector in filled else Bitmap.none(self.row_count) for vector in vectors]
+        return [next(rest) if vector in filled else no_rows(self.row_count) for vector in vectors]
 
     def price_of(self, vectors: Sequence[int]) -> tuple[int, int]:
         """Say how many bytes vectors have, and how many requests read them."""
@@ -268,6 +269,7 @@ class SegmentFile:
                 self.row_count,
                 self.root.encodings[code],
                 count=int(places.rows[one]),
+                profile=profile_of(self.root.encodings[code]),
                 place=f"{self.place}, vector {number}",
             )
 
@@ -350,7 +352,7 @@ class Segment(SegmentFile):
     def run(self, plan: VectorPlan, count: ReadCount) -> Bitmap:
         """Read and join the vectors of a plan."""
         rows = [self._joined(one, count) for one in plan.combinations]
-        found = union(rows) if rows else Bitmap.none(self.row_count)
+        found = union(rows) if rows else no_rows(self.row_count)
         return ~found if plan.inverted else found
 
     def union(self, slots: SlotMask, count: ReadCount) -> Bitmap:
@@ -371,7 +373,7 @@ class Segment(SegmentFile):
             if self._or(range(self.slot_count), ReadCount()).count() != self.row_count:
                 raise BitmapCorruptError(f"{self.place}: a row is in two vectors")
             return
-        seen = Bitmap.none(self.row_count)
+        seen = no_rows(self.row_count)
         for slot in range(self.slot_count):
             vector = self.slot_vector(slot, ReadCount())
             if seen & vector:
@@ -404,7 +406,7 @@ class Segment(SegmentFile):
                 pending_bytes = pending[0].nbytes
                 if pending[0].count() == self.row_count:
                     break
-        return union(pending) if pending else Bitmap.none(self.row_count)
+        return union(pending) if pending else no_rows(self.row_count)
 
     def _total(self, slots: SlotMask, name: str) -> int:
         """Add up a column of the directory over slots; blocks wanted whole are known by the root."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -180,6 +181,15 @@ class _Columns:
         return bytes(sink.getvalue())
 
 
+class Written(NamedTuple):
+    """A segment that was written; `encodings` says how many vectors have each."""
+
+    bytes: int
+    checksum: str
+    vectors: int
+    encodings: dict[str, int]
+
+
 def write_segment(
     path: Path,
     meta: Meta | Callable[[], Meta],
@@ -187,8 +197,8 @@ def write_segment(
     label_type: pa.DataType,
     row_count: int,
     file_system: FileSystem = LOCAL,
-) -> tuple[int, str, int]:
-    """Write a segment aside and publish it; gives its bytes, checksum and number of vectors.
+) -> Written:
+    """Write a segment aside and publish it.
 
     Holds one block of the directory at a time. `meta` may be asked for at the end, when all is known.
     """
@@ -198,13 +208,14 @@ def write_segment(
         for block in blocks:
             writer.add(block)
         writer.finish(meta if isinstance(meta, Meta) else meta())
-    return writer.out.offset, writer.out.checksum.text, writer.vector_count
+    return Written(writer.out.offset, writer.out.checksum.text, writer.vector_count, dict(writer.encoded))
 
 
 class _SegmentWriter:
     def __init__(self, out: _Out, row_count: int, label_type: pa.DataType) -> None:
         self.out = out
         self.vector_count = 0
+        self.encoded: Counter[str] = Counter()
         self._row_count = row_count
         self._label_type = label_type
         self._root = _Columns(_ROOT)
@@ -255,6 +266,7 @@ class _SegmentWriter:
         data = vector.data
         if len(data) >= ALIGNED_BYTES:
             self.out.align()
+        self.encoded[vector.encoding] += 1
         code = self._encodings.setdefault(vector.encoding, len(self._encodings))
         place = (self.out.offset, len(data), rows, slot_rows, zlib.crc32(data), code)
         self.out.write(data)

@@ -14,6 +14,7 @@ from esker.errors import BitmapCorruptError, EskerError
 from esker.expression import Literal
 from esker.expression.exact import ticks_of
 from esker.frozen.records import SegmentLike
+from esker.index.encode import every_row, no_rows
 from esker.index.segment import ReadCount, SegmentFile
 from esker.index.ticks import scalar_of
 
@@ -81,11 +82,11 @@ class Slices:
         """Give the rows whose value is at most `offset` over the base."""
         segment = self.segment
         if offset < 0:
-            return Bitmap.none(segment.row_count)
+            return no_rows(segment.row_count)
         if offset >= (1 << segment.slice_count) - 1:
             return self.known
         if offset not in self._at_most:
-            rows = Bitmap.all(segment.row_count)
+            rows = every_row(segment.row_count)
             for digit in range(segment.slice_count):
                 one = self.vector(FIRST_SLICE + digit)
                 # A one where the offset has none is more, whatever comes below; a zero where it has a one is less.
@@ -97,7 +98,7 @@ class Slices:
         """Give the rows whose value is `offset` over the base."""
         segment = self.segment
         if not 0 <= offset < 1 << segment.slice_count:
-            return Bitmap.none(segment.row_count)
+            return no_rows(segment.row_count)
         rows = self.known
         for digit in reversed(range(segment.slice_count)):
             one = self.vector(FIRST_SLICE + digit)
@@ -173,4 +174,4 @@ class Slices:
         return ticks if isinstance(ticks, float) else Fraction(ticks) - self.segment.base
 
     def _none(self) -> Bitmap:
-        return Bitmap.none(self.segment.row_count)
+        return no_rows(self.segment.row_count)

@@ -42,14 +42,16 @@ from esker.index.answer import IndexAnswer, IndexPrice
 from esker.index.build import build_index
 from esker.index.catalog import CATALOG_FILE, Deletion, IndexCatalog, RowBlock, StoreContents
 from esker.index.column_spec import ColumnSpec, spec_from_json
-from esker.index.encode import Encoder
+from esker.index.encode import AUTO, Encoder, every_row
 from esker.index.index import Index
 from esker.index.row_format import ReadPrice, RowReader
 from esker.index.row_formats import ROW_FORMATS
 
 ROWS_FOLDER = "rows"
 VECTORS_FOLDER = "vectors"
+# What a killed build may have left: a build takes it over.
 _CATALOG_FILES = tuple(CATALOG_FILE + suffix for suffix in ("", "-wal", "-shm", "-journal"))
+_OUR_NAMES = frozenset({ROWS_FOLDER, VECTORS_FOLDER, *_CATALOG_FILES})
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class StoreOptions:
     """How an index is made; kept in the catalogue, so that an append does the same."""
 
     specs: Mapping[str, ColumnSpec]
-    encoding: str = "wah32"
+    encoding: str = AUTO
     profile: str = "balanced"
     rows: str = "arrow"
     vector_rows: int | None = None
@@ -104,7 +106,9 @@ class OpenBlock:
     @cached_property
     def deleted(self) -> Bitmap | None:
         """The deleted rows, counted from the block's first."""
-        return Bitmap.from_rows(shifted(self._gone, -self.first_row), self.row_count) if self._gone else None
+        if not self._gone:
+            return None
+        return Bitmap.from_rows(shifted(self._gone, -self.first_row), self.row_count, AUTO, "speed")
 
     @property
     def live_count(self) -> int:
@@ -114,7 +118,7 @@ class OpenBlock:
     def answer(self, predicate: Expression | None) -> IndexAnswer:
         """Ask the index; rows count from the block's first."""
         if predicate is None:
-            every = Bitmap.all(self.row_count)
+            every = every_row(self.row_count)
             return self._without_deleted(IndexAnswer(every, every, None, 0, 0, ["every row"]))
         return self._without_deleted(self.index.evaluate(predicate))
 
@@ -136,7 +140,7 @@ class OpenBlock:
             mask = evaluate(predicate, found.batch).fill_null(False).to_numpy(zero_copy_only=False)
             kept.append(RowSet.of(found.row_ids[mask]))
         starts, stops = zip(*(part.runs() for part in kept), strict=True) if kept else ((), ())
-        return Bitmap.from_rows(_joined(starts, stops), self.row_count)
+        return Bitmap.from_rows(_joined(starts, stops), self.row_count, AUTO, "speed")
 
     def fetch(self, rows: RowSet, names: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield columns of rows, both counted from the block's first."""
@@ -512,7 +516,7 @@ class StoreWriter:
         require_local(folder.parent)
         made = not folder.exists()
         try:
-            if not made and not looks_indexed(folder) and any(folder.iterdir()):
+            if not made and any(path.name not in _OUR_NAMES for path in folder.iterdir()):
                 raise OutputExistsError(f"{folder} holds something else; choose another name or remove it")
             for inner in (ROWS_FOLDER, VECTORS_FOLDER):
                 (folder / inner).mkdir(parents=True, exist_ok=True)

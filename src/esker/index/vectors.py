@@ -59,7 +59,7 @@ class VectorIndex:
         path: Path | str,
         row_count: int | None = None,
         *,
-        encoding: str = "wah32",
+        encoding: str = "auto",
         profile: str = "balanced",
         file_system: FileSystem = LOCAL,
     ) -> VectorIndex:
@@ -221,11 +221,11 @@ class VectorIndex:
         labels = pa.array([number for number, _ in vectors], pa.int64())
         entries = (Entry(self._encoder.of_bitmap(vector)) for _, vector in vectors)
         meta = Meta("", KIND, KIND, "numbers", 0)
-        size, checksum, count = write_segment(
+        written = write_segment(
             self.folder / VECTORS_FOLDER / file, meta, [Block(labels, entries)], pa.int64(), self._row_count,
             self._file_system,
         )  # fmt: skip
-        return IndexSegment(file, "", KIND, size, checksum, {"vectors": count})
+        return IndexSegment(file, "", KIND, written.bytes, written.checksum, {"vectors": written.vectors})
 
 
 def _each(segment: SegmentFile) -> Iterator[Bitmap]:

@@ -192,7 +192,7 @@ def forged(folder, **changes):
     slots = changes.get("slots", "bins" if kind == "bins" else "values")
     meta = Meta("v", kind, changes.get("layout", "equality"), slots, changes.get("slot_count", len(labels)))
     block = Block(labels, [Entry(vector) for vector in vectors])
-    size, checksum, _ = write_segment(folder / "f.seg", meta, [block], labels.type, 4)
+    size, checksum, *_ = write_segment(folder / "f.seg", meta, [block], labels.type, 4)
     return SegmentInfo("f.seg", "v", kind, size, checksum, {})
 
 
