@@ -35,6 +35,14 @@ class RunOptions:
             help="Refuse a dearer plan: seconds=60, bytes=10GB, requests=, mounts=, money=. Repeatable.",
         ),
     ] = None
+    deadline: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="How long reading the payload may take: 600, 90min, 12h, 2d."),
+    ] = None
+    cache: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Keep what is fetched there, for a run that goes on later.")
+    ] = None
+    cache_limit: Annotated[str | None, typer.Option(metavar="SIZE", help="The most that is kept (10GiB).")] = None
     log: Annotated[str | None, typer.Option(metavar="FILE", help="Append the query's events as JSON lines.")] = None
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and its cost; read and write no data.")] = (
         False
@@ -77,6 +85,9 @@ def _session(chosen: RunOptions, interrupts: Interrupts | None) -> Session:
         "spill_limit": chosen.spill_limit,
         "spill_folder": chosen.spill_folder,
         "max_cost": parse_max_cost(chosen.max_cost or []),
+        "deadline": chosen.deadline,
+        "cache": chosen.cache,
+        "cache_limit": chosen.cache_limit,
         "log": chosen.log,
     }
     return Session(

@@ -11,7 +11,8 @@ from typing import Any
 from esker.core.arrow_memory import settle_allocator
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
-from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, QueryContext
+from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, CACHE_LIMIT_BYTES, QueryContext
+from esker.core.duration import parse_seconds
 from esker.core.event_log import EventLog
 from esker.core.memory import MemoryBudget
 from esker.core.progress import Progress, Silent
@@ -26,8 +27,10 @@ class Options:
     `memory` bounds the anonymous memory of the process over an idle interpreter (bytes, or `512MiB`; default half of
     the machine), `threads` the workers (default all cores), `ordered` keeps rows in the order of the input, `seed`
     is where chance comes from. `spill_folder` and `spill_limit` say where and how much may be spilled. `max_cost`
-    refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `log` is a path for
-    the event log, `progress` is told how far operators are, `cancellation` stops the query from outside.
+    refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `deadline` is how long
+    reading the payload may take (seconds, or `90min`, `12h`): what is missing then is said, and `cache`, a folder that
+    keeps what was fetched (up to `cache_limit`, default 10 GiB), lets the next run go on from there. `log` is a path
+    for the event log, `progress` is told how far operators are, `cancellation` stops the query from outside.
     """
 
     memory: int | str | None = None
@@ -37,6 +40,9 @@ class Options:
     spill_folder: str | Path | None = None
     spill_limit: int | str | None = None
     max_cost: Mapping[str, float | str] | None = None
+    deadline: float | str | None = None
+    cache: str | Path | None = None
+    cache_limit: int | str | None = None
     log: str | Path | None = None
     progress: Progress | None = None
     cancellation: Cancellation | None = None
@@ -46,6 +52,10 @@ class Options:
             MemoryBudget(self.memory)
         if self.spill_limit is not None:
             parse_bytes(self.spill_limit, "spill_limit")
+        if self.deadline is not None:
+            parse_seconds(self.deadline, "deadline")
+        if self.cache_limit is not None:
+            parse_bytes(self.cache_limit, "cache_limit")
         if self.threads is not None and (not is_whole(self.threads) or self.threads < 1):
             raise OptionError(f"threads={self.threads!r}: give a number of at least 1")
         self.cost_limits()
@@ -81,6 +91,11 @@ class Options:
             ordered=self.ordered,
             seed=self.seed,
             max_cost=self.cost_limits(),
+            deadline=parse_seconds(self.deadline, "deadline") if self.deadline is not None else None,
+            cache_folder=Path(self.cache).expanduser() if self.cache is not None else None,
+            cache_limit_bytes=(
+                parse_bytes(self.cache_limit, "cache_limit") if self.cache_limit is not None else CACHE_LIMIT_BYTES
+            ),
         )
 
     def cost_limits(self) -> dict[str, float]:

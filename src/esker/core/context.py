@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 from esker.core.cancellation import Cancellation
@@ -22,6 +23,8 @@ BATCH_ROWS = 65_536
 # scan, and batches are smaller.
 BYTES_OF_A_THREAD = 48 << 20
 BYTES_OF_A_ROW = 4 << 10
+# How much of what was fetched is kept for a run that goes on later, where it is kept.
+CACHE_LIMIT_BYTES = 10 << 30
 
 
 @dataclass
@@ -31,7 +34,8 @@ class QueryContext:
     `threads` is the number of worker threads, `scan_threads` how many of them may read or run Python at once,
     `ordered` whether results keep the order of the input (contracts, 2), `seed` where all chance of the query comes
     from, `batch_rows` the most rows of a batch, `max_cost` the limits (bytes, seconds, ...) above which a plan is
-    refused.
+    refused, `deadline` how many seconds a thaw may take. What a thaw fetches is kept in `cache_folder`, if there is
+    one, up to `cache_limit_bytes`.
     """
 
     budget: MemoryBudget = field(default_factory=MemoryBudget)
@@ -45,6 +49,9 @@ class QueryContext:
     seed: int = 0
     batch_rows: int = BATCH_ROWS
     max_cost: Mapping[str, float] = field(default_factory=dict)
+    deadline: float | None = None
+    cache_folder: Path | None = None
+    cache_limit_bytes: int = CACHE_LIMIT_BYTES
     resources: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pyarrow as pa
 
@@ -13,15 +13,27 @@ from esker.core.cost import NO_COST, Cost
 from esker.core.extent import ByteRange, Extent
 from esker.core.row_set import RowSet
 from esker.errors import CostLimitError, OptionError
-from esker.storage import ReadRequest, Tier
+from esker.storage import ReadRequest, Recall, Tier
 from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import ExtentLike, Layout
 from esker.thaw.window import Window, windows
 
 # Raw bytes held before they are decoded; more lets a tier order more at once, and drives work side by side.
 READ_AHEAD_BYTES = 64 << 20
+# Where reads do not depend on one another, only what hides the latency of requests: nothing is decoded while the first
+# window is on its way.
+_READ_AHEAD_MIN_BYTES = 8 << 20
+_LATENCIES_AHEAD = 8
 
 Choice = Literal["fetch", "scan"]
+
+# Says that bytes of an extent are at hand and need not be read.
+Held = Callable[[Extent, ByteRange], bool]
+
+
+def nothing_held(extent: Extent, part: ByteRange) -> bool:
+    """Say that every byte is still to be read."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,8 @@ class ThawPlan:
     extent_count: int
     group_count: int
     page_count: int
+    recalls: Sequence[Extent]
+    recall: Cost
     touched: Mapping[str, Sequence[int]]
 
     @property
@@ -78,6 +92,8 @@ class ThawPlan:
             "row_groups": self.group_count,
             "pages": self.page_count,
             "windows": len(self.windows),
+            "recalls": len(self.recalls),
+            "recall": self.recall.to_json(),
             "touched": {key: list(groups) for key, groups in self.touched.items()},
             "cost": self.cost.to_json(),
             "fetch": self.fetch.to_json(),
@@ -93,11 +109,13 @@ def plan_thaw(
     columns: Sequence[str],
     *,
     schema: pa.Schema,
-    read_ahead_bytes: int = READ_AHEAD_BYTES,
+    read_ahead_bytes: int | None = None,
+    held: Held = nothing_held,
 ) -> ThawPlan:
     """Plan the reading of `columns` of `rows`; needs footers only, and moves nothing.
 
-    `schema` is that of the whole data set. Reads at most `read_ahead_bytes` before decoding, or one row group.
+    `schema` is that of the whole data set, `held` tells what a cache has already. Reads at most `read_ahead_bytes`
+    before decoding (what suits the tier, if None), or one row group.
     Bytes and requests are what the tier will count; seconds come from its device.
     """
     require_columns(columns, schema, "the payload")
@@ -107,15 +125,25 @@ def plan_thaw(
 
     def cut(touched: Mapping[int, Sequence[int]], of: RowSet | None) -> Sequence[Window]:
         reads = (
-            GroupRead(layouts[number], group, columns, of) for number, groups in touched.items() for group in groups
+            _cheapest(GroupRead(layouts[number], group, columns, of), tier)
+            for number, groups in touched.items()
+            for group in groups
         )
-        return [*windows(reads, columns, tier.device.gap_bytes, read_ahead_bytes)]
+        return [*windows(reads, columns, tier.device.gap_bytes, window_bytes, by_extent=waits)]
+
+    waits = must_ask(tier)
+    window_bytes = read_ahead_bytes or _window_bytes(tier)
+
+    def priced(chosen: Sequence[Window]) -> tuple[Cost, Sequence[Extent], Cost]:
+        cold = _to_recall(chosen, held) if waits else ()
+        recall = _recall_cost(tier, cold)
+        return _price(tier, chosen, held) + recall, cold, recall
 
     all_whole = wanted == everything and len(rows) == sum(layout.extent.row_count for layout in layouts)
     scan_windows = cut(everything, None)
-    scan = _price(tier, scan_windows)
+    scan, scan_cold, scan_recall = priced(scan_windows)
     fetch_windows = scan_windows if all_whole else cut(wanted, rows)
-    fetch = scan if all_whole else _price(tier, fetch_windows)
+    fetch, fetch_cold, fetch_recall = (scan, scan_cold, scan_recall) if all_whole else priced(fetch_windows)
     group_count = sum(map(len, everything.values()))
     touched_count = sum(map(len, wanted.values()))
     page_count = sum(read.page_count for window in fetch_windows for read in window.groups)
@@ -131,12 +159,15 @@ def plan_thaw(
         windows=fetch_windows if choice == "fetch" else scan_windows,
         fetch=fetch,
         scan=scan,
-        full=tier.estimate([_whole(layout.extent) for layout in layouts]),
+        full=tier.estimate([_whole(layout.extent) for layout in layouts])
+        + (_recall_cost(tier, [layout.extent for layout in layouts]) if waits else NO_COST),
         choice=choice,
         reason=reason,
         extent_count=len(layouts),
         group_count=group_count,
         page_count=page_count if choice == "fetch" else 0,
+        recalls=fetch_cold if choice == "fetch" else scan_cold,
+        recall=fetch_recall if choice == "fetch" else scan_recall,
         touched={layouts[number].extent.key: [*groups] for number, groups in chosen.items()},
     )
 
@@ -165,8 +196,55 @@ def _by_extent(layouts: Sequence[Layout], rows: RowSet) -> Mapping[int, Sequence
     return touched
 
 
-def _price(tier: Tier, chosen: Iterable[Window]) -> Cost:
-    priced = tier.estimate_each([window.requests for window in chosen])
+def must_ask(tier: Tier) -> bool:
+    """Whether a tier refuses reads of an extent until it was recalled; tape moves by itself when it is read."""
+    return tier.capability.needs_thaw and tier.capability.random_read
+
+
+def _window_bytes(tier: Tier) -> int:
+    if not tier.capability.random_read:
+        return READ_AHEAD_BYTES
+    device = tier.device
+    in_flight_bytes = int(_LATENCIES_AHEAD * device.request_seconds * device.bytes_per_second)
+    return min(max(in_flight_bytes, _READ_AHEAD_MIN_BYTES), READ_AHEAD_BYTES)
+
+
+def _cheapest(read: GroupRead, tier: Tier) -> GroupRead:
+    """Read the whole row group where its pages would take longer; only where reads do not depend on one another."""
+    if read.whole or not tier.capability.random_read:
+        return read
+    whole = GroupRead(read.layout, read.group, read.columns)
+    pages, chunks = (
+        tier.estimate([ReadRequest(read.layout.extent.key, part) for part in one.spans.merged(tier.device.gap_bytes)])
+        for one in (read, whole)
+    )
+    return read if (pages.seconds, pages.bytes) < (chunks.seconds, chunks.bytes) else whole
+
+
+def _to_recall(chosen: Sequence[Window], held: Held) -> Sequence[Extent]:
+    """The extents of which anything is still to be read."""
+    extents = {extent.key: extent for window in chosen for extent in window.extents}
+    wanted = dict.fromkeys(
+        key
+        for window in chosen
+        for key, parts in window.ranges.items()
+        if any(not held(extents[key], part) for part in parts)
+    )
+    return [extents[key] for key in wanted]
+
+
+def _recall_cost(tier: Tier, extents: Sequence[Extent]) -> Cost:
+    """What bringing extents within reach costs, without reading them."""
+    if not extents:
+        return NO_COST
+    return cast(Recall, tier).price(extents).since(tier.estimate([_whole(extent) for extent in extents]))
+
+
+def _price(tier: Tier, chosen: Sequence[Window], held: Held) -> Cost:
+    extents = {extent.key: extent for window in chosen for extent in window.extents}
+    priced = tier.estimate_each(
+        [request for request in window.requests if not held(extents[request.key], request.range)] for window in chosen
+    )
     return priced if priced.requests else NO_COST
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -10,9 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esker.core.batch import cast_batch
-from esker.core.checksum import checksum_bytes
 from esker.core.context import QueryContext
-from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
 from esker.errors import EskerError, PayloadCorruptError
@@ -20,35 +18,27 @@ from esker.storage import Tier
 from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import Layout
 from esker.thaw.page_file import decode_pages, rows_in_pages
-from esker.thaw.parquet_ranges import Fetched, PrefetchedFile
+from esker.thaw.parquet_ranges import PrefetchedFile
 from esker.thaw.plan import ThawPlan
+from esker.thaw.reader import Raw, Reader
 from esker.thaw.window import Window
-
-Raw = Mapping[str, Sequence[Fetched]]
 
 
 def run(plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
-    """Read what the plan says and yield the wanted rows in row-id order, at most `context.batch_rows` at a time.
+    """Read what the plan says and yield the wanted rows, at most `context.batch_rows` at a time.
 
-    Holds the raw bytes of one window and one decoded row group, and says so to the budget under "thaw"; a window
-    that would take more than half of what is free is read in halves. Whole extents are checked against their
-    checksum, parts of them against those of their pages.
+    They come in row-id order; with `context.ordered` off those of an archive come as its objects become readable.
+    Cold extents are asked for first and waited for, up to `context.deadline`; NotThawedError says then what is missing.
+    Holds the raw bytes of a window, and of another that is read meanwhile if both fit half of what is free, and one
+    decoded row group, and says so to the budget under "thaw"; a window that would take more than half of what is free
+    is read in halves. Whole extents are checked against their checksum, parts of them against those of their pages.
     """
     plan.check_limits(context.max_cost)
     before, event_count = plan.tier.counted, len(plan.tier.timeline)
     context.log.emit("thaw_planned", **plan.to_json())
     done_bytes = row_count = 0
-    # Newest first: halves of a window come before the windows after it.
-    waiting = [*reversed(plan.windows)]
-    with context.budget.reserve("thaw") as reservation:
-        while waiting:
-            context.check()
-            window = waiting.pop()
-            if not _fits(window, reservation, context):
-                first, second = window.halves()
-                waiting += [second, first]
-                continue
-            raw = _read(window, plan.tier, context)
+    with Reader(plan, context) as reader:
+        for window, raw in reader:
             for rows in _decode(window, raw, plan, context):
                 row_count += len(rows.row_ids)
                 yield rows
@@ -62,41 +52,6 @@ def run(plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
         estimated=plan.cost.to_json(),
         counted=plan.tier.counted.since(before).to_json(),
     )
-
-
-def _fits(window: Window, reservation: Reservation, context: QueryContext) -> bool:
-    """Reserve the window's memory; False when it should be halved first. A single row group has to fit."""
-    reservation.resize(0)
-    if len(window.groups) > 1:
-        return window.memory_bytes <= context.budget.free_bytes // 2 and reservation.try_resize(window.memory_bytes)
-    reservation.resize(window.memory_bytes)
-    return True
-
-
-def _read(window: Window, tier: Tier, context: QueryContext) -> Raw:
-    """Fetch the window's ranges in the tier's order; check objects that were read whole."""
-    whole = {layout.extent.key: layout.extent for layout, _ in window.by_extent()}
-    raw: dict[str, list[Fetched]] = {key: [] for key in whole}
-    for request, data in tier.fetch(window.requests):
-        context.check()
-        key, asked = request
-        if len(data) != asked.length:
-            raise PayloadCorruptError(f"{tier.uri} gave {len(data):,} bytes of {key!r} for {asked.length:,}")
-        if asked.length == whole[key].bytes:
-            _check_whole(key, data, whole[key].checksum, tier)
-        raw[key].append(Fetched(asked.start, data))
-        if len(raw[key]) == len(window.ranges[key]):
-            read_bytes = sum(len(part.data) for part in raw[key])
-            context.log.emit("extent_read", key=key, bytes=read_bytes, requests=len(raw[key]))
-    return raw
-
-
-def _check_whole(key: str, data: bytes | memoryview, recorded: str, tier: Tier) -> None:
-    if recorded.startswith("crc32:") and checksum_bytes(data) != recorded:
-        raise PayloadCorruptError(
-            f"the extent {key!r} on {tier.uri} is damaged: its checksum is {checksum_bytes(data)},"
-            f" the catalogue says {recorded}; restore it from a copy"
-        )
 
 
 def _decode(window: Window, raw: Raw, plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +17,9 @@ from esker.core.row_store import RowBatch
 from esker.frozen import FrozenCatalog
 from esker.storage import Tier, device_profile
 from esker.thaw.aligned import side_by_side
+from esker.thaw.fetch_cache import FetchCache
 from esker.thaw.layout import Layout
-from esker.thaw.plan import READ_AHEAD_BYTES, Choice, ThawPlan, check_limits, plan_thaw
+from esker.thaw.plan import Choice, Held, ThawPlan, check_limits, nothing_held, plan_thaw
 from esker.thaw.run import run
 
 
@@ -81,7 +83,7 @@ class StoredRows:
     where they stand lasts as long as this object.
     """
 
-    def __init__(self, frozen: FrozenCatalog, *, read_ahead_bytes: int = READ_AHEAD_BYTES) -> None:
+    def __init__(self, frozen: FrozenCatalog, *, read_ahead_bytes: int | None = None) -> None:
         self._frozen = frozen
         self._read_ahead_bytes = read_ahead_bytes
         self._layouts = [Layout(source) for source in frozen.extents]
@@ -104,17 +106,27 @@ class StoredRows:
         """What the devices of a simulated tier did so far."""
         return [event.to_json() for event in self.tier.timeline]
 
-    def plan(self, rows: RowSet, columns: Sequence[str]) -> StoredPlan:
-        """Plan the reading of `columns` of `rows`, the payload as rarely as can be; nothing is read."""
+    def plan(self, rows: RowSet, columns: Sequence[str], context: QueryContext | None = None) -> StoredPlan:
+        """Plan the reading of `columns` of `rows`, the payload as rarely as can be; nothing is read.
+
+        With a `context` that has a cache, what lies there costs nothing.
+        """
         require_columns(columns, self.schema, self.name)
         rows = rows.slice(0, self.row_count)
         hot = [name for name in columns if name in self.hot_columns]
         cold = [name for name in columns if name not in self.hot_columns]
         thaw = None
         if cold:
-            thaw = plan_thaw(
-                self._layouts, self.tier, rows, cold, schema=self.schema, read_ahead_bytes=self._read_ahead_bytes
-            )
+            with _held(self.tier, context) as held:
+                thaw = plan_thaw(
+                    self._layouts,
+                    self.tier,
+                    rows,
+                    cold,
+                    schema=self.schema,
+                    read_ahead_bytes=self._read_ahead_bytes,
+                    held=held,
+                )
         return StoredPlan(rows, tuple(columns), hot, self._hot_cost(rows, hot), thaw)
 
     def run(self, plan: StoredPlan, context: QueryContext) -> Iterator[RowBatch]:
@@ -131,11 +143,11 @@ class StoredRows:
 
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield all rows."""
-        return self.run(self.plan(self._all(), columns), context)
+        return self.run(self.plan(self._all(), columns, context), context)
 
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield the rows of `rows`; reads more than those where that is cheaper."""
-        return self.run(self.plan(rows, columns), context)
+        return self.run(self.plan(rows, columns, context), context)
 
     def scan_cost(self, columns: Sequence[str]) -> Cost:
         """What `scan` would cost now."""
@@ -157,3 +169,13 @@ class StoredRows:
         requests = len(self._frozen.parts) * len(columns)
         seconds = requests * device.request_seconds + size_bytes / device.bytes_per_second
         return Cost(size_bytes, requests, seconds=seconds, devices={device.name: seconds})
+
+
+@contextmanager
+def _held(tier: Tier, context: QueryContext | None) -> Iterator[Held]:
+    """What the query's cache has of a tier."""
+    if context is None or context.cache_folder is None:
+        yield nothing_held
+        return
+    with FetchCache(context.cache_folder, tier.uri, context.cache_limit_bytes) as cache:
+        yield cache.has

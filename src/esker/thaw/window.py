@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-from esker.core.extent import ByteRange
+from esker.core.extent import ByteRange, Extent
 from esker.storage import ReadRequest
 from esker.thaw.group_read import GroupRead
 from esker.thaw.layout import Layout
@@ -61,6 +61,11 @@ class Window:
             together = [*reads]
             yield together[0].layout, together
 
+    @property
+    def extents(self) -> Sequence[Extent]:
+        """The extents it reads."""
+        return [layout.extent for layout, _ in self.by_extent()]
+
     def halves(self) -> tuple[Window, Window]:
         """Give two windows that do the same with less memory at a time."""
         middle = len(self.groups) // 2
@@ -70,8 +75,13 @@ class Window:
         )
 
 
-def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, raw_bytes: int) -> Iterator[Window]:
-    """Cut row groups, ascending, into windows of at most `raw_bytes` (or one row group)."""
+def windows(
+    reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, raw_bytes: int, *, by_extent: bool = False
+) -> Iterator[Window]:
+    """Cut row groups, ascending, into windows of at most `raw_bytes` (or one row group).
+
+    With `by_extent` no window has row groups of two extents, so that one can be read while the other is still cold.
+    """
     held: list[GroupRead] = []
     held_bytes = 0
     for read in reads:
@@ -80,7 +90,8 @@ def windows(reads: Iterable[GroupRead], columns: Sequence[str], gap_bytes: int, 
         # What is read over between this row group and the one before is held, too.
         gap = _gap(held[-1], parts) if held and held[-1].layout is read.layout else 0
         bridge = gap if gap <= gap_bytes else 0
-        if held and held_bytes + bridge + read_bytes > raw_bytes:
+        begins = by_extent and held and held[-1].layout is not read.layout
+        if held and (begins or held_bytes + bridge + read_bytes > raw_bytes):
             yield Window(held, columns, gap_bytes)
             held, held_bytes, bridge = [], 0, 0
         held.append(read)

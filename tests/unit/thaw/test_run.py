@@ -86,7 +86,8 @@ def test_a_window_too_big_for_the_budget_is_read_in_halves() -> None:
     table = pa.table({"blob": [noise[start : start + 4096] for start in range(0, len(noise), 4096)]})
     tier = memory_tier()
     extents = stored(table, tier, extent_rows=table.num_rows, group_rows=200)
-    plan = plan_thaw(extents, tier, RowSet.range(0, table.num_rows), ["blob"], schema=table.schema)
+    everything = RowSet.range(0, table.num_rows)
+    plan = plan_thaw(extents, tier, everything, ["blob"], schema=table.schema, read_ahead_bytes=1 << 30)
     assert len(plan.windows) == 1 and plan.windows[0].raw_bytes > 16 << 20
     with small_context("16MiB") as context:
         rows = 0

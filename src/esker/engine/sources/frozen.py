@@ -79,7 +79,7 @@ class FrozenSource(Source):
         wanted: Sequence[str],
         context: QueryContext,
     ) -> SourceRead:
-        plan = self._store.plan(found.rows, wanted)
+        plan = self._store.plan(found.rows, wanted, context)
         assert plan.thaw is not None, "a column that is not hot is thawed"
         explanation = self._explained("find" if predicate is not None else "scan frozen", columns, predicate, found)
         explanation.choice = plan.choice
@@ -89,6 +89,8 @@ class FrozenSource(Source):
         payload = {"fetch": plan.thaw.fetch, "scan": plan.thaw.scan, "full read": plan.thaw.full}
         explanation.alternatives = {name: cost for name, cost in payload.items() if name != plan.choice}
         explanation.detail["hot_read"] = str(plan.hot)
+        if plan.thaw.recalls:
+            explanation.detail["recall"] = f"{len(plan.thaw.recalls):,} objects first: {plan.thaw.recall}"
         context.check_cost(plan.cost, f"thawing {self.name}")
 
         def batches() -> Iterator[pa.RecordBatch]:
