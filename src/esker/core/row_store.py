@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,24 @@ class RowBatch(NamedTuple):
 
     row_ids: npt.NDArray[np.uint64]
     batch: pa.RecordBatch
+
+
+class Zone(NamedTuple):
+    """Rows `start` to `stop` (exclusive) whose values, nulls aside, are from `low` to `high`; None is not known."""
+
+    start: int
+    stop: int
+    low: pa.Scalar | None
+    high: pa.Scalar | None
+
+
+@runtime_checkable
+class Zoned(Protocol):
+    """A row store that knows bounds of a column for stretches of its rows, without reading them."""
+
+    def zones(self, column: str) -> Iterator[Zone]:
+        """Yield stretches of rows, ascending; rows in none of them may hold anything."""
+        ...
 
 
 class RowStore(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import numpy as np
@@ -13,6 +14,7 @@ from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
 from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading, load
 from esker.join.join_index import JoinIndex, JoinIndexBuilder
+from esker.join.key_filter import KeyFilter
 from esker.join.key_join import MATCH_BYTES_PER_ROW, KeyTable, concat_column, drop_null_keys
 from esker.join.problem import JoinProblem, Side
 from esker.join.reading import Spent, deciding_rows, key_arrays
@@ -28,7 +30,7 @@ def decide(problem: JoinProblem, context: QueryContext) -> JoinIndex:
     share = context.budget.free_bytes // SHARES
     builder = JoinIndexBuilder(counts, context, share, keeps_pairs=not problem.layout.only_left)
     try:
-        with context.budget.reserve("join keys") as held:
+        with context.budget.reserve("join keys") as held, _filtered(readers, problem, context):
             _match(readers, builder, held, share, context)
         index = builder.finish(readers[0].rows(), readers[1].rows())
     except BaseException:
@@ -55,6 +57,8 @@ class KeyReader:
         self._context = context
         self._spent = spent or problem.spent
         self._passed: list[RowSet] = []
+        self.collected: KeyFilter | None = None
+        self.filter: KeyFilter | None = None
         self.names = [f"key_{number}" for number in range(len(self._types))]
         fields = [*zip(self.names, self._types, strict=True), (_ROW_ID, pa.uint64())]
         self.schema = pa.schema(fields)
@@ -67,13 +71,21 @@ class KeyReader:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the keys in row order; rows with a null key are left out, as they match nothing."""
         side = self._side
-        for found in deciding_rows(side.input, side.keys, side.keys, self._context, self._spent):
+        filter_ = self.filter if self.filter is not None and self.filter.complete else None
+        input_ = side.input if filter_ is None else filter_.narrow(side.input, side.keys)
+        for found in deciding_rows(input_, side.keys, side.keys, self._context, self._spent):
             if side.input.predicate is not None:
                 self._passed.append(RowSet.of(found.row_ids))
             columns = [*key_arrays(found.batch, side.keys, self._types), pa.array(found.row_ids, pa.uint64())]
             batch = pa.RecordBatch.from_arrays(columns, schema=self.schema)
-            valid = drop_null_keys(columns[:-1])
-            yield batch if valid is None else batch.filter(pa.array(valid))
+            mask = drop_null_keys(columns[:-1])
+            if self.collected is not None:
+                self.collected.add(columns[:-1])
+            if filter_ is not None and (known := filter_.may_match(columns[:-1])) is not None:
+                mask = known if mask is None else known & mask
+            yield batch if mask is None else batch.filter(pa.array(mask))
+        if self.collected is not None:
+            self.collected.finish()
 
     def rows(self) -> RowSet:
         """The rows that passed the side's filter, once all were read."""
@@ -85,13 +97,32 @@ class KeyReader:
         return RowSet.from_runs(np.concatenate([run[0] for run in runs]), np.concatenate([run[1] for run in runs]))
 
 
+@contextmanager
+def _filtered(readers: list[KeyReader], problem: JoinProblem, context: QueryContext) -> Iterator[None]:
+    """Let what the smaller side's keys are spare reads of the larger, unless all of its rows come out anyway."""
+    small = 0 if readers[0].candidate_count < readers[1].candidate_count else 1
+    layout, nothing = problem.layout, np.zeros(0, np.bool_)
+    lone = (layout.lone_left(nothing) if layout.how != "semi" else None), layout.lone_right(nothing)
+    if lone[1 - small] is not None:
+        yield
+        return
+    filter_ = KeyFilter(layout.key_types, readers[small].candidate_count, context)
+    readers[small].collected = readers[1 - small].filter = filter_
+    try:
+        yield
+        filter_.log(context)
+    finally:
+        filter_.close()
+
+
 def _match(
     readers: list[KeyReader], builder: JoinIndexBuilder, held: Reservation, share: int, context: QueryContext
 ) -> None:
     gathered: list[list[pa.RecordBatch]] = [[], []]
     streams = [reader.batches() for reader in readers]
     size = 0
-    for side in (0, 1):
+    # The smaller side comes first: its keys spare reads of the other.
+    for side in (0, 1) if readers[0].candidate_count < readers[1].candidate_count else (1, 0):
         for batch in streams[side]:
             gathered[side].append(batch)
             size += 2 * batch.nbytes + MATCH_BYTES_PER_ROW * batch.num_rows

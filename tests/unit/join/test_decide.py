@@ -89,7 +89,7 @@ def test_keys_that_outgrow_their_share_give_the_same_pairs_spilled(text: bool) -
             found[memory] = pa.Table.from_batches(index.by_left(50_000)), index.left_matched, index.right_matched
             index.close()
             assert context.budget.peak_bytes <= context.budget.total_bytes
-        events.append([event["event"] for event in seen])
+        events.append([event["event"] for event in seen if event["event"] != "join_filtered"])
     assert events == [["join_divided", "join_index"], ["join_index"]]
     assert found["16MiB"] == found["1GiB"]
     left, right = (found["16MiB"][0][name].to_numpy() for name in ("left", "right"))

@@ -116,7 +116,7 @@ def test_events_tell_of_plan_index_and_costs() -> None:
         context.log.listen(seen.append)
         list(plan(cold(np.arange(10), "l"), cold(np.arange(5), "r"), context).run(context))
     events = {event["event"]: event for event in seen}
-    assert list(events) == ["join_index", "join_planned", "join_done"]
+    assert [name for name in events if name != "join_filtered"] == ["join_index", "join_planned", "join_done"]
     assert events["join_index"]["pairs"] == 5
     assert events["join_done"]["rows"] == 5
     assert events["join_done"]["estimated"] == events["join_done"]["actual"]

@@ -13,7 +13,7 @@ from esker.core.context import QueryContext
 from esker.core.cost import Cost
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
-from esker.core.row_store import RowBatch
+from esker.core.row_store import RowBatch, Zone
 from esker.engine.prune import Statistics, may_match
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation
@@ -91,6 +91,14 @@ class FileRows:
         size = sum(part.length for part in ranges)
         seconds = len(ranges) * self._device.request_seconds + size / self._device.bytes_per_second
         return Cost(bytes=size, requests=len(ranges), seconds=seconds)
+
+    def zones(self, column: str) -> Iterator[Zone]:
+        """The bounds of a column in each fragment whose file keeps them."""
+        starts = self._fragment_starts()
+        for index, fragment in enumerate(self._files.fragments):
+            known = self._files.statistics(fragment, column)
+            if known is not None:
+                yield Zone(starts[index], starts[index + 1], known.min, known.max)
 
     def _fragment_starts(self) -> list[int]:
         if self._starts is None:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.join.divide import undividable
 from esker.join.grace import GraceJoin
-from esker.join.keyed import KeyedSide
+from esker.join.keyed import KeyedSide, filtered_by
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.work import (
     DIVIDE_BYTES_PER_SECOND,
@@ -48,4 +48,5 @@ class HashJoin(JoinAlgorithm):
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
         left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
         size = held_bytes(problem.right.input, problem.right.all_columns)
-        yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), right.batches(), size)
+        with filtered_by(left, right, problem.layout, context):
+            yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), right.batches(), size)

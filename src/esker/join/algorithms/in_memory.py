@@ -12,7 +12,7 @@ from esker.core.context import QueryContext
 from esker.join.divide import undividable
 from esker.join.grace import GraceJoin
 from esker.join.key_join import MATCH_BYTES_PER_ROW
-from esker.join.keyed import KeyedSide
+from esker.join.keyed import KeyedSide, filtered_by
 from esker.join.output import Output
 from esker.join.probe import Probe, join_loaded, left_without_partner
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
@@ -40,6 +40,12 @@ class InMemoryJoin(JoinAlgorithm):
 
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
         left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        with filtered_by(left, right, problem.layout, context):
+            yield from self._run(left, right, problem, context)
+
+    def _run(
+        self, left: KeyedSide, right: KeyedSide, problem: JoinProblem, context: QueryContext
+    ) -> Iterator[pa.RecordBatch]:
         output = Output(problem.layout, context)
         loaded: list[pa.RecordBatch] = []
         limit, size, rows = context.budget.free_bytes // 2, 0, 0
