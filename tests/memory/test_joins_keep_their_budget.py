@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.memory
-@pytest.mark.parametrize("algorithm", ["asj", "hash"])
+@pytest.mark.parametrize("algorithm", ["asj", "hash", "sort_merge", "cdt_gh"])
 def test_three_budgets_of_rows_are_joined_in_one_budget_of_memory(algorithm: str, folder: Path, tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in folder.iterdir()) > 3 * MEMORY
     run = run_measured(JOIN, [str(folder), algorithm, str(MEMORY), str(tmp_path)])

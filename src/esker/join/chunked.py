@@ -255,11 +255,20 @@ def chunk_count(build_bytes: int, probe_bytes: int, limits: JoinLimits, *, on_di
     return max(1, math.ceil(probe_bytes / max(room // (2 if limits.halved else 1), 1)))
 
 
+def part_requests(build_bytes: int, chunk_bytes: int, limits: JoinLimits) -> int:
+    """Say how many reads of the disk joining a chunk takes: each partition lies in as many pieces as were flushed."""
+    flushed = max(limits.memory_bytes // 2, 1)
+    pieces = max(1, -(-build_bytes // flushed)) + max(1, -(-chunk_bytes // flushed))
+    return partition_count(build_bytes, limits) * pieces
+
+
 def keeps_on_disk(build_bytes: int, probe_bytes: int, limits: JoinLimits, tape: DeviceProfile) -> bool:
     """Whether a build side on the disk, and small chunks beside it, cost less than one on tape and large chunks."""
     if build_bytes >= limits.disk_bytes:
         return False
-    on_disk = chunk_count(build_bytes, probe_bytes, limits, on_disk=True) * build_bytes / limits.disk.bytes_per_second
+    chunks = chunk_count(build_bytes, probe_bytes, limits, on_disk=True)
+    requests = part_requests(build_bytes, probe_bytes // chunks, limits)
+    on_disk = chunks * (build_bytes / limits.disk.bytes_per_second + requests * limits.disk.request_seconds)
     passes = chunk_count(build_bytes, probe_bytes, limits, on_disk=False)
     back = locate_seconds(tape, build_bytes, 0)
     on_tape = (1 + passes) * transfer_seconds(tape, build_bytes) + passes * back

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from esker.core.cost import NO_COST, Cost
 from esker.core.device_profile import DeviceProfile
-from esker.join.chunked import chunk_count, keeps_on_disk
+from esker.join.chunked import chunk_count, keeps_on_disk, part_requests
 from esker.join.limits import JoinLimits
 from esker.join.materialise import left_rows_needed, right_rows_needed
 from esker.join.orient import scratch_tape
@@ -19,9 +19,12 @@ from esker.join.work import key_bytes
 from esker.storage.tape.motion import locate_seconds, transfer_seconds
 
 
-def disk_cost(size_bytes: int, limits: JoinLimits) -> Cost:
+def disk_cost(size_bytes: int, limits: JoinLimits, requests: int = 1) -> Cost:
     """Writing or reading so much of the join's disk."""
-    return Cost(size_bytes, 1 if size_bytes else 0, seconds=size_bytes / limits.disk.bytes_per_second)
+    if not size_bytes:
+        return NO_COST
+    seconds = size_bytes / limits.disk.bytes_per_second + requests * limits.disk.request_seconds
+    return Cost(size_bytes, requests, seconds=seconds)
 
 
 def elapsed(cost: Cost, seconds: float) -> Cost:
@@ -33,7 +36,8 @@ def chunked_on_disk(build: Scans, probe: Scans, limits: JoinLimits) -> tuple[Cos
     """CDT-GH: the build side scanned once onto the disk, the probe side once in chunks; gives the number of chunks."""
     chunks = chunk_count(build.held_bytes, probe.held_bytes, limits, on_disk=True)
     written = disk_cost(build.held_bytes + probe.held_bytes, limits)
-    read = disk_cost(chunks * build.held_bytes + probe.held_bytes, limits)
+    requests = chunks * part_requests(build.held_bytes, probe.held_bytes // chunks, limits)
+    read = disk_cost(chunks * build.held_bytes + probe.held_bytes, limits, requests)
     total = build.first + probe.first + written + read
     # Writing goes on behind reading; the parts of a chunk are read while the next is.
     one = max(build.first.seconds, disk_cost(build.held_bytes, limits).seconds)
@@ -51,7 +55,9 @@ def chunked_on_tape(build: Scans, probe: Scans, limits: JoinLimits, tape: Device
     last = transfer_seconds(tape, size - (scans - 1) * limits.disk_bytes)
     step_one = build.times(scans).seconds + last + tape.mount_seconds
     fill = probe.first.seconds / chunks
-    join = transfer_seconds(tape, size) + locate_seconds(tape, size, 0)
+    requests = chunks * part_requests(size, probe.held_bytes // chunks, limits)
+    parts = disk_cost(probe.held_bytes, limits, requests).seconds / chunks
+    join = max(transfer_seconds(tape, size) + locate_seconds(tape, size, 0), parts)
     step_two = fill + join + (chunks - 1) * max(join, fill)
     return elapsed(moved, step_one + step_two), scans, chunks
 
@@ -69,8 +75,10 @@ def separated(problem: JoinProblem, limits: JoinLimits) -> tuple[Cost, int]:
     payload = NO_COST
     for number, side in enumerate(sides):
         payload += _payload(problem, side, number, 1 if (number == 1) != chosen.flipped else chosen.count)
+    if tape is not None:  # each pass but the first goes back to where the last fill ended
+        payload += Cost(seconds=(chosen.count - 1) * tape.device.locate_seconds)
     through = 2 * chosen.pass_bytes * chosen.count if chosen.count > 1 else 0
-    return total + payload + disk_cost(through, limits), chosen.count
+    return total + payload + disk_cost(through, limits, 20 * chosen.count), chosen.count
 
 
 def _payload(problem: JoinProblem, side: Side, number: int, count: int) -> Cost:
@@ -95,7 +103,7 @@ def _keys_apart(sides: Sequence[Side], limits: JoinLimits, tape: DeviceProfile |
         scans += choose_read(side.input.store, side.input.candidates, side.input.deciding_columns(side.keys)).cost
     build, probe = sorted(key_bytes(side.input, side.keys) for side in sides)
     if tape is None or build + probe <= limits.disk_bytes:
-        return scans + disk_cost(2 * (build + probe), limits)
+        return scans + disk_cost(2 * (build + probe), limits, 20 + part_requests(build, probe, limits))
     first, second = _on_tape(build, tape), _on_tape(probe, tape)
     if keeps_on_disk(build, probe, limits, tape):
         return scans + chunked_on_disk(first, second, limits)[0]

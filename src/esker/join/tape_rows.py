@@ -70,6 +70,20 @@ class TapeRows:
             rows += batch.num_rows
         return cls(tier, objects, schema, prefix)
 
+    @classmethod
+    def found(cls, tier: Tier, prefix: str, schema: pa.Schema, row_counts: Sequence[int]) -> TapeRows:
+        """Open what `write` left under `prefix`, of which the caller knows the schema and the rows of each object."""
+        objects: list[_Object] = []
+        first = 0
+        for stored, rows in zip(tier.list(f"{prefix}/"), row_counts, strict=True):
+            objects.append(_Object(stored.key, stored.bytes, first, rows))
+            first += rows
+        return cls(tier, objects, schema, prefix)
+
+    def on(self, tier: Tier) -> TapeRows:
+        """The same rows, read through another tier object (drives with nothing in them)."""
+        return TapeRows(tier, self._objects, self.schema, self.name)
+
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield all rows."""
         for found in self._objects:

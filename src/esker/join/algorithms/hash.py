@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
 from esker.join.divide import undividable
 from esker.join.grace import GraceJoin
@@ -34,6 +35,9 @@ class HashJoin(JoinAlgorithm):
             if (refusal := undividable(schema)) is not None:
                 return Estimate(cost, refusal, supported=False)
         size = sum(held_bytes(side.input, side.all_columns) for side in (problem.left, problem.right))
+        if problem.limits is not None and size > problem.limits.disk_bytes:
+            detail = f"both sides take {format_bytes(size)}, and the disk has {format_bytes(problem.limits.disk_bytes)}"
+            return Estimate(cost, detail, supported=False)
         spilled = max(size - context.budget.free_bytes // 2, 0)
         rows = problem.left.input.candidate_count + problem.right.input.candidate_count
         work = (

@@ -29,6 +29,8 @@ class InMemoryJoin(JoinAlgorithm):
     def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
         cost = read_cost(problem.left) + read_cost(problem.right)
         right, limit = problem.right, context.budget.free_bytes // 2
+        if problem.limits is not None:
+            limit = min(limit, problem.limits.memory_bytes)
         size = _loaded_bytes(held_bytes(right.input, right.all_columns), right.input.candidate_count)
         rows = problem.left.input.candidate_count + right.input.candidate_count
         copied = held_bytes(problem.left.input, problem.left.all_columns) + held_bytes(right.input, right.all_columns)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 
+from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
 from esker.join.merge_join import SortMergeJoin
 from esker.join.part_join import RowEmitter
@@ -35,6 +36,9 @@ class ExternalSortMergeJoin(JoinAlgorithm):
                 levels = max(1, math.ceil(math.log(runs, limits.fan_in)))
                 cost += disk_cost(2 * levels * side.held_bytes, limits)
                 passes = max(passes, levels)
+        if problem.limits is not None and passes and size > limits.disk_bytes:
+            detail = f"both sides take {format_bytes(size)}, and the disk has {format_bytes(limits.disk_bytes)}"
+            return Estimate(cost, detail, supported=False)
         rows = problem.left.input.candidate_count + problem.right.input.candidate_count
         work = rows * (MATCH_SECONDS_PER_ROW + SORT_SECONDS_PER_ROW) + 2 * size / GATHER_BYTES_PER_SECOND
         detail = (
