@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import closing
 
+import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
@@ -15,6 +16,9 @@ from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
 from esker.join.scans import Scans
 from esker.join.work import MATCH_SECONDS_PER_ROW
+
+# What rows in memory may take more than their columns are thought to.
+_MARGIN = 1.15
 
 
 class BlockNestedLoopJoin(JoinAlgorithm):
@@ -26,8 +30,10 @@ class BlockNestedLoopJoin(JoinAlgorithm):
     def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
         problem = build_on_smaller(problem)
         build, probe = Scans.of(problem.right), Scans.of(problem.left)
-        blocks = max(1, math.ceil(build.held_bytes / problem.limits_in(context).memory_bytes))
-        passes = blocks + (1 if problem.layout.keeps_left else 0)
+        # Sizes are guessed: a block more than thought is a whole scan more, and on tape a way back.
+        blocks = max(1, math.ceil(_MARGIN * build.held_bytes / problem.limits_in(context).memory_bytes))
+        # Rows of the larger side that come out on their own do so after the last block.
+        passes = blocks + (problem.layout.lone_left(np.zeros(0, np.bool_)) is not None)
         rows = problem.right.input.candidate_count + blocks * problem.left.input.candidate_count
         detail = f"{passes:,} scans of the larger side, one for each block of the smaller"
         return Estimate(build.first + probe.times(passes), detail, work_seconds=rows * MATCH_SECONDS_PER_ROW)
