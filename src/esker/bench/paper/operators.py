@@ -13,6 +13,7 @@ from math import isfinite
 import numpy as np
 import pyarrow as pa
 
+from esker.bench.paper.relation_disk import RelationDisk
 from esker.bench.paper.relation_tape import RelationTape
 from esker.bench.paper.setting import MB, Setting
 from esker.bench.paper.simulation import device_of
@@ -22,7 +23,6 @@ from esker.core.seeded import generator
 from esker.errors import OptionError
 from esker.join import JoinInput, JoinLimits, TapeRows, plan_join
 from esker.storage import Tier
-from esker.storage.tiers.memory import MemoryTier
 
 SCALE = 200
 # A key and the id of its row: what a tuple of J_R has, of 8 bytes each.
@@ -75,7 +75,7 @@ def run_operator(
         rewind_bytes_per_second=device.rewind_bytes_per_second / scale,
         capacity_bytes=_bytes(point.cartridge_mb * OVERHEAD, scale) if isfinite(point.cartridge_mb) else 1 << 62,
     )
-    tier: Tier = _disk_tier(disk) if on_disk else RelationTape(tape)
+    tier: Tier = RelationDisk(disk) if on_disk else RelationTape(tape)
     inputs = _inputs(tier, point, scale, seed)
     if isinstance(tier, RelationTape):
         tier.shelve()
@@ -99,12 +99,6 @@ def matches(point: Setting, *, scale: float = SCALE, seed: int = 0) -> int:
     """How many rows the join has: those of S whose key refers to R."""
     keys = _keys(point, scale, seed)
     return int(np.count_nonzero(keys[1] < len(keys[0])))
-
-
-def _disk_tier(disk: DeviceProfile) -> Tier:
-    tier = MemoryTier.open("paper", {})
-    tier.device = disk
-    return tier
 
 
 def _inputs(tier: Tier, point: Setting, scale: float, seed: int) -> tuple[JoinInput, JoinInput]:

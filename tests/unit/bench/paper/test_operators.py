@@ -34,6 +34,13 @@ def test_a_nested_loop_on_disk_scans_once_a_memory() -> None:
     assert found.rows == matches(point)
 
 
+def test_measurements_on_disk_do_not_meet() -> None:
+    point = Setting.of_r(0.2, disk_mb=1000.0)
+    one, other = (run_operator(algorithm, point, EXABYTE) for algorithm in ("nested_loop", "grace"))
+    assert one.rows == other.rows == matches(point)
+    assert other.seconds == pytest.approx(model.grace(point).seconds, rel=OPERATOR)
+
+
 def test_the_same_seed_gives_the_same_time_to_the_bit() -> None:
     one, other = (run_operator("asj", Setting.of_r(0.5), EXABYTE, seed=4) for _ in range(2))
     assert one == other
