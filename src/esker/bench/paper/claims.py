@@ -94,7 +94,7 @@ def _e(series: Series) -> dict[str, Any]:
     staged = {r: _lead(series, r, ("grace_staged",), free=True) for r in R_GB}
     text = "relations come from tape, each 256 KB buffer of a partition has a seek of 10 ms, and rewinds are free"
     return _claim(
-        "ASJ overtakes the joins on disk above |R| = 6 GB",
+        "ASJ overtakes the joins on disk above R = 6 GB",
         _crosses(written),
         as_written={"relations": "on disk", "best_disk_join_over_asj": _rounded(written)},
         readings=[_reading(text, _crosses(staged), staged_grace_over_asj=_rounded(staged))],
