@@ -18,7 +18,7 @@ from esker.shuffle.operator import ShuffleOperator
 SHARES = 4
 # A shuffle of one thread wants this much to get on; each further thread that much more.
 _SHUFFLE_BYTES_MIN = 9 << 18
-_THREAD_BYTES = 3 << 18
+_THREAD_BYTES = 7 << 18
 # What must be left for a part, when its pages have their memory.
 _PART_BYTES_MIN = 2 << 20
 # A partition needs a page to fill; the smallest is 64 KiB.
