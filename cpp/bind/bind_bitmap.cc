@@ -187,6 +187,13 @@ nb::object threshold(nb::handle sequence, std::uint64_t least) {
   return object_of(given.type(), std::move(made));
 }
 
+nb::object between(nb::handle sequence, std::uint64_t low, std::uint64_t high) {
+  Given given;
+  given.add(sequence);
+  auto made = unlocked(given.bytes(), [&] { return bitmap::between(given.vectors(), low, high); });
+  return object_of(given.type(), std::move(made));
+}
+
 Given all_ranges(nb::handle sequences) {
   Given given;
   for (const nb::handle sequence : nb::iter(sequences)) given.add(sequence);
@@ -314,6 +321,7 @@ void bind_bitmap(nb::module_& module) {
   module.def("unite_all", &combined_all<bitmap::unite_all>, nb::arg("vectors"));
   module.def("intersect_all", &combined_all<bitmap::intersect_all>, nb::arg("vectors"));
   module.def("threshold", &threshold, nb::arg("vectors"), nb::arg("least"));
+  module.def("between", &between, nb::arg("slices"), nb::arg("low"), nb::arg("high"));
   module.def("ranges", &ranges, nb::arg("bounds"));
   module.def("count_ranges", &count_ranges, nb::arg("bounds"));
   nb::class_<Wah32ColumnWriter>(module, "Wah32ColumnWriter")

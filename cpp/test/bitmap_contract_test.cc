@@ -134,6 +134,31 @@ void wide_operations_agree_with_counting_whatever_plan_they_take() {
   }
 }
 
+void numbers_in_slices_are_compared_as_numbers() {
+  Chance chance(6);
+  const auto forms = every_form();
+  for (int round = 0; round < 60; ++round) {
+    const auto row_count = chance.below(60'000);
+    const auto bits = 1 + chance.below(round % 5 == 0 ? 64 : 9);
+    const std::uint64_t mask = bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1;
+    Rows numbers(row_count);
+    for (auto& number : numbers) number = chance.next() & mask;
+    std::vector<Vector> slices;
+    std::vector<const Vector*> pointers;
+    for (std::uint64_t bit = 0; bit < bits; ++bit) {
+      Bits slice(row_count);
+      for (std::size_t row = 0; row < row_count; ++row) slice[row] = (numbers[row] >> bit & 1) != 0;
+      slices.push_back(vector_of(slice, forms[chance.below(forms.size())]));
+    }
+    for (const Vector& slice : slices) pointers.push_back(&slice);
+    const std::uint64_t low = chance.next() & mask;
+    const std::uint64_t high = round % 3 == 0 ? low + chance.below(5) : chance.next() & mask;
+    Bits expected(row_count);
+    for (std::size_t row = 0; row < row_count; ++row) expected[row] = low <= numbers[row] && numbers[row] <= high;
+    CHECK(is(between(pointers, low, high), expected));
+  }
+}
+
 void a_union_of_more_groups_than_are_done_at_once_is_done_in_windows() {
   const std::uint64_t row_count = std::uint64_t{63} * ((std::uint64_t{1} << 22) + 1000);
   std::vector<Vector> vectors;
@@ -260,6 +285,7 @@ int main() {
   long_vectors_agree_with_bits();
   reading_agrees_with_rows();
   wide_operations_agree_with_counting_whatever_plan_they_take();
+  numbers_in_slices_are_compared_as_numbers();
   a_union_of_more_groups_than_are_done_at_once_is_done_in_windows();
   fills_too_long_for_their_count_are_split();
   words_not_in_the_one_form_are_corrupt();

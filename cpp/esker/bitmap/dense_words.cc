@@ -79,11 +79,32 @@ ESKER_INLINE void united(std::uint64_t* out, const std::uint64_t* words, std::si
   for (std::size_t i = 0; i < size; ++i) out[i] |= words[i];
 }
 
+template <bool kLow, bool kHigh>
+ESKER_INLINE void compare_bit(Comparison state, const std::uint64_t* __restrict slice, std::size_t size) {
+  std::uint64_t* __restrict const greater = state.greater;
+  std::uint64_t* __restrict const equal_low = state.equal_low;
+  std::uint64_t* __restrict const less = state.less;
+  std::uint64_t* __restrict const equal_high = state.equal_high;
+  for (std::size_t i = 0; i < size; ++i) {
+    const std::uint64_t bits = slice[i];
+    if constexpr (!kLow) greater[i] |= equal_low[i] & bits;
+    equal_low[i] &= kLow ? bits : ~bits;
+    if constexpr (kHigh) less[i] |= equal_high[i] & ~bits;
+    equal_high[i] &= kHigh ? bits : ~bits;
+  }
+}
+
+ESKER_INLINE void compared(Comparison state, const std::uint64_t* slice, bool low, bool high, std::size_t size) {
+  if (low) return high ? compare_bit<true, true>(state, slice, size) : compare_bit<true, false>(state, slice, size);
+  return high ? compare_bit<false, true>(state, slice, size) : compare_bit<false, false>(state, slice, size);
+}
+
 struct Loops {
   Tally (*combine)(Operation, const std::uint64_t*, const std::uint64_t*, std::uint64_t*, std::size_t);
   std::uint64_t (*intersect_count)(const std::uint64_t*, const std::uint64_t*, std::size_t);
   Tally (*tally)(const std::uint64_t*, std::size_t);
   void (*unite)(std::uint64_t*, const std::uint64_t*, std::size_t);
+  void (*compare)(Comparison, const std::uint64_t*, bool, bool, std::size_t);
 };
 
 #define ESKER_LOOPS(attribute, name)                                                                         \
@@ -101,7 +122,10 @@ struct Loops {
   attribute void unite_##name(std::uint64_t* out, const std::uint64_t* words, std::size_t size) {            \
     united(out, words, size);                                                                                \
   }                                                                                                          \
-  constexpr Loops name##_loops = {combine_##name, both_##name, tally_##name, unite_##name};
+  attribute void compare_##name(Comparison state, const std::uint64_t* slice, bool low, bool high, std::size_t size) { \
+    compared(state, slice, low, high, size); \
+  } \
+  constexpr Loops name##_loops = {combine_##name, both_##name, tally_##name, unite_##name, compare_##name};
 
 ESKER_LOOPS(, plain)
 #if defined(__x86_64__)
@@ -138,6 +162,10 @@ std::uint64_t intersect_count_words(const std::uint64_t* left, const std::uint64
 
 Tally tally_words(const std::uint64_t* words, std::size_t size) {
   return loops().tally(words, size);
+}
+
+void compare_words(Comparison state, const std::uint64_t* slice, bool low, bool high, std::size_t size) {
+  loops().compare(state, slice, low, high, size);
 }
 
 void unite_words(std::uint64_t* out, const std::uint64_t* words, std::size_t size) {
