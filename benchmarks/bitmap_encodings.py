@@ -309,7 +309,9 @@ def pairwise(sets: Sequence[DataSet], peer: CRoaring, targets: Targets, rounds: 
                 if counts != [len(peers(a, b)) for a, b in theirs]:
                     raise AssertionError(f"{data.name}, {profile}: {name} gives other counts than CRoaring")
                 figure = ratio(pair_runner(name, ours), pair_runner(name, theirs), rounds=rounds)
-                row.append(targets.cell(f"{data.name}, {profile}: {name}", figure, target if profile == "speed" else None))
+                row.append(
+                    targets.cell(f"{data.name}, {profile}: {name}", figure, target if profile == "speed" else None)
+                )
         table.rows.append(row)
     return table
 
@@ -415,9 +417,7 @@ def main() -> int:
         print("set ESKER_REALDATA to a folder with CRoaring's real data sets (NAME.tar.xz)", file=sys.stderr)
         return 2
     peer = CRoaring()
-    sets = [
-        DataSet.encode(name, rows, peer) for name, rows in real_sets(Path(folder)) if options.sets in name
-    ]
+    sets = [DataSet.encode(name, rows, peer) for name, rows in real_sets(Path(folder)) if options.sets in name]
     targets = Targets()
     makers: dict[str, Callable[[], Table]] = {
         "sizes": lambda: sizes(sets, targets),

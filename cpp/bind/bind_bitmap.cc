@@ -321,6 +321,7 @@ void bind_bitmap(nb::module_& module) {
   module.def("unite_all", &combined_all<bitmap::unite_all>, nb::arg("vectors"));
   module.def("intersect_all", &combined_all<bitmap::intersect_all>, nb::arg("vectors"));
   module.def("threshold", &threshold, nb::arg("vectors"), nb::arg("least"));
+  module.def("release_blocks", &bitmap::release_blocks);
   module.def("between", &between, nb::arg("slices"), nb::arg("low"), nb::arg("high"));
   module.def("ranges", &ranges, nb::arg("bounds"));
   module.def("count_ranges", &count_ranges, nb::arg("bounds"));

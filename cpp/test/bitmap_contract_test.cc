@@ -154,7 +154,8 @@ void numbers_in_slices_are_compared_as_numbers() {
     const std::uint64_t low = chance.next() & mask;
     const std::uint64_t high = round % 3 == 0 ? low + chance.below(5) : chance.next() & mask;
     Bits expected(row_count);
-    for (std::size_t row = 0; row < row_count; ++row) expected[row] = low <= numbers[row] && numbers[row] <= high;
+    for (std::size_t row = 0; row < row_count; ++row)
+      expected[row] = low <= numbers[row] && numbers[row] <= high;
     CHECK(is(between(pointers, low, high), expected));
   }
 }

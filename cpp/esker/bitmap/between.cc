@@ -51,7 +51,8 @@ Vector between(Vectors slices, std::uint64_t low, std::uint64_t high) {
   for (const Vector* slice : slices) check_row_counts(*slices[0], *slice);
   const std::uint64_t row_count = slices[0]->row_count();
   const Form form = slices[0]->form();
-  const std::uint64_t highest = slices.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << slices.size()) - 1;
+  const std::uint64_t highest =
+      slices.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << slices.size()) - 1;
   if (low > high || low > highest) return none(row_count, form);
   high = std::min(high, highest);
 

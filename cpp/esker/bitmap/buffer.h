@@ -11,6 +11,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "esker/bitmap/block_pool.h"
+
 namespace esker::bitmap {
 
 template <class Item>
@@ -18,8 +20,8 @@ class Buffer {
   static_assert(std::is_trivially_copyable_v<Item>);
 
  public:
-  // Readable bytes behind the last item, of any value: decoders load eight at a time.
-  static constexpr std::size_t kSlackBytes = 8;
+  // Readable bytes behind the last item, of any value: decoders load sixteen at a time.
+  static constexpr std::size_t kSlackBytes = 16;
 
   Buffer() = default;
   explicit Buffer(std::size_t size) {
@@ -41,7 +43,7 @@ class Buffer {
   }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
-  ~Buffer() { std::free(items_); }
+  ~Buffer() { release(items_, capacity_bytes()); }
 
   Item* data() { return items_; }
   const Item* data() const { return items_; }
@@ -75,7 +77,11 @@ class Buffer {
 
   // Gives back what is more than an eighth too much.
   void trim() {
-    if (capacity_ - size_ > size_ / 8 + 16) reallocate(size_);
+    const std::size_t spare = (capacity_ - size_) * sizeof(Item);
+    if (spare > size_ * sizeof(Item) / 8 + 128 &&
+        pooled_size(capacity_bytes()) != pooled_size(capacity_bytes() - spare))
+      return reallocate(size_);
+    if (capacity_bytes() < kPooledBytes && spare > size_ * sizeof(Item) / 8 + 128) reallocate(size_);
   }
 
   // The same memory as bytes.
@@ -94,11 +100,34 @@ class Buffer {
   void grow(std::size_t least) { reallocate(std::max<std::size_t>({least, capacity_ + capacity_ / 2, 8})); }
 
   void reallocate(std::size_t capacity) {
-    if (capacity > (SIZE_MAX - kSlackBytes) / sizeof(Item)) throw std::bad_alloc();
-    void* const moved = std::realloc(items_, capacity * sizeof(Item) + kSlackBytes);
+    if (capacity > (SIZE_MAX - kSlackBytes - kPooledBytes) / sizeof(Item)) throw std::bad_alloc();
+    std::size_t bytes = capacity * sizeof(Item) + kSlackBytes;
+    if (std::max(bytes, capacity_bytes()) < kPooledBytes) {
+      void* const moved = std::realloc(items_, bytes);
+      if (moved == nullptr) throw std::bad_alloc();
+      items_ = static_cast<Item*>(moved);
+      capacity_ = capacity;
+      return;
+    }
+    if (bytes >= kPooledBytes) {
+      bytes = pooled_size(bytes);
+      capacity = (bytes - kSlackBytes) / sizeof(Item);
+    }
+    void* const moved = bytes >= kPooledBytes ? take_block(bytes) : std::malloc(bytes);
     if (moved == nullptr) throw std::bad_alloc();
+    if (size_ != 0) std::memcpy(moved, items_, size_ * sizeof(Item));
+    release(items_, capacity_bytes());
     items_ = static_cast<Item*>(moved);
     capacity_ = capacity;
+  }
+
+  static void release(void* items, std::size_t bytes) noexcept {
+    if (items == nullptr) return;
+    if (bytes >= kPooledBytes) {
+      give_block(items, bytes);
+    } else {
+      std::free(items);
+    }
   }
 
   Item* items_ = nullptr;

@@ -7,24 +7,10 @@
 namespace esker::bitmap {
 namespace {
 
-// Bytes of a varint whose first byte has `flags` bits below it.
-std::uint64_t varint_bytes(std::uint64_t value, std::uint64_t flags) {
-  return (static_cast<std::uint64_t>(std::bit_width(value | 1)) + flags + 6) / 7;
-}
-
 // Adds up what GapRun's sink would write.
-class GapRunBytes {
- public:
-  void operator()(std::uint64_t start_row, std::uint64_t stop_row) {
-    const std::uint64_t start = gap_run::place_of(start_row);
-    const std::uint64_t stop = gap_run::place_of(stop_row - 1) + 1;
-    *bytes += varint_bytes(start - base, 1);
-    if (stop - start > 1) *bytes += varint_bytes(stop - start - 2, 0);
-    base = stop + 1;
-  }
-
-  std::uint64_t* bytes;
-  std::uint64_t base = 0;
+struct Measure {
+  GapRun::Size* size;
+  void operator()(std::uint64_t start_row, std::uint64_t stop_row) const { size->add(start_row, stop_row); }
 };
 
 }  // namespace
@@ -48,7 +34,8 @@ Encoding choose(Profile profile, const Choices& choices) {
 Choices weigh(const Vector& vector) {
   Choices out;
   out.groups = group_count<Groups63>(vector.row_count());
-  RowRuns<Groups63, GapRunBytes> runs(GapRunBytes{&out.gap_run_bytes});
+  GapRun::Size gap_run;
+  RowRuns<Groups63, Measure> runs(Measure{&gap_run});
   RunStream stream(vector);
   std::uint64_t words = 0;
   std::uint64_t before = ~std::uint64_t{0};  // the last group was no fill
@@ -61,6 +48,7 @@ Choices weigh(const Vector& vector) {
   }
   runs.finish();
   out.wah64_bytes = 8 * words;
+  out.gap_run_bytes = gap_run.bytes();
   return out;
 }
 

@@ -27,7 +27,7 @@ inline bool is_dense(std::uint64_t literals, std::uint64_t groups) {
 // `size`: the fewest bytes; of equals the fastest: dense, then WAH64, then gap_run.
 // `balanced`: what `speed` takes, as long as it is no more than kBalancedPrice times the bytes of gap_run;
 // else gap_run.
-inline constexpr std::uint64_t kBalancedPriceTenths = 15;
+inline constexpr std::uint64_t kBalancedPriceTenths = 34;
 
 Encoding choose(Profile profile, const Choices& choices);
 

@@ -94,8 +94,10 @@ ESKER_INLINE void compare_bit(Comparison state, const std::uint64_t* __restrict 
   }
 }
 
-ESKER_INLINE void compared(Comparison state, const std::uint64_t* slice, bool low, bool high, std::size_t size) {
-  if (low) return high ? compare_bit<true, true>(state, slice, size) : compare_bit<true, false>(state, slice, size);
+ESKER_INLINE void compared(Comparison state, const std::uint64_t* slice, bool low, bool high,
+                           std::size_t size) {
+  if (low)
+    return high ? compare_bit<true, true>(state, slice, size) : compare_bit<true, false>(state, slice, size);
   return high ? compare_bit<false, true>(state, slice, size) : compare_bit<false, false>(state, slice, size);
 }
 
@@ -122,9 +124,10 @@ struct Loops {
   attribute void unite_##name(std::uint64_t* out, const std::uint64_t* words, std::size_t size) {            \
     united(out, words, size);                                                                                \
   }                                                                                                          \
-  attribute void compare_##name(Comparison state, const std::uint64_t* slice, bool low, bool high, std::size_t size) { \
-    compared(state, slice, low, high, size); \
-  } \
+  attribute void compare_##name(Comparison state, const std::uint64_t* slice, bool low, bool high,           \
+                                std::size_t size) {                                                          \
+    compared(state, slice, low, high, size);                                                                 \
+  }                                                                                                          \
   constexpr Loops name##_loops = {combine_##name, both_##name, tally_##name, unite_##name, compare_##name};
 
 ESKER_LOOPS(, plain)

@@ -26,9 +26,9 @@ Tally tally_words(const std::uint64_t* words, std::size_t size);
 // ORs into `out`.
 void unite_words(std::uint64_t* out, const std::uint64_t* words, std::size_t size);
 
-// Numbers that are compared with two others bit by bit, from the highest bit down (O'Neil and Quass 1997): for
-// each row whether what was seen of its number is greater than `low` or still equal to it, and less than `high`
-// or still equal to it.
+// Numbers that are compared with two others bit by bit, from the highest bit down (O'Neil and Quass 1997):
+// for each row whether what was seen of its number is greater than `low` or still equal to it, and less than
+// `high` or still equal to it.
 struct Comparison {
   std::uint64_t* greater;
   std::uint64_t* equal_low;

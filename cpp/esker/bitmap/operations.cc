@@ -262,6 +262,8 @@ Vector combine(Operation operation, const Vector& left, const Vector& right) {
 
 std::uint64_t intersect_count(const Vector& left, const Vector& right) {
   check_row_counts(left, right);
+  if (const Known found = known(Operation::intersect, left, right); found.known)
+    return found.result == nullptr ? 0 : found.result->count();
   const Encoding a = left.encoding();
   const Encoding b = right.encoding();
   if (a == b && a == Encoding::wah64)

@@ -29,8 +29,8 @@ Vector intersect_all(Vectors vectors);
 // Rows set in at least `least` of the vectors; `least` is at least 1.
 Vector threshold(Vectors vectors, std::uint64_t least);
 
-// The rows whose number is at least `low` and at most `high`. Slice i holds the rows with bit i of their number
-// set; bits above the last slice are zero. At least one slice.
+// The rows whose number is at least `low` and at most `high`. Slice i holds the rows with bit i of their
+// number set; bits above the last slice are zero. At least one slice.
 Vector between(Vectors slices, std::uint64_t low, std::uint64_t high);
 
 // The AND of the unions of each range of vectors.

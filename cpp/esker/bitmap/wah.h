@@ -270,6 +270,10 @@ std::uint64_t intersect_count(Cursor<Layout> left, Cursor<Layout> right, std::ui
       continue;
     }
     const auto b = right.at(group);
+    if (b.word == 0) {
+      group += b.groups;
+      continue;
+    }
     const auto length = std::min(a.groups, b.groups);
     count += bits_set(a.word & b.word) * length;
     group += length;

@@ -51,7 +51,7 @@ class Bitmap(_kernel.Vector):
 
     With `encoding="auto"` each bitmap is encoded as a profile finds best: `speed` in words that are combined as they
     are (dense from 3 in 10 groups of 63 rows that are neither empty nor full, else WAH64), `size` in the fewest bytes
-    (dense, WAH64 or gap_run), `balanced` as `speed` unless that takes more than 1.5 times the bytes of gap_run.
+    (dense, WAH64 or gap_run), `balanced` as `speed` unless that takes more than 3.4 times the bytes of gap_run.
     Results are always made as `speed` would have them; `optimized` chooses again.
 
     Two bitmaps of one encoding are combined as they are stored, those of mixed encodings over their runs. A result has

@@ -31,14 +31,14 @@ class BitSlices:
     bitmaps: Sequence[Bitmap]
 
     @classmethod
-    def of_values(
-        cls, values: npt.NDArray[np.uint64], encoding: str = AUTO, profile: str = "speed"
-    ) -> BitSlices:
+    def of_values(cls, values: npt.NDArray[np.uint64], encoding: str = AUTO, profile: str = "speed") -> BitSlices:
         """Cut numbers, one a row, into slices."""
         bits = max(int(values.max(initial=0)).bit_length(), 1)
         return cls(
             [
-                Bitmap.from_positions(np.flatnonzero(values >> np.uint64(bit) & np.uint64(1)), len(values), encoding, profile)
+                Bitmap.from_positions(
+                    np.flatnonzero(values >> np.uint64(bit) & np.uint64(1)), len(values), encoding, profile
+                )
                 for bit in range(bits)
             ]
         )

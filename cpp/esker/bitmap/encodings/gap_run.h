@@ -1,12 +1,21 @@
 // Gaps and run lengths in as few bytes as they need: the encoding for size.
 //
 // Rows are renumbered so that groups of 63 begin at multiples of 64 (row r is place r + r / 63): a decoder
-// finds word and bit with a shift. Each maximal run of rows is
+// finds word and bit with a shift. Each maximal run of rows gives a number, and a longer one than one row
+// two:
 //
-//   varint   gap << 1 | (length > 1)     places from two past the last of the run before (the first: from 0)
-//   varint   length - 2                  only if length > 1, in places
+//   gap << 1 | (length > 1)     gap: places from two past the last of the run before (the first: from 0)
+//   length - 2                  in places, only if length > 1
 //
-// A varint has seven bits a byte, the low ones first, and the high bit set in all bytes but the last.
+// Numbers are kept apart from their sizes, so that four are unpacked at once (group varint, Dean 2009; laid
+// out as in Stream VByte, Lemire, Kurz, Rupp 2018): a number is 1 to 4 bytes, and two bits say how many.
+//
+//   varint   number of runs
+//   varint   how many of them are longer than one row
+//   sizes of the gaps, four a byte, the first in the low bits; then those of the lengths, from a new byte
+//   bytes of the gaps; then those of the lengths; low bytes first
+//   varints  gaps and lengths that do not fit, in the order of runs; their number above is 0xFFFFFFFF, or
+//            0xFFFFFFFE for a gap before a single row
 #pragma once
 
 #include "esker/bitmap/codec.h"
@@ -19,29 +28,67 @@ constexpr std::uint64_t place_of(std::uint64_t row) {
   return row + row / Groups63::kGroupBits;
 }
 
-// Reads the rest of a varint that was checked: `value` has the low `shift` bits, `byte` was the last.
-inline std::uint64_t read_on(const std::uint8_t*& at, std::uint8_t byte, std::uint64_t value, int shift) {
-  for (; (byte & 0x80) != 0; shift += 7) {
-    byte = *at++;
-    value |= std::uint64_t{byte & 0x7Fu} << shift;
-  }
-  return value;
-}
-
-// A run, in places.
+// Runs, in places: `next` is to be called while `left()`.
 struct PlaceRun {
   std::uint64_t start;
   std::uint64_t stop;
 };
 
-// Reads a run that was checked. `base` is the first place its start may be at; the next run's is stop + 1.
-inline PlaceRun read_run(const std::uint8_t*& at, std::uint64_t base) {
-  const std::uint8_t head = *at++;
-  const std::uint64_t start = base + read_on(at, head, head >> 1 & 0x3F, 6);
-  if ((head & 1) == 0) return {start, start + 1};
-  const std::uint8_t more = *at++;
-  return {start, start + 2 + read_on(at, more, more & 0x7F, 7)};
-}
+inline constexpr std::uint32_t kBig = 0xFFFF'FFFF;
+
+// Unpacks numbers, `kBlock` at a time.
+class Numbers {
+ public:
+  static constexpr std::size_t kBlock = 256;
+
+  Numbers() = default;
+  Numbers(const std::uint8_t* sizes, const std::uint8_t* bytes, std::uint64_t count)
+      : sizes_(sizes), bytes_(bytes), left_(count) {}
+
+  std::uint32_t next() {
+    if (at_ == end_) fill();
+    return block_[at_++];
+  }
+
+ private:
+  void fill();
+
+  const std::uint8_t* sizes_ = nullptr;
+  const std::uint8_t* bytes_ = nullptr;
+  std::uint64_t left_ = 0;
+  std::uint32_t at_ = 0;
+  std::uint32_t end_ = 0;
+  std::uint32_t block_[kBlock + 4];
+};
+
+class Runs {
+ public:
+  // Holds: data was checked.
+  explicit Runs(Data data);
+
+  std::uint64_t left() const { return left_; }
+  PlaceRun next() {
+    --left_;
+    const PlaceRun run = run_of(gaps_.next(), base_);
+    base_ = run.stop + 1;
+    return run;
+  }
+
+ private:
+  PlaceRun run_of(std::uint32_t number, std::uint64_t base) {
+    const std::uint64_t start = base + (number < kBig - 1 ? number >> 1 : big());
+    if ((number & 1) == 0) return {start, start + 1};
+    const std::uint32_t more = lengths_.next();
+    return {start, start + 2 + (more != kBig ? more : big())};
+  }
+  std::uint64_t big();
+
+  std::uint64_t left_ = 0;
+  std::uint64_t base_ = 0;
+  const std::uint8_t* bigs_ = nullptr;
+  Numbers gaps_;
+  Numbers lengths_;
+};
 
 }  // namespace gap_run
 
@@ -51,36 +98,35 @@ struct GapRun {
 
   class Source {
    public:
-    Source(Data data, std::uint64_t row_count)
-        : at_(data.data()), end_(data.data() + data.size()), groups_(group_count<Groups63>(row_count)) {}
+    Source(Data data, std::uint64_t row_count) : runs_(data), groups_(group_count<Groups63>(row_count)) {}
 
     Run<Groups63> next();
 
    private:
     bool fetch();
 
-    const std::uint8_t* at_;
-    const std::uint8_t* end_;
+    gap_run::Runs runs_;
     std::uint64_t groups_;
     std::uint64_t group_ = 0;  // the open group, whose bits so far are in word_
     std::uint64_t word_ = 0;
     std::uint64_t start_ = 0;  // what is left of the run at hand, in places; start == stop: none
     std::uint64_t stop_ = 0;
-    std::uint64_t base_ = 0;
   };
 
   class Sink {
    public:
     explicit Sink(std::uint64_t) {}
     void add(std::uint64_t word, std::uint64_t groups) { runs_.add(word, groups); }
-    Bytes take() {
-      runs_.finish();
-      return std::move(bytes_);
-    }
+    Bytes take();
 
    private:
-    // A varint whose first byte has `flags` bits below it.
-    void write(std::uint64_t value, std::uint64_t flag, int flags);
+    struct Packed {
+      void add(std::uint32_t number);
+
+      Bytes sizes;
+      Bytes bytes;
+      std::uint64_t count = 0;
+    };
     void write_run(std::uint64_t start, std::uint64_t stop);
 
     struct Take {
@@ -88,7 +134,9 @@ struct GapRun {
       void operator()(std::uint64_t start, std::uint64_t stop) const { sink->write_run(start, stop); }
     };
 
-    Bytes bytes_;
+    Packed gaps_;
+    Packed lengths_;
+    Bytes bigs_;
     std::uint64_t base_ = 0;
     RowRuns<Groups63, Take> runs_{Take{this}};
   };
@@ -97,6 +145,19 @@ struct GapRun {
 
   // ORs the rows into one word for each group.
   static void or_into(Data data, std::uint64_t* groups);
+
+  // Bytes that a sink writes, added up run by run.
+  class Size {
+   public:
+    void add(std::uint64_t start_row, std::uint64_t stop_row);
+    std::uint64_t bytes() const;
+
+   private:
+    std::uint64_t base_ = 0;
+    std::uint64_t runs_ = 0;
+    std::uint64_t longer_ = 0;
+    std::uint64_t bytes_ = 0;
+  };
 };
 static_assert(Codec<GapRun>);
 
