@@ -37,7 +37,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory check bench bench-peers sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory check bench bench-bitmap bench-peers fuzz sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -129,6 +129,9 @@ bench: setup  ## the benchmarks at moderate size; prints ratios to a reference
 	@$(PY) -m benchmarks --rows 4000000
 	@$(PY) -m benchmarks.bitmap_wah
 	@$(BIN)/esker bench shuffle --quick
+
+bench-bitmap: setup  ## bitmap encodings beside CRoaring, on ESKER_REALDATA; writes docs/benchmarks/bitmap-encodings.md
+	@$(PY) -m benchmarks.bitmap_encodings --markdown docs/benchmarks/bitmap-encodings.md
 
 $(PEERS_VENV)/.requirements: requirements/bench.txt
 	@$(QUIETLY) "making $(PEERS_VENV)" scripts/make_venv.sh $(PEERS_VENV)

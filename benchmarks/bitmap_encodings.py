@@ -20,6 +20,7 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -286,7 +287,7 @@ def range_queries(sets: Sequence[DataSet], peer: CRoaring, targets: Targets, rou
         table.rows.append(row)
     table.notes = [
         "60 random queries, two or three ranges each; counts, all compared. CRoaring: the better of `or_many` and",
-        "`or_many_heap` for each range, then AND and `and_cardinality`. *held*: memory with directories and object heads.",
+        "`or_many_heap` for each range, then AND and `and_cardinality`. *held*: memory, directories included.",
     ]
     return table
 
@@ -346,9 +347,9 @@ def wide_unions(sets: Sequence[DataSet], peer: CRoaring, targets: Targets, round
                 if not union(vectors).count() == len(peer.BitMap.union(*bitmaps)) == peer.heap_count(pointers):
                     raise AssertionError(f"{data.name}: a union of {k} has another count than CRoaring's")
                 figure = ratio(
-                    lambda vectors=vectors: union(vectors),
-                    lambda bitmaps=bitmaps: peer.BitMap.union(*bitmaps),
-                    lambda pointers=pointers: peer.heap_count(pointers),
+                    partial(union, vectors),
+                    partial(peer.BitMap.union, *bitmaps),
+                    partial(peer.heap_count, pointers),
                     rounds=rounds,
                 )
                 row.append(targets.cell(f"{data.name}, {profile}: OR of {k}", figure, 1.5))
@@ -381,11 +382,11 @@ def wide_ranges(peer: CRoaring, targets: Targets, rounds: int, rows: int) -> Tab
             raise AssertionError(f"{days} days: {found} rows where there are {expected}")
         pointers = peer.pointers(chosen)
         theirs = (
-            lambda chosen=chosen: peer.BitMap.union(*chosen),
-            lambda pointers=pointers: peer.heap_count(pointers),
+            partial(peer.BitMap.union, *chosen),
+            partial(peer.heap_count, pointers),
         )
-        by_slices = ratio(lambda low=low, days=days: slices.between(low, low + days - 1), *theirs, rounds=rounds)
-        by_union = ratio(lambda taken=taken: union(taken), *theirs, rounds=rounds)
+        by_slices = ratio(partial(slices.between, low, low + days - 1), *theirs, rounds=rounds)
+        by_union = ratio(partial(union, taken), *theirs, rounds=rounds)
         share = days / DATE_VALUES
         table.rows.append(
             [
@@ -400,6 +401,22 @@ def wide_ranges(peer: CRoaring, targets: Targets, rounds: int, rows: int) -> Tab
         f" {sum(vector.nbytes for vector in vectors) / 1e6:.1f} MB, CRoaring's {roaring_bytes / 1e6:.1f} MB."
     ]
     return table
+
+
+def head(peer: CRoaring, rounds: int) -> str:
+    """Say what was measured, how, and on what."""
+    machine = describe_machine()
+    return "\n".join(
+        [
+            "# Bitmap encodings beside CRoaring",
+            "",
+            "Written by `make bench-bitmap`; `benchmarks/bitmap_encodings.py` says how. Ratios are of CRoaring's,",
+            f"below 1 is faster or smaller: medians of {rounds} rounds. Bold: missed its target by more than a tenth.",
+            "",
+            f"{machine['processor']}, {machine['cores']} cores, {machine['system']}; {peer.version}.",
+            "",
+        ]
+    )
 
 
 def main() -> int:
@@ -431,8 +448,12 @@ def main() -> int:
         if options.only in name:
             tables.append(make().markdown())
             print(tables[-1], flush=True)
-    for line in targets.missed:
-        print(f"missed: {line}")
+    missed = [f"- {line}" for line in targets.missed] or ["None."]
+    tables.append("\n".join(["## Targets missed", "", *missed, ""]))
+    print(tables[-1])
+    if options.markdown:
+        options.markdown.parent.mkdir(parents=True, exist_ok=True)
+        options.markdown.write_text("\n".join([head(peer, options.rounds), *tables]), encoding="utf-8")
     return 1 if targets.missed and options.check else 0
 
 

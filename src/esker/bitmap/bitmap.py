@@ -165,7 +165,7 @@ class Bitmap(_kernel.Vector):
         """Say what the bitmap takes, what it would take in other encodings, and why it has the one it has.
 
         >>> Bitmap.from_positions([3], row_count=1_000_000, encoding="auto", profile="size").statistics().candidates
-        {'dense': 126992, 'wah64': 16, 'gap_run': 1}
+        {'dense': 126992, 'wah64': 16, 'gap_run': 4}
         """
         groups, literals, dense, wah64, gap_run = self.weigh()
         profile = self.profile or None

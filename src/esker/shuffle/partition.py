@@ -70,11 +70,12 @@ def _process_pool() -> _kernel.PagePool:
 
 
 def release_memory() -> None:
-    """Give the pages that `partition` keeps for its next call back to the system.
+    """Give the memory kept for the next call back to the system: pages of `partition`, blocks of bitmaps.
 
     >>> release_memory()
     """
     _process_pool().trim()
+    _kernel.release_blocks()
 
 
 def partition(
