@@ -28,6 +28,8 @@ from esker.index.store import IndexStore, StoreOptions, StoreWriter
 from esker.plan.compile import compile_plan
 from esker.plan.nodes import Scan
 
+TEXTS_KEPT = 64
+
 
 def build_index(
     source: Any,
@@ -89,6 +91,7 @@ class BitmapIndex:
         self.path = Path(path)
         self._options = options
         self.store = IndexStore.open(self.path)
+        self._read: dict[str, Expression] = {}
 
     @property
     def schema(self) -> pa.Schema:
@@ -219,8 +222,16 @@ class BitmapIndex:
         return explanation
 
     def bound(self, predicate: Any) -> Expression:
-        """Read a predicate and bind it to the index's columns."""
-        return read_predicate(predicate, self.schema)
+        """Read a predicate and bind it to the index's columns; texts are remembered."""
+        if not isinstance(predicate, str):
+            return read_predicate(predicate, self.schema)
+        found = self._read.get(predicate)
+        if found is None:
+            found = read_predicate(predicate, self.schema)
+            if len(self._read) >= TEXTS_KEPT:
+                self._read.clear()
+            self._read[predicate] = found
+        return found
 
     def statistics(self) -> dict[str, Any]:
         """Count rows, vectors and bytes by column, and what was read since the index was opened."""

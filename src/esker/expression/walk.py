@@ -70,7 +70,17 @@ def columns(expression: Expression) -> frozenset[str]:
     >>> sorted(columns(And((IsNull(Column("b")), Compare("=", Column("a"), Column("b"))))))
     ['a', 'b']
     """
-    return frozenset(node.name for node in walk(expression) if isinstance(node, Column))
+    names: set[str] = set()
+    pending = [expression]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, Column):
+            names.add(node.name)
+        elif isinstance(node, InList):
+            pending.append(node.part)  # its values, which may be many, are constants
+        elif not isinstance(node, Literal):
+            pending.extend(children(node))
+    return frozenset(names)
 
 
 def conjuncts(expression: Expression) -> list[Expression]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from esker.bitmap import Bitmap
 from esker.core.row_set import RowSet
 from esker.errors import EskerError
-from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts, walk
+from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts
 from esker.index.column_answer import Bounds, ColumnAnswer, column_answer, constant_truth
 from esker.index.encode import every_row, no_rows
 from esker.index.segment import ReadCount, SegmentFile
@@ -142,7 +142,7 @@ class Evaluation:
     def _column_of(self, predicate: Expression) -> ColumnAnswer | None:
         """The one segment that decides `predicate`, if there is one."""
         names = columns(predicate)
-        if len(names) != 1 or not names <= self.segments.keys() or _names_vectors(predicate):
+        if len(names) != 1 or not names <= self.segments.keys() or names_vectors(predicate):
             return None
         return self._answer_of(next(iter(names)))
 
@@ -150,7 +150,7 @@ class Evaluation:
         """Bound the rows for which `predicate` is true (or, with polarity False, is false: null is neither)."""
         if isinstance(predicate, VectorRange):
             return self._vectors(predicate, polarity)
-        if not columns(predicate) and not _names_vectors(predicate):
+        if not columns(predicate) and not names_vectors(predicate):
             return self._constant(predicate, polarity)
         answer = self._column_of(predicate)
         if answer is not None:
@@ -221,14 +221,17 @@ def answer_is_whole(predicate: Expression, parts: Sequence[tuple[str, Expression
     return columns(predicate) <= {name for name, _ in parts}
 
 
-def _names_vectors(predicate: Expression) -> bool:
-    return any(isinstance(node, VectorRange) for node in walk(predicate))
+def names_vectors(predicate: Expression) -> bool:
+    """Whether a predicate has a range of vector numbers."""
+    if isinstance(predicate, And | Or):
+        return any(names_vectors(part) for part in predicate.parts)
+    return names_vectors(predicate.part) if isinstance(predicate, Not) else isinstance(predicate, VectorRange)
 
 
 def _leaves(predicate: Expression, segments: Mapping[str, SegmentFile]) -> list[tuple[str, Expression]]:
     """The parts of a predicate that one segment each decides."""
     names = columns(predicate)
-    if len(names) == 1 and names <= segments.keys() and not _names_vectors(predicate):
+    if len(names) == 1 and names <= segments.keys() and not names_vectors(predicate):
         return [(next(iter(names)), predicate)]
     if isinstance(predicate, Not):
         return _leaves(predicate.part, segments)
@@ -242,7 +245,7 @@ def _grouped(parts: Sequence[Expression], segments: Mapping[str, SegmentFile]) -
     groups: dict[object, list[Expression]] = {}
     for number, part in enumerate(parts):
         names = columns(part)
-        name = next(iter(names)) if len(names) == 1 and not _names_vectors(part) else None
+        name = next(iter(names)) if len(names) == 1 and not names_vectors(part) else None
         groups.setdefault(name if name in segments else number, []).append(part)
     return list(groups.values())
 

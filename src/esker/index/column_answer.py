@@ -33,6 +33,9 @@ from esker.index.truth import Truth, slot_truth
 
 _MIRRORED: dict[CompareOp, CompareOp] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
+# Predicates and sets of slots a segment remembers, so that planning and running a query decide them once.
+KEPT = 32
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -91,8 +94,6 @@ class SlotAnswer(ColumnAnswer):
         self.segment = segment
         self._segment = segment
         self._count = count
-        self._truths: dict[Expression, Truth] = {}
-        self._plans: dict[bytes, VectorPlan] = {}
         self._unions: dict[bytes, Bitmap] = {}
 
     def possible_rows(self, predicate: Expression) -> int:
@@ -125,15 +126,24 @@ class SlotAnswer(ColumnAnswer):
         )
 
     def _truth(self, predicate: Expression) -> Truth:
-        if predicate not in self._truths:
-            self._truths[predicate] = slot_truth(self._segment, predicate)
-        return self._truths[predicate]
+        truths: dict[Expression, Truth] = self._segment.truths
+        found = truths.get(predicate)
+        if found is None:
+            found = slot_truth(self._segment, predicate)
+            if len(truths) >= KEPT:
+                truths.clear()
+            truths[predicate] = found
+        return found
 
     def _plan(self, slots: np.ndarray) -> VectorPlan:
-        key = slots.tobytes()
-        if key not in self._plans:
-            self._plans[key] = self._segment.plan(slots)
-        return self._plans[key]
+        key, plans = slots.tobytes(), self._segment.plans
+        found = plans.get(key)
+        if found is None:
+            found = self._segment.plan(slots)
+            if len(plans) >= KEPT:
+                plans.clear()
+            plans[key] = found
+        return found
 
     def _slots(self, slots: np.ndarray) -> Bitmap:
         key = slots.tobytes()

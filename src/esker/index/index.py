@@ -14,6 +14,7 @@ from esker.index.answer import Evaluation, IndexAnswer, IndexPrice
 from esker.index.column_spec import BitSliced
 from esker.index.segment import ReadCount, Segment, SegmentFile
 from esker.index.sliced import SlicedSegment
+from esker.index.vector_cache import VectorCache
 from esker.index.vector_numbers import VectorNumbers
 
 
@@ -30,15 +31,23 @@ class Index:
         self._numbers = VectorNumbers(self._segments)
 
     @classmethod
-    def open(cls, folder: Path, segments: Iterable[SegmentLike], row_count: int | None = None) -> Index:
+    def open(
+        cls,
+        folder: Path,
+        segments: Iterable[SegmentLike],
+        row_count: int | None = None,
+        cache: VectorCache | None = None,
+    ) -> Index:
         """Open the segments a catalogue records; raises BitmapCorruptError for one that does not fit.
 
-        `row_count` is what the catalogue says; without it, what the segments agree on.
+        `row_count` is what the catalogue says; without it, what the segments agree on. Vectors that were read stay in
+        `cache`.
         """
         opened: dict[str, SegmentFile] = {}
         try:
             for info in segments:
                 segment = open_segment(folder, info)
+                segment.cache = cache
                 if info.column in opened:
                     segment.close()
                     raise BitmapCorruptError(f"{segment.place}: the column has another segment, too")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from esker.expression import Expression, VectorRange, columns, walk
-from esker.index.answer import IndexPrice
+from esker.expression import Expression, columns
+from esker.index.answer import IndexPrice, names_vectors
 from esker.index.row_format import ReadPrice
 from esker.index.store import IndexStore
 
@@ -40,7 +40,7 @@ def plan_store(store: IndexStore, names: Sequence[str], predicate: Expression | 
         rows = min(price.rows_max, block.row_count)
         checked = [name for name in store.schema.names if name in price.unsure]
         most = most.plus(block.rows.price_at_most(rows, checked)).plus(block.rows.price_at_most(rows, names))
-    if any(isinstance(node, VectorRange) for node in walk(predicate)):
+    if names_vectors(predicate):
         return StorePlan("index", "vectors are named by number", most, scan, price)
     if not price.vectors and price.rows_max >= store.row_count:
         return StorePlan("scan", "no condition is one that vectors narrow down", most, scan, price)

@@ -35,6 +35,7 @@ from esker.index.segment_file import (
     read_root,
 )
 from esker.index.slots import FIRST_SLOT
+from esker.index.vector_cache import VectorCache
 
 SlotMask = npt.NDArray[np.bool_]
 
@@ -105,6 +106,7 @@ class SegmentFile:
         self.place = f"index of column {info.column!r} ({info.file})"
         self.path = folder / info.file
         self.opening = ReadCount()
+        self.cache: VectorCache | None = None
         if self.path.parent != folder or not info.file:
             raise BitmapCorruptError(f"{self.place}: the file does not lie in the index folder")
         try:
@@ -190,6 +192,33 @@ class SegmentFile:
 
     def read_each(self, vectors: Sequence[int], count: ReadCount) -> Iterator[Bitmap]:
         """Read and check vectors, those that lie close together by one request."""
+        if self.cache is not None:
+            yield from self._read_cached(vectors, count, self.cache)
+            return
+        yield from self._read_uncached(vectors, count)
+
+    def _read_cached(self, vectors: Sequence[int], count: ReadCount, cache: VectorCache) -> Iterator[Bitmap]:
+        """Give those that are held, and read the others; in the order asked for when all are held, or none."""
+        missing = []
+        for vector in vectors:
+            held = cache.get((self.info.file, vector))
+            if held is not None:
+                yield held
+            else:
+                missing.append(vector)
+        # The order of what is read is that of the vectors which have rows.
+        lengths = [bool(self.column("lengths", vector, vector + 1)[0]) for vector in missing]
+        empty = [vector for vector, filled in zip(missing, lengths, strict=True) if not filled]
+        for vector, read in zip(
+            (vector for vector, filled in zip(missing, lengths, strict=True) if filled),
+            self._read_uncached([vector for vector, filled in zip(missing, lengths, strict=True) if filled], count),
+            strict=True,
+        ):
+            cache.put((self.info.file, vector), read)
+            yield read
+        yield from (no_rows(self.row_count) for _ in empty)
+
+    def _read_uncached(self, vectors: Sequence[int], count: ReadCount) -> Iterator[Bitmap]:
         for number, places, which in self._by_block(vectors, count):
             filled = which[places.lengths[which] > 0]
             yield from (no_rows(self.row_count) for _ in range(len(which) - len(filled)))
@@ -198,7 +227,7 @@ class SegmentFile:
 
     def read_in_order(self, vectors: Sequence[int], count: ReadCount) -> list[Bitmap]:
         """Read ascending vectors; those without a row are given in their place."""
-        given = self.read_each(vectors, count)
+        given = self._read_uncached(vectors, count)
         filled = {vector for vector in vectors if self.column("lengths", vector, vector + 1)[0]}
         rest = iter([one for one in given if one])
         return [next(rest) if vector in filled else no_rows(self.row_count) for vector in vectors]
@@ -306,6 +335,9 @@ class Segment(SegmentFile):
             self.close()
             raise
         self._layout = LAYOUTS[self.root.meta.layout]()
+        # What predicates say of slots, and the vectors that give slots: a query plans, then runs.
+        self.truths: dict[Any, Any] = {}
+        self.plans: dict[bytes, VectorPlan] = {}
 
     @property
     def slot_count(self) -> int:

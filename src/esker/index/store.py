@@ -46,6 +46,7 @@ from esker.index.encode import AUTO, Encoder, every_row
 from esker.index.index import Index
 from esker.index.row_format import ReadPrice, RowReader
 from esker.index.row_formats import ROW_FORMATS
+from esker.index.vector_cache import VectorCache
 
 ROWS_FOLDER = "rows"
 VECTORS_FOLDER = "vectors"
@@ -85,7 +86,7 @@ class OpenBlock:
 
     def __init__(
         self, folder: Path, block: RowBlock, segments: Sequence[IndexSegment], schema: pa.Schema, rows: str,
-        deleted: RowSet,
+        deleted: RowSet, cache: VectorCache,
     ) -> None:  # fmt: skip
         self.first_row = block.first_row
         self.row_count = block.file.row_count
@@ -95,7 +96,7 @@ class OpenBlock:
         self._folder = folder / ROWS_FOLDER
         self._schema = schema
         self._format = rows
-        self.index = Index.open(folder / VECTORS_FOLDER, segments, self.row_count)
+        self.index = Index.open(folder / VECTORS_FOLDER, segments, self.row_count, cache)
         self._gone = deleted.slice(self.first_row, self.row_stop)
 
     @cached_property
@@ -176,11 +177,14 @@ class IndexStore:
         self.options = StoreOptions.from_json(contents.options)
         self.deleted = read_deleted(folder, contents)
         self.blocks: list[OpenBlock] = []
+        cache = VectorCache()
         self._on_close = on_close
         try:
             for block in contents.blocks:
                 segments = contents.segments.get(block.number, ())
-                self.blocks.append(OpenBlock(folder, block, segments, self.schema, self.options.rows, self.deleted))
+                self.blocks.append(
+                    OpenBlock(folder, block, segments, self.schema, self.options.rows, self.deleted, cache)
+                )
         except BaseException:
             self.close()
             raise

@@ -187,9 +187,10 @@ def test_readers_go_on_during_a_build(tmp_path):
     path = tmp_path / "p.index"
     esker.build_index(people(1_000), path, ["age"]).close()
     asked: list[int] = []
-    gate = threading.Event()
+    gate, begun = threading.Event(), threading.Event()
 
     def slow():
+        begun.set()
         yield people(500, seed=2).to_batches()[0]
         gate.wait(20)
         yield people(500, seed=3).to_batches()[0]
@@ -198,6 +199,7 @@ def test_readers_go_on_during_a_build(tmp_path):
     writer = esker.open_index(path)
     thread = threading.Thread(target=lambda: writer.append(reader))
     thread.start()
+    assert begun.wait(20)
     with esker.open_index(path) as other:
         asked.append(other.count("age < 50"))
         with pytest.raises(LockedError):

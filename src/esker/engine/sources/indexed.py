@@ -101,8 +101,7 @@ def find_batches(
             wanted = wanted.slice(0, wanted.select(left) if left < len(wanted) else block.row_count)
         if wanted:
             with context.budget.reserve("row set", wanted.nbytes):
-                for found in block.fetch(wanted, names, context):
-                    yield found.batch
+                yield from block.rows.fetch(wanted, names, context)
         if left is not None:
             left -= len(wanted)
             if left <= 0:

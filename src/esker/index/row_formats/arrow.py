@@ -22,8 +22,8 @@ from esker.frozen.parquet_out import CheckedSink
 from esker.index.row_format import ReadPrice, RowFile, RowFormat, RowReader
 
 # Few batches make random reads cheap: each is looked into by itself. Of the budget a batch takes a 32nd.
-BATCH_ROWS = 1 << 18
-BATCH_BYTES_MAX = 32 << 20
+BATCH_ROWS = 1 << 20
+BATCH_BYTES_MAX = 128 << 20
 BATCH_BYTES_MIN = 256 << 10
 BUDGET_SHARE = 32
 # What the system brings into memory for a row.
@@ -154,7 +154,8 @@ class ArrowReader(RowReader):
             yield piece
 
     def _taken(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64], columns: Sequence[str]) -> pa.RecordBatch:
-        chosen = [batch.column(self._schema.get_field_index(name)) for name in columns]
+        numbers = [self._schema.get_field_index(name) for name in columns]
+        chosen = [batch.column(number) for number in numbers]
         for name, column in zip(columns, chosen, strict=True):
             self._check(name, column, places)
         indices = pa.array(places)
