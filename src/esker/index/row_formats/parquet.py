@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from esker.core.batch import cast_batch
 from esker.core.checksum import checksum_bytes, checksum_file
 from esker.core.context import QueryContext
 from esker.core.file_system import FileSystem
@@ -25,6 +24,9 @@ from esker.index.row_format import ReadPrice, RowFile, RowFormat, RowReader
 GROUP_ROWS = 8_192
 GROUP_BYTES_MAX = 16 << 20
 PAGE_BYTES = 64 << 10
+# Row groups decoded by one call, at most, and of the free budget what they may take decoded.
+GROUPS_READ = 64
+BUDGET_SHARE = 8
 _TAIL_BYTES = 8
 
 
@@ -78,25 +80,36 @@ class ParquetReader(RowReader):
         if self._footer.num_rows != file.row_count:
             raise PayloadCorruptError(f"{path} has other rows than its catalogue says; {_RESTORE}")
         self._sizes: dict[str, np.ndarray] = {name: np.zeros(len(groups), np.int64) for name in schema.names}
+        self._decoded = {name: np.zeros(len(groups), np.int64) for name in schema.names}
         for number, group in enumerate(groups):
             for leaf in range(group.num_columns):
                 chunk = group.column(leaf)
                 path_in = chunk.path_in_schema
                 name = path_in if path_in in self._sizes else path_in.split(".")[0]
                 self._sizes[name][number] += chunk.total_compressed_size
+                self._decoded[name][number] += chunk.total_uncompressed_size
 
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
         ids = rows.to_numpy().astype(np.int64)
         cuts = np.searchsorted(ids, self._starts)
-        for number, batch, first in self._read(np.flatnonzero(np.diff(cuts)).tolist(), columns, context):
-            wanted = ids[cuts[number] : cuts[number + 1]]
-            places = wanted[(wanted >= first) & (wanted < first + batch.num_rows)] - first
-            if len(places):
-                yield batch if len(places) == batch.num_rows else batch.take(pa.array(places))
+        for groups, table in self._read(np.flatnonzero(np.diff(cuts)).tolist(), columns, context):
+            counts = [int(self._starts[number + 1] - self._starts[number]) for number in groups]
+            # Where each row group begins among the rows just read.
+            begins = np.concatenate(([0], np.cumsum(counts)))[:-1]
+            parts = [
+                ids[cuts[number] : cuts[number + 1]] - self._starts[number] + begin
+                for number, begin in zip(groups, begins, strict=True)
+            ]
+            places = np.concatenate(parts)
+            if len(places) == places[-1] - places[0] + 1:
+                taken = table.slice(int(places[0]), len(places))
+            else:
+                taken = table.take(pa.array(places))
+            yield from taken.combine_chunks().to_batches(context.batch_rows)
 
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
-        for _, batch, _ in self._read(range(len(self._starts) - 1), columns, context):
-            yield batch
+        for _, table in self._read(list(range(len(self._starts) - 1)), columns, context):
+            yield from table.combine_chunks().to_batches(context.batch_rows)
 
     def fetch_price(self, rows: RowSet, columns: Sequence[str]) -> ReadPrice:
         starts, stops = rows.runs()
@@ -126,19 +139,35 @@ class ParquetReader(RowReader):
 
     def _read(
         self, groups: Sequence[int], columns: Sequence[str], context: QueryContext
-    ) -> Iterator[tuple[int, pa.RecordBatch, int]]:
-        """Give batches of row groups, each with its first row."""
+    ) -> Iterator[tuple[Sequence[int], pa.Table]]:
+        """Give row groups, several at a time: a call for each would cost more than decoding it."""
         schema = pa.schema([self._schema.field(name) for name in columns])
         with (
             damage_named(self._path),
+            context.budget.reserve("index rows") as reservation,
             pq.ParquetFile(self._path, metadata=self._footer, page_checksum_verification=True) as file,
         ):
-            for number in groups:
-                first = int(self._starts[number])
-                for batch in file.iter_batches(context.batch_rows, row_groups=[number], columns=schema.names):
-                    context.check()
-                    yield number, cast_batch(batch.select(schema.names), schema), first
-                    first += batch.num_rows
+            for together in self._together(groups, columns, context.budget.free_bytes // BUDGET_SHARE):
+                context.check()
+                reservation.resize(sum(self._decoded_bytes(number, columns) for number in together))
+                table = file.read_row_groups(list(together), columns=schema.names, use_threads=context.threads > 1)
+                yield together, table.select(schema.names).cast(schema)
+
+    def _together(self, groups: Sequence[int], columns: Sequence[str], bytes_max: int) -> Iterator[Sequence[int]]:
+        held: list[int] = []
+        held_bytes = 0
+        for number in groups:
+            size_bytes = self._decoded_bytes(number, columns)
+            if held and (len(held) == GROUPS_READ or held_bytes + size_bytes > bytes_max):
+                yield held
+                held, held_bytes = [], 0
+            held.append(number)
+            held_bytes += size_bytes
+        if held:
+            yield held
+
+    def _decoded_bytes(self, number: int, columns: Sequence[str]) -> int:
+        return int(sum(self._decoded[name][number] for name in columns))
 
 
 _RESTORE = "restore it from a copy of the folder, or build the index again"
