@@ -182,8 +182,8 @@ def test_limits_smaller_than_the_inputs_change_no_row(
     left, right = tables
     keys = [name for name in left.column_names if name.startswith("k")]
     expected = joined_in_python(left, right, keys, how)
-    # A partition of a few rows; a disk of some partitions, except where the build side has to fit it.
-    limits = JoinLimits(memory_bytes=200, disk_bytes=1 << 20 if algorithm == "cdt_gh" else 400, buffer_bytes=64)
+    # A partition of a few rows; a disk of some partitions, except where rows have to fit it.
+    limits = JoinLimits(memory_bytes=200, disk_bytes=400 if algorithm == "ctt_gh" else 1 << 20, buffer_bytes=64)
     with sides(algorithm, left, right, batch_rows=3) as inputs:
         joined = run_join(*inputs, keys, how, algorithm, limits=limits)
     found = [list(row.values()) for row in joined.to_pylist()]
@@ -283,8 +283,8 @@ def test_inputs_larger_than_the_limits_give_the_rows_of_duckdb(
     algorithm: str, how: str, big_tables: tuple[pa.Table, pa.Table]
 ) -> None:
     left, right = (table.slice(0, 40_000) for table in big_tables)
-    # Eight blocks of memory a side; a disk of half the build side, except where it has to fit.
-    disk_bytes = right.nbytes * 3 // 2 if algorithm == "cdt_gh" else right.nbytes // 2
+    # Eight blocks of memory a side; a disk of half the build side, except where rows have to fit it.
+    disk_bytes = right.nbytes // 2 if algorithm == "ctt_gh" else 3 * (left.nbytes + right.nbytes) // 2
     limits = JoinLimits(right.nbytes // 8, disk_bytes, buffer_bytes=64 << 10)
     events: list[Any] = []
     with sides(algorithm, left, right) as inputs:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.errors import UnsupportedTypeError
+from esker.errors import MemoryBudgetExceededError, UnsupportedTypeError
 from esker.join.spill_file import SpillFile
 from esker.shuffle.border import require_held
 from esker.shuffle.operator import ShuffleOperator
@@ -141,18 +141,7 @@ def _fill(
     context: QueryContext,
     level: int,
 ) -> ShuffleOperator:
-    operator = ShuffleOperator(
-        schema,
-        by,
-        count,
-        budget=context.budget,
-        memory_bytes=memory_bytes,
-        spill=context.spill,
-        thread_count=min(context.threads, _THREADS_MAX, 1 + (memory_bytes - _SHUFFLE_BYTES_MIN) // _THREAD_BYTES),
-        ordered=context.ordered,
-        seed=context.seed + 1 + level,
-        cancellation=context.cancellation,
-    )
+    operator = _operator(schema, by, count, memory_bytes, context, level)
     try:
         for batch in batches:
             operator.push(batch)
@@ -161,3 +150,28 @@ def _fill(
         operator.close()
         raise
     return operator
+
+
+def _operator(
+    schema: pa.Schema, by: list[str], count: int, memory_bytes: int, context: QueryContext, level: int
+) -> ShuffleOperator:
+    """Make a shuffle of as many threads as the memory feeds: what a thread takes grows with the partitions."""
+    threads = min(context.threads, _THREADS_MAX, 1 + (memory_bytes - _SHUFFLE_BYTES_MIN) // _THREAD_BYTES)
+    while True:
+        try:
+            return ShuffleOperator(
+                schema,
+                by,
+                count,
+                budget=context.budget,
+                memory_bytes=memory_bytes,
+                spill=context.spill,
+                thread_count=threads,
+                ordered=context.ordered,
+                seed=context.seed + 1 + level,
+                cancellation=context.cancellation,
+            )
+        except MemoryBudgetExceededError:
+            if threads == 1:
+                raise
+            threads -= 1
