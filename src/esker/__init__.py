@@ -23,6 +23,8 @@ if "pyarrow" not in sys.modules:
 
 if TYPE_CHECKING:
     from esker import bitmap, errors
+    from esker.clients.arrow_dataset import as_arrow_dataset
+    from esker.clients.polars import scan_polars
     from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
@@ -50,6 +52,7 @@ _LAZY = {
     "Dataset": "esker.collection.dataset",
     "FreezeReport": "esker.frozen",
     "Options": "esker.collection.options",
+    "as_arrow_dataset": "esker.clients.arrow_dataset",
     "bitmap": "esker",
     "errors": "esker",
     "find": "esker.collection.find",
@@ -62,6 +65,7 @@ _LAZY = {
     "read_csv": "esker.collection.read",
     "read_frozen": "esker.collection.read",
     "read_parquet": "esker.collection.read",
+    "scan_polars": "esker.clients.polars",
 }
 
 __all__ = [
@@ -77,6 +81,7 @@ __all__ = [
     "TimeQuantum",
     "VectorIndex",
     "__version__",
+    "as_arrow_dataset",
     "bitmap",
     "build_index",
     "errors",
@@ -91,6 +96,7 @@ __all__ = [
     "read_csv",
     "read_frozen",
     "read_parquet",
+    "scan_polars",
 ]
 
 

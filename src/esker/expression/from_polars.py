@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
@@ -26,6 +27,7 @@ from esker.expression.nodes import (
     Or,
 )
 
+_AND = ("And", "LogicalAnd")
 _COMPARE: dict[str, CompareOp] = {"Eq": "=", "NotEq": "!=", "Lt": "<", "LtEq": "<=", "Gt": ">", "GtEq": ">="}
 _ARITHMETIC = {"Plus": "+", "Minus": "-", "Multiply": "*"}
 _TEXTS = {"StartsWith": "starts_with", "EndsWith": "ends_with"}
@@ -43,12 +45,35 @@ def from_polars(expression: Any) -> Expression:
 
     Polars documents the JSON as unstable: shapes we do not know are refused, never guessed.
     """
+    return _read(_tree(expression))
+
+
+def known_conjuncts(expression: Any) -> list[Expression]:
+    """Translate those parts between the outer ANDs that have a like in ours: together they let more rows pass.
+
+    >>> import polars as pl
+    >>> from esker.expression import to_sql
+    >>> [to_sql(part) for part in known_conjuncts((pl.col("age") > 50) & (pl.col("age").sqrt() < 8))]
+    ['"age" > 50']
+    """
+    found, pending = [], [_tree(expression)]
+    while pending:
+        node = pending.pop()
+        body = node.get("BinaryExpr") if isinstance(node, dict) else None
+        if isinstance(body, dict) and body.get("op") in _AND:
+            pending += [body["right"], body["left"]]
+            continue
+        with suppress(PredicateError):
+            found.append(_read(node))
+    return found
+
+
+def _tree(expression: Any) -> Any:
     import warnings
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = json.loads(expression.meta.serialize(format="json"))
-    return _read(tree)
+        return json.loads(expression.meta.serialize(format="json"))
 
 
 def _read(node: Any) -> Expression:
@@ -73,7 +98,7 @@ def _binary(body: Mapping[str, Any]) -> Expression:
     op, left, right = str(body["op"]), _read(body["left"]), _read(body["right"])
     if op in _COMPARE:
         return Compare(_COMPARE[op], left, right)
-    if op in ("And", "LogicalAnd"):
+    if op in _AND:
         return And((left, right))
     if op in ("Or", "LogicalOr"):
         return Or((left, right))

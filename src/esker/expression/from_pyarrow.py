@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -28,13 +29,16 @@ from esker.expression.nodes import (
 # Field numbers of Substrait's messages (proto/substrait/extended_expression.proto, algebra.proto).
 _DECLARATIONS, _EXPRESSIONS = 2, 3
 _FUNCTION_OF_DECLARATION, _ANCHOR, _NAME = 3, 2, 3
-_LITERAL, _SELECTION, _SCALAR_FUNCTION, _OR_LIST, _CAST = 1, 2, 3, 8, 11
+_LITERAL, _SELECTION, _SCALAR_FUNCTION, _IF_THEN, _OR_LIST, _CAST = 1, 2, 3, 6, 8, 11
 _COMPARE: dict[str, CompareOp] = {
     "equal": "=", "not_equal": "!=", "lt": "<", "lte": "<=", "gt": ">", "gte": ">=",
     "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=",
 }  # fmt: skip
 _ARITHMETIC = {"add": "+", "subtract": "-", "multiply": "*"}
 _CALLS = {"starts_with": "starts_with", "ends_with": "ends_with", "lower": "lower", "upper": "upper"}
+# Kinds of Type (type.proto).
+_INT64, _FLOAT64, _DECIMAL = 7, 11, 24
+_AND = ("and", "and_kleene")
 _SIGNED = {2: pa.int8(), 3: pa.int16(), 5: pa.int32(), 7: pa.int64()}
 
 
@@ -47,6 +51,29 @@ def from_pyarrow(expression: Any, schema: pa.Schema) -> Expression:
     >>> to_sql(from_pyarrow((pc.field("age") > 50) & pc.field("city").isin(["Tacoma"]), schema))
     '"age" > 50 AND (NOT ("city" IS NULL) AND "city" IN (\\'Tacoma\\'))'
     """
+    reader, tree = _opened(expression, schema)
+    return reader.read(tree)
+
+
+def known_conjuncts(expression: Any, schema: pa.Schema) -> list[Expression]:
+    """Translate those parts between the outer ANDs that have a like in ours: together they let more rows pass.
+
+    >>> import pyarrow.compute as pc
+    >>> from esker.expression import to_sql
+    >>> schema = pa.schema([("age", pa.int32()), ("city", pa.string())])
+    >>> known = known_conjuncts((pc.field("age") > 50) & (pc.utf8_length(pc.field("city")) < 8), schema)
+    >>> [to_sql(part) for part in known]
+    ['"age" > 50']
+    """
+    reader, tree = _opened(expression, schema)
+    found = []
+    for part in reader.conjuncts(tree):
+        with suppress(PredicateError):
+            found.append(reader.read(part))
+    return found
+
+
+def _opened(expression: Any, schema: pa.Schema) -> tuple[_Reader, memoryview]:
     try:
         message = memoryview(expression.to_substrait(_widened(schema), allow_arrow_extensions=True))
     except (pa.ArrowException, TypeError) as error:
@@ -61,7 +88,7 @@ def from_pyarrow(expression: Any, schema: pa.Schema) -> Expression:
             trees.append(dict(_fields(body))[1])
     if len(trees) != 1:
         raise PredicateError(f"the pyarrow expression {expression} is {len(trees)} expressions")
-    return _Reader(names, schema).read(trees[0])
+    return _Reader(names, schema), trees[0]
 
 
 class _Reader:
@@ -79,9 +106,21 @@ class _Reader:
             return self._function(body)
         if kind == _OR_LIST:
             return self._in_list(body)
+        if kind == _IF_THEN:
+            return self._if_then(body)
         if kind == _CAST:
             return self._cast(body)
         raise _unknown(f"a part of kind {kind}")
+
+    def conjuncts(self, message: memoryview) -> Iterator[memoryview]:
+        """Split at the outer ANDs."""
+        ((kind, body),) = list(_fields(message))
+        name, parts = self._called(body) if kind == _SCALAR_FUNCTION else ("", [])
+        if name not in _AND:
+            yield message
+            return
+        for part in parts:
+            yield from self.conjuncts(part)
 
     def _column(self, body: memoryview) -> Expression:
         # direct_reference 1 . struct_field 2 . field 1, which is left out when it is 0
@@ -91,18 +130,25 @@ class _Reader:
             raise _unknown("a field of a nested column")
         return Column(self._schema.names[int(place.get(1, 0))])
 
-    def _function(self, body: memoryview) -> Expression:
-        reference, parts = 0, []
+    def _called(self, body: memoryview) -> tuple[str, list[memoryview]]:
+        """A function's name and its arguments."""
+        reference, arguments = 0, []
         for field, value in _fields(body):
             if field == 1:
                 reference = int(value)
             elif field == 4:
-                parts.append(self.read(dict(_fields(value))[3]))
-        name = self._names.get(reference, "")
+                arguments.append(dict(_fields(value))[3])
+        return self._names.get(reference, ""), arguments
+
+    def _function(self, body: memoryview) -> Expression:
+        name, arguments = self._called(body)
+        parts = [self.read(argument) for argument in arguments]
         if name in _COMPARE:
             return Compare(_COMPARE[name], parts[0], parts[1])
-        if name in ("and", "and_kleene", "or", "or_kleene"):
-            return And(tuple(parts)) if name.startswith("and") else Or(tuple(parts))
+        if name in _AND:
+            return And(tuple(parts))
+        if name in ("or", "or_kleene"):
+            return Or(tuple(parts))
         if name in ("not", "invert"):
             return Not(parts[0])
         if name in ("is_null", "is_not_null", "is_valid"):
@@ -132,11 +178,34 @@ class _Reader:
             return Or((IsNull(part), And((Not(IsNull(part)), found))))
         return And((Not(IsNull(part)), found))
 
+    def _if_then(self, body: memoryview) -> Expression:
+        """DuckDB's IN: if x is not null then isin(x, values) else null, which is what IN says by itself."""
+        clauses = [value for field, value in _fields(body) if field == 1]
+        otherwise = dict(_fields(body)).get(2)
+        if len(clauses) == 1 and otherwise is not None:
+            clause = dict(_fields(clauses[0]))
+            known, then, null = self.read(clause[1]), self.read(clause[2]), self.read(otherwise)
+            found = then.parts[-1] if isinstance(then, And) else None
+            if isinstance(found, InList) and isinstance(null, Literal) and not null.value.is_valid:
+                there = Not(IsNull(found.part))
+                if known == there and then == And((there, found)):
+                    return found
+        raise _unknown("a case distinction")
+
     def _cast(self, body: memoryview) -> Expression:
-        """pyarrow widens columns to compare them; we compare exactly without. Any other cast is refused."""
-        part = self.read(dict(_fields(body))[2])
-        type_ = self._schema.field(part.name).type if isinstance(part, Column) else None
-        if isinstance(part, Literal) or (type_ is not None and not pa.types.is_string(type_)):
+        """pyarrow widens numbers to compare them; we compare exactly without. Any other cast is refused."""
+        fields = dict(_fields(body))
+        part = self.read(fields[2])
+        ((to, _),) = list(_fields(fields[1]))
+        if isinstance(part, Column):
+            type_ = self._schema.field(part.name).type
+        elif isinstance(part, Literal):
+            type_ = part.value.type
+        else:
+            raise _unknown("a cast")
+        if pa.types.is_integer(type_) and to in (_INT64, _FLOAT64, _DECIMAL):
+            return part
+        if (pa.types.is_floating(type_) and to == _FLOAT64) or (pa.types.is_decimal(type_) and to == _DECIMAL):
             return part
         raise _unknown("a cast")
 
