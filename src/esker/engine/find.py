@@ -34,18 +34,30 @@ def find_rows(store: RowStore, index: Index | None, predicate: Expression | None
         return Found(rows, None)
     detail: dict[str, Any] = {}
     residual: Expression | None = predicate
-    if index is not None:
+    sure = RowSet.empty()
+    if index is not None and _index_pays(store, index, predicate):
         answer = index.evaluate(predicate)
-        rows, residual = answer.rows, answer.residual
+        rows, residual, sure = answer.rows, answer.residual, answer.sure.rows()
         detail = {"index_vectors": answer.vectors_read, "index_bytes": answer.bytes_read, "candidates": len(rows)}
+    elif index is not None:
+        detail = {"index": "not asked: its vectors are larger than the hot columns they would spare"}
     if residual is None:
         return Found(rows, None, detail)
     hot = [part for part in conjuncts(residual) if columns(part) <= store.hot_columns]
     cold = [part for part in conjuncts(residual) if part not in hot]
     if hot:
-        rows = _check_hot(store, rows, conjunction(hot), context)
+        # What the index is sure of needs no look.
+        rows = sure | _check_hot(store, rows - sure, conjunction(hot), context)
         detail["checked_on_hot_columns"] = sorted(columns(conjunction(hot)))
     return Found(rows, conjunction(cold) if cold else None, detail)
+
+
+def _index_pays(store: RowStore, index: Index, predicate: Expression) -> bool:
+    """Whether vectors may be read: not when the hot columns that decide everything are smaller than they."""
+    names = columns(predicate)
+    if not names or not names <= store.hot_columns:
+        return True
+    return index.price(predicate).bytes <= store.scan_cost(sorted(names)).bytes
 
 
 def _check_hot(store: RowStore, rows: RowSet, predicate: Expression, context: QueryContext) -> RowSet:

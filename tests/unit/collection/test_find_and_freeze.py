@@ -144,3 +144,28 @@ def test_a_data_set_without_its_catalogue_is_not_read_as_plain_files(tmp_path: P
     (target / "catalog.db").unlink()
     with pytest.raises(InputFileError, match=r"lost\.esker.*no catalog\.db"):
         esker.read(target)
+
+
+def test_the_index_is_not_asked_where_its_vectors_are_larger_than_the_keys(tmp_path):
+    rows = {"id": list(range(3_000)), "text": [f"row {number}" for number in range(3_000)]}
+    esker.freeze(rows, tmp_path / "r.esker", index=["id"])
+    many = esker.find(tmp_path / "r.esker", "id % 2 = 0", columns=["text"])
+    assert "not asked" in many.explain().detail["index"]
+    assert many.to_arrow()["text"].to_pylist() == rows["text"][::2]
+    one = esker.find(tmp_path / "r.esker", "id = 77", columns=["text"])
+    assert one.explain().detail["index_vectors"] == 1
+    assert one.to_arrow()["text"].to_pylist() == ["row 77"]
+
+
+def test_only_rows_that_the_bins_leave_open_are_checked(tmp_path, monkeypatch):
+    from esker.engine import find
+
+    rows = {"delay": [*range(100)], "text": [str(number) for number in range(100)]}
+    esker.freeze(rows, tmp_path / "r.esker", index={"delay": esker.Bins([10, 50])})
+    checked = []
+    real = find._check_hot
+    monkeypatch.setattr(find, "_check_hot", lambda s, rows, *more: checked.append(len(rows)) or real(s, rows, *more))
+    found = esker.find(tmp_path / "r.esker", "delay >= 10 AND delay < 60", columns=["text"]).to_arrow()
+    assert found["text"].to_pylist() == rows["text"][10:60]
+    # Those of the bin from 50 on; the bin from 10 to 50 is sure.
+    assert checked == [50]
