@@ -25,6 +25,7 @@ from esker.cli.join import join
 from esker.cli.outcome import DONE, report_error
 from esker.cli.shuffle import shuffle
 from esker.cli.simulate import simulate
+from esker.cli.sqlite import sqlite
 from esker.cli.thaw import thaw
 
 app = typer.Typer(
@@ -35,7 +36,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the data or a resource failed, 2 a wrong call, 130 Ctrl-C, 143 SIGTERM.",
 )
-for command in (freeze, find, thaw, join, shuffle, explain, demo):
+for command in (freeze, find, thaw, join, shuffle, explain, sqlite, demo):
     app.command()(command)
 bench.command()(paper)
 app.add_typer(bench)

@@ -26,13 +26,15 @@ class SourceRead:
 class Source(ABC):
     """Rows with a schema. Planning reads only what is hot: footers, catalogues, key columns, the index.
 
-    `repeatable` says whether a second scan, of a few columns, gives the same rows again.
+    `repeatable` says whether a second scan, of a few columns, gives the same rows again; conditions on
+    `indexed_columns` are answered without a row read.
     """
 
     name: str
     format: str
     schema: pa.Schema
     repeatable: bool = True
+    indexed_columns: frozenset[str] = frozenset()
 
     @abstractmethod
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:

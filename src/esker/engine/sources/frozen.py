@@ -32,6 +32,7 @@ class FrozenSource(Source):
         self._index = self._open_index()
         self.name = str(path)
         self.schema: pa.Schema = self._catalog.schema
+        self.indexed_columns = frozenset(self._index.columns if self._index is not None else ())
 
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         found = find_rows(self._store, self._index, predicate, context)

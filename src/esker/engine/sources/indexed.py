@@ -34,6 +34,7 @@ class IndexedSource(Source):
         self.store = store or IndexStore.open(path)
         self.name = str(path)
         self.schema: pa.Schema = self.store.schema
+        self.indexed_columns = frozenset(self.store.columns)
 
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         plan = plan_store(self.store, columns, predicate)
