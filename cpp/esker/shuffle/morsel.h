@@ -40,8 +40,8 @@ class SortedMorsel {
   }
 
   // An upper bound of what the references of one thread take.
-  static std::uint64_t bytes_max(std::uint32_t partition_count) {
-    return kMorselRowsMax * (4 + 2 + 4 + 8) + std::uint64_t{partition_count} * (4 + 4);
+  static std::uint64_t bytes_max(std::uint32_t partition_count, std::int64_t rows = kMorselRowsMax) {
+    return static_cast<std::uint64_t>(rows) * (4 + 2 + 4 + 8) + std::uint64_t{partition_count} * (4 + 4);
   }
 
  private:

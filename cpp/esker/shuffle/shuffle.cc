@@ -275,7 +275,9 @@ std::uint64_t Shuffle::overhead_bytes(const std::vector<arrow::ColumnType>& colu
     each = buffers;
   }
   // In order, threads may come to sort.
-  if (combination.strategy == "software_managed_buffers" && thread_count > 1) each += sorted;
+  if (combination.strategy == "software_managed_buffers" && thread_count > 1) {
+    each += SortedMorsel::bytes_max(partition_count, kSkewedRowsMax);
+  }
   if (combination.strategy == "collaborative_buffers") each = sorted + buffers / thread_count;
   if (combination.strategy == "radix") each = 4 * sorted;
   return thread_count * each +

@@ -17,6 +17,9 @@
 
 namespace esker::shuffle {
 
+// References to so many rows at a time; a thread has them beside its buffers.
+constexpr std::int64_t kSkewedRowsMax = 1 << 14;
+
 template <InsertsRows Manager>
 class SoftwareManagedBuffers final : public Strategy {
  public:
@@ -37,7 +40,8 @@ class SoftwareManagedBuffers final : public Strategy {
     }
     const bool sorts = in_turn_ && skewed_;
     skewed_ = false;
-    const auto morsels = cut(batches, sorts ? sorted_morsel_rows(context_) : morsel_rows());
+    const auto morsels =
+        cut(batches, sorts ? std::min(sorted_morsel_rows(context_), kSkewedRowsMax) : morsel_rows());
     turnstile_.restart();
     std::atomic<std::size_t> next{0};
     run_team(context_, workers_,
@@ -150,10 +154,9 @@ class SoftwareManagedBuffers final : public Strategy {
       most = std::max(most, run.end - run.begin);
       manager_.insert(worker, run, writing);
     }
-    // A buffer that overflows before half of its morsel has thrice its share.
-    if (std::uint64_t{most} * context_.partition_count() > 3 * static_cast<std::uint64_t>(morsel.row_count)) {
-      skewed_ = true;
-    }
+    // A buffer that overflows before half of its morsel has thrice its share; beyond what chance makes of few
+    // rows.
+    if (most > 3 * morsel.row_count / context_.partition_count() + 4 * kLineRows) skewed_ = true;
     turnstile_.leave();
     writing.settle();
     worker.accesses.input_reads += 2 * static_cast<std::uint64_t>(morsel.row_count);
