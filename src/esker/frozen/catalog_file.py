@@ -120,15 +120,9 @@ class CatalogFile:
         """Open for writing, making the database if there is none; the caller holds the folder's writer lock."""
         path = folder / CATALOG_FILE
         with database_errors(path):
-            connection = apsw.Connection(str(path))
-            connection.set_busy_timeout(BUSY_MILLISECONDS)
+            connection = connect_writing(path)
             file = cls(folder, connection)._checked_version()
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-            if is_blank(connection):
-                with connection:
-                    connection.execute(_TABLES)
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            make_durable(connection, _TABLES, _APPLICATION_ID, FORMAT_VERSION)
             return file
 
     def close(self) -> None:
@@ -323,6 +317,23 @@ def is_blank(connection: apsw.Connection) -> bool:
         and connection.pragma("user_version") == 0
         and not list(connection.execute("SELECT 1 FROM sqlite_schema"))
     )
+
+
+def connect_writing(path: Path) -> apsw.Connection:
+    """Open the database for writing, making the file if there is none."""
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(BUSY_MILLISECONDS)
+    return connection
+
+
+def make_durable(connection: apsw.Connection, tables: str, application_id: int, version: int) -> None:
+    """Make every commit reach the disk, and give a blank database its tables and its marks."""
+    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+    if is_blank(connection):
+        with connection:
+            connection.execute(tables)
+            connection.execute(f"PRAGMA application_id = {application_id}")
+            connection.execute(f"PRAGMA user_version = {version}")
 
 
 def connect_reading(path: Path, local: bool) -> apsw.Connection:

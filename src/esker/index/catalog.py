@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from esker.core.checksum import Checksum
 from esker.errors import CatalogCorruptError, InputFileError
-from esker.frozen.catalog_file import BUSY_MILLISECONDS, connect_reading, database_errors, is_blank
+from esker.frozen.catalog_file import connect_reading, connect_writing, database_errors, is_blank, make_durable
 from esker.frozen.records import IndexSegment
 from esker.index.row_format import RowFile
 
@@ -141,15 +141,9 @@ class IndexCatalog:
         """Open for writing, making the database if there is none; the caller holds the folder's writer lock."""
         path = folder / CATALOG_FILE
         with database_errors(path):
-            connection = apsw.Connection(str(path))
-            connection.set_busy_timeout(BUSY_MILLISECONDS)
+            connection = connect_writing(path)
             catalog = cls(folder, connection)._checked()
-            connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-            if is_blank(connection):
-                with connection:
-                    connection.execute(_TABLES)
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
-                    connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+            make_durable(connection, _TABLES, _APPLICATION_ID, FORMAT_VERSION)
             return catalog
 
     def read(self) -> StoreContents | None:
