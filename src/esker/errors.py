@@ -5,6 +5,7 @@
     │   ├── UnknownColumnError (KeyError)    a column that is not there, with the nearest name
     │   ├── PredicateError                   the predicate cannot be read or does not fit the types; has a position
     │   ├── UnsupportedTypeError (TypeError) an Arrow type this operator does not take
+    │   ├── KeyTypeError (TypeError)         an object that cannot be the key of a pair; says what can
     │   ├── SchemaMismatchError              two inputs that should agree on columns or types do not
     │   ├── OptionError                      an option's value
     │   └── InputFileError (OSError)         a file or folder that is missing, unreadable, truncated or ragged
@@ -90,6 +91,10 @@ class PredicateError(InputError):
 
 class UnsupportedTypeError(InputError, TypeError):
     """An Arrow type that an operator does not take; the message names column, type and what to cast to."""
+
+
+class KeyTypeError(InputError, TypeError):
+    """An object that cannot be the key of a pair: it can change, or its hash differs between processes."""
 
 
 class SchemaMismatchError(InputError):
