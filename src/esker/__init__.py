@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from esker.index.vectors import VectorIndex
     from esker.shuffle.partition import partition, release_memory
     from esker.storage.tiers import open_tier
+    from esker.stream import Backoff, KillSwitch, Sink, Stream
 
 # Loaded when first used, so that `import esker` and `esker --help` stay light.
 _LAZY = {
+    "Backoff": "esker.stream",
     "Bins": "esker.index",
     "BitSliced": "esker.index",
     "BitmapIndex": "esker.collection.bitmap_index",
@@ -51,7 +53,10 @@ _LAZY = {
     "open_index": "esker.collection.bitmap_index",
     "Dataset": "esker.collection.dataset",
     "FreezeReport": "esker.frozen",
+    "KillSwitch": "esker.stream",
     "Options": "esker.collection.options",
+    "Sink": "esker.stream",
+    "Stream": "esker.stream",
     "as_arrow_dataset": "esker.clients.arrow_dataset",
     "bitmap": "esker",
     "errors": "esker",
@@ -69,6 +74,7 @@ _LAZY = {
 }
 
 __all__ = [
+    "Backoff",
     "Bins",
     "BitSliced",
     "BitmapIndex",
@@ -76,8 +82,11 @@ __all__ = [
     "Equality",
     "FreezeReport",
     "Interval",
+    "KillSwitch",
     "Options",
     "Range",
+    "Sink",
+    "Stream",
     "TimeQuantum",
     "VectorIndex",
     "__version__",

@@ -25,6 +25,10 @@
     ├── TierError (OSError)                  a tier did not read or write; may be temporary
     │   ├── TierUnavailableError             temporary: tried again and again, and given up
     │   └── NotThawedError                   temporary: knows when the extent will be ready
+    ├── StreamError                          elements could not flow on as they were told to
+    │   ├── BufferOverflowError              a buffer with overflow="fail" was full
+    │   ├── RateExceededError                more than a throttle that enforces allows
+    │   └── StreamTimeoutError (TimeoutError)temporary: no element came in time
     ├── CancelledError                       the user asked to stop
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
@@ -233,6 +237,24 @@ class NotThawedError(TierError):
     def __init__(self, message: str, ready_seconds: float | None = None) -> None:
         super().__init__(message)
         self.ready_seconds = ready_seconds
+
+
+class StreamError(EskerError):
+    """Elements could not flow as the stream was told to let them; names the operator."""
+
+
+class BufferOverflowError(StreamError):
+    """A buffer with `overflow="fail"` was full when an element came."""
+
+
+class RateExceededError(StreamError):
+    """More came than a throttle with `mode="enforce"` lets through."""
+
+
+class StreamTimeoutError(StreamError, TimeoutError):
+    """No element came in time; names the operator and the seconds."""
+
+    temporary = True
 
 
 class CancelledError(EskerError):

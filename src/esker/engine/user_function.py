@@ -38,6 +38,18 @@ def call(function: Callable[[Any], Any], argument: Any, operator: str, where: Ca
     return result
 
 
+def failure(error: Exception, function: Callable[..., Any], operator: str, where: str) -> UserFunctionError:
+    """Make the error that tells of the user's function that raised `error`: the user's own line first.
+
+    >>> print(failure(ValueError("no number"), int, "map", "element 'x'"))
+    ValueError: no number
+      in int, called by map on element 'x'
+    """
+    found = UserFunctionError(_message(error, function, operator, where))
+    found.__cause__ = error
+    return found
+
+
 def _watched(
     results: Iterator[Any], function: Callable[[Any], Any], operator: str, where: Callable[[], str]
 ) -> Iterator[Any]:
