@@ -12,5 +12,6 @@ void bind_hash(nanobind::module_& module);
 void bind_bitmap(nanobind::module_& module);
 void bind_nested(nanobind::module_& module);
 void bind_measure(nanobind::module_& module);
+void bind_gather(nanobind::module_& module);
 
 }  // namespace esker::bind

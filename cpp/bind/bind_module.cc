@@ -14,4 +14,5 @@ NB_MODULE(_kernel, module) {
   esker::bind::bind_hash(module);
   esker::bind::bind_shuffle(module);
   esker::bind::bind_measure(module);
+  esker::bind::bind_gather(module);
 }

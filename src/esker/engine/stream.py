@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import pyarrow as pa
@@ -64,6 +64,26 @@ def run(stream: PartitionedStream, context: QueryContext, operator: str = "strea
                 yield from slices(batch, context.batch_rows)
 
 
+def run_in_order(stream: PartitionedStream, context: QueryContext, operator: str) -> Iterator[pa.RecordBatch]:
+    """Run every partition, in the query's threads where memory allows; batches come out in partition order.
+
+    For reads in the middle of another operator: what that holds may leave no room, and then the caller's thread does
+    the work, holding one batch.
+    """
+    wanted = 2 * stream.held_bytes + _exchange_bytes(context)
+    if min(context.scan_threads, stream.partition_count) > 1 and wanted <= context.budget.free_bytes // 2:
+        yield from run(stream, replace(context, ordered=True), operator)
+        return
+    for index in range(stream.partition_count):
+        for batch in stream.partition(index):
+            context.check()
+            yield batch
+
+
+def _exchange_bytes(context: QueryContext) -> int:
+    return min(max(context.budget.total_bytes // 16, 1 << 20), EXCHANGE_BYTES_MAX)
+
+
 def _workers(stream: PartitionedStream, context: QueryContext, held: Reservation) -> int:
     """How many partitions to make at once; reserves what they hold, or says which limit is too low for even one."""
     workers = max(1, min(context.scan_threads, stream.partition_count))
@@ -83,7 +103,7 @@ def _workers(stream: PartitionedStream, context: QueryContext, held: Reservation
 def _run_threads(
     stream: PartitionedStream, context: QueryContext, operator: str, workers: int
 ) -> Iterator[pa.RecordBatch]:
-    bytes_max = min(max(context.budget.total_bytes // 16, 1 << 20), EXCHANGE_BYTES_MAX)
+    bytes_max = _exchange_bytes(context)
     exchange = Exchange(stream.partition_count, bytes_max, context.cancellation, ordered=context.ordered)
 
     def work(index: int) -> None:

@@ -159,6 +159,10 @@ class FileSource:
         for fragment in self.fragments:
             yield from self.read(fragment, columns, batch_rows)
 
+    def file(self, fragment: Fragment) -> DataFile:
+        """The file that a fragment is part of."""
+        return self._file_of[fragment.index]
+
     def statistics(self, fragment: Fragment, column: str) -> ColumnStatistics | None:
         """Bounds of `column` in a fragment, or None where the file keeps none."""
         require_columns([column], self.schema, str(fragment.path))

@@ -20,7 +20,7 @@ from esker.core.memory import Reservation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
 from esker.join.cursor import PairCursor
-from esker.join.held_rows import HeldRows
+from esker.join.held_rows import HeldRows, copies_held
 from esker.join.join_index import JoinIndex
 from esker.join.layout import RESERVED
 from esker.join.output import Matched, Output
@@ -90,8 +90,8 @@ def _hold(
     for found in stream:
         ids.append(found.row_ids)
         kept.append(found.batch)
-        # Twice, for the copy that makes one run of the batches.
-        size += 2 * (found.batch.nbytes + found.row_ids.nbytes)
+        # Row ids twice, for the copy that makes one run of them.
+        size += copies_held(found.batch.schema) * found.batch.nbytes + 2 * found.row_ids.nbytes
         if size > limit or not held.try_resize(size):
             return ids, kept, stream
     return ids, kept, None
@@ -144,7 +144,7 @@ def _with_mapped(
             ids.append(found.row_ids)
             file.write(pa.RecordBatch.from_arrays(found.batch.columns, schema=file.schema))
         file.seal()
-        right = HeldRows(file.batches(), copy=False)
+        right = HeldRows(file.batches())
         yield from _with_held(problem, index, output, np.concatenate(ids), right, context)
     finally:
         file.close()

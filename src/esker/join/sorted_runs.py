@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.join.held_rows import gather
 from esker.join.spill_file import SpillFile
 
 Ids = npt.NDArray[np.uint64]
@@ -139,13 +140,12 @@ def ids_of(batch: pa.RecordBatch, index: int) -> Ids:
 
 
 def _sorted(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    batch = pa.concat_batches(batches) if len(batches) > 1 else batches[0]
-    first, second = ids_of(batch, 0), ids_of(batch, 1)
+    first, second = (np.concatenate([ids_of(batch, index) for batch in batches]) for index in (0, 1))
     ascending = first[1:] > first[:-1]
     ascending |= (first[1:] == first[:-1]) & (second[1:] >= second[:-1])
     if ascending.all():
-        return batch
-    return batch.take(pa.array(np.lexsort((second, first))))
+        return pa.concat_batches(batches) if len(batches) > 1 else batches[0]
+    return gather(batches, np.lexsort((second, first)))
 
 
 def _key(batch: pa.RecordBatch, row: int) -> tuple[int, int]:

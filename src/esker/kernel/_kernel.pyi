@@ -2,7 +2,7 @@
 Pages, shuffle, nested rows, key hashes and bitmaps; reached only through esker.kernel.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Self
 
 import numpy
@@ -194,3 +194,11 @@ def copy_bytes(source: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order
 def generate_offsets(offsets: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu')], bytes_min: int, bytes_max: int, seed: int = 0) -> int: ...
 
 def generate_tuples(keys: Annotated[NDArray[numpy.uint32], dict(shape=(None,), order='C', device='cpu')], values: Annotated[NDArray[numpy.uint8], dict(shape=(None,), order='C', device='cpu')], offsets: Annotated[NDArray[numpy.int32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None, seed: int = 0, batch_rows: int = 4096, thread_count: int = 1) -> None: ...
+
+class ColumnPieces:
+    def __init__(self, batches: Sequence[object]) -> None: ...
+
+    @property
+    def row_count(self) -> int: ...
+
+    def take(self, positions: Annotated[NDArray[numpy.int64], dict(shape=(None,), order='C', device='cpu', writable=False)], allocate: Callable) -> tuple: ...

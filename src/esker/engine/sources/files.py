@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,23 +17,33 @@ from esker.core.row_store import RowBatch, Zone
 from esker.engine.prune import Statistics, may_match
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation
-from esker.engine.stream import PartitionedStream
+from esker.engine.stream import PartitionedStream, run_in_order
 from esker.expression import Expression
 from esker.formats import FileSource, Fragment, open_files
+from esker.formats.parquet import ParquetDataFile
 from esker.join.input import JoinInput
 from esker.storage.devices import device_profile
+from esker.thaw.aligned import side_by_side
+from esker.thaw.file_pages import PIECE_BYTES, FilePages, cost_of, held_bytes, paged_columns
+from esker.thaw.group_read import GroupRead
+
+# Of the budget, what is read of a column's pages at a time.
+_PIECE_SHARE = 96
+_ROW_ID = "__esker_row_id"
 
 
 class FileRows:
     """Rows of plain files, by position: no freeze needed.
 
-    Parquet row groups and Arrow batches can be fetched alone; a CSV file can only be read through.
+    Of Parquet files with an offset index single pages are fetched, of others row groups; Arrow batches can be fetched
+    alone, a CSV file can only be read through. Fragments are decoded side by side where there is memory for it.
     """
 
     def __init__(self, files: FileSource, name: str) -> None:
         self._files = files
         self._device = device_profile("nvme")
         self._starts: list[int] | None = None
+        self._pages: dict[int, FilePages | None] = {}
         self.name = name
         self.schema: pa.Schema = files.schema
         self.hot_columns: frozenset[str] = frozenset()
@@ -45,40 +55,41 @@ class FileRows:
 
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
         """Yield all rows in order."""
+        fragments = self._files.fragments
+        held = max((self._files.held_bytes(fragment, columns) for fragment in fragments), default=0)
+        schema = pa.schema([self.schema.field(name) for name in columns])
+
+        def partition(index: int) -> Iterator[pa.RecordBatch]:
+            return self._files.read(fragments[index], columns, context.batch_rows)
+
         first = 0
-        for fragment in self._files.fragments:
-            for batch in self._files.read(fragment, columns, context.batch_rows):
-                context.check()
-                yield RowBatch(np.arange(first, first + batch.num_rows, dtype=np.uint64), batch)
-                first += batch.num_rows
+        for batch in run_in_order(PartitionedStream(schema, len(fragments), partition, held), context, "scan"):
+            yield RowBatch(np.arange(first, first + batch.num_rows, dtype=np.uint64), batch)
+            first += batch.num_rows
 
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
-        """Yield the rows of `rows` in order, reading only the fragments that hold some."""
-        starts = self._fragment_starts()
-        for index, fragment in enumerate(self._files.fragments):
-            wanted = rows.slice(starts[index], starts[index + 1])
-            if not len(wanted):
-                continue
-            first = starts[index]
-            for batch in self._files.read(fragment, columns, context.batch_rows):
-                context.check()
-                for ids in wanted.slice(first, first + batch.num_rows).chunks(context.batch_rows):
-                    yield RowBatch(ids, batch.take(pa.array(ids - np.uint64(first))))
-                first += batch.num_rows
+        """Yield the rows of `rows` in order, reading only the pages, or else the fragments, that hold some."""
+        piece_bytes = min(PIECE_BYTES, max(context.budget.total_bytes // _PIECE_SHARE, 1))
+        reads = [*self._reads(rows, columns)]
+        schema = pa.schema([pa.field(_ROW_ID, pa.uint64()), *[self.schema.field(name) for name in columns]])
+
+        def partition(index: int) -> Iterator[pa.RecordBatch]:
+            for found in self._read(reads[index], columns, piece_bytes, context):
+                yield pa.RecordBatch.from_arrays(
+                    [pa.array(found.row_ids, pa.uint64()), *found.batch.columns], schema=schema
+                )
+
+        held = max((self._held_bytes(read, columns, piece_bytes) for read in reads), default=0)
+        for batch in run_in_order(PartitionedStream(schema, len(reads), partition, held), context, "fetch"):
+            yield RowBatch(batch.column(0).to_numpy(), batch.select(list(columns)))
 
     def scan_cost(self, columns: Sequence[str]) -> Cost:
         """The bytes of the columns in every fragment."""
         return sum((self.fragment_cost(fragment, columns) for fragment in self._files.fragments), Cost())
 
     def fetch_cost(self, rows: RowSet, columns: Sequence[str]) -> Cost:
-        """The bytes of the columns in the fragments that hold a row of `rows`."""
-        starts = self._fragment_starts()
-        touched = (
-            fragment
-            for index, fragment in enumerate(self._files.fragments)
-            if len(rows.slice(starts[index], starts[index + 1]))
-        )
-        return sum((self.fragment_cost(fragment, columns) for fragment in touched), Cost())
+        """The bytes of the pages that hold a row of `rows`, or of the columns in the fragments that do."""
+        return sum((self._read_cost(read, columns) for read in self._reads(rows, columns)), Cost())
 
     def fragment_cost(self, fragment: Fragment, columns: Sequence[str]) -> Cost:
         """The bytes of the columns in one fragment."""
@@ -91,6 +102,68 @@ class FileRows:
         size = sum(part.length for part in ranges)
         seconds = len(ranges) * self._device.request_seconds + size / self._device.bytes_per_second
         return Cost(bytes=size, requests=len(ranges), seconds=seconds)
+
+    def _reads(self, rows: RowSet, columns: Sequence[str]) -> Iterator[_FragmentRead]:
+        """Say what is read for `rows`, fragment by fragment."""
+        starts = self._fragment_starts()
+        for index, fragment in enumerate(self._files.fragments):
+            wanted = rows.slice(starts[index], starts[index + 1])
+            if wanted:
+                some = columns and len(wanted) < starts[index + 1] - starts[index]
+                paged = self._by_pages(fragment, wanted, columns) if some else None
+                yield _FragmentRead(fragment, starts[index], wanted, paged)
+
+    def _by_pages(self, fragment: Fragment, wanted: RowSet, columns: Sequence[str]) -> GroupRead | None:
+        """What to read of a fragment by pages; None when all of the columns are to be read."""
+        pages = self._pages_of(fragment)
+        if pages is None:
+            return None
+        self._files.file(fragment).check_unchanged()
+        read = pages.read_of(fragment.part, columns, wanted, self._device)
+        return None if read.whole else read
+
+    def _pages_of(self, fragment: Fragment) -> FilePages | None:
+        """The pages of a fragment's file; None for one that is not Parquet, or not on a local disk."""
+        first = fragment.index - fragment.part
+        if first not in self._pages:
+            file = self._files.file(fragment)
+            self._pages[first] = None
+            if isinstance(file, ParquetDataFile) and isinstance(file.path, Path):
+                start = self._fragment_starts()[first]
+                self._pages[first] = FilePages(file.path, file.bytes, file.metadata, start)
+        return self._pages[first]
+
+    def _read_cost(self, read: _FragmentRead, columns: Sequence[str]) -> Cost:
+        return self.fragment_cost(read.fragment, columns) if read.paged is None else cost_of(read.paged, self._device)
+
+    def _held_bytes(self, read: _FragmentRead, columns: Sequence[str], piece_bytes: int) -> int:
+        if read.paged is None:
+            return self._files.held_bytes(read.fragment, columns)
+        streamed = [name for name in columns if name not in paged_columns(read.paged)]
+        return held_bytes(read.paged, piece_bytes) + self._files.held_bytes(read.fragment, streamed)
+
+    def _read(
+        self, read: _FragmentRead, columns: Sequence[str], piece_bytes: int, context: QueryContext
+    ) -> Iterator[RowBatch]:
+        """Decode the wanted rows of a fragment; columns of which all is read are streamed beside the others' pages."""
+        if read.paged is None:
+            return self._stream(read, columns, context)
+        self._files.file(read.fragment).check_unchanged()
+        paged = [name for name in columns if name in paged_columns(read.paged)]
+        schema = pa.schema([self.schema.field(name) for name in paged])
+        pages = self._pages_of(read.fragment)
+        assert pages is not None, "planned by pages"
+        rows = pages.rows(read.paged, schema, piece_bytes, context.batch_rows)
+        streamed = [name for name in columns if name not in paged]
+        return side_by_side(self._stream(read, streamed, context), rows, columns) if streamed else rows
+
+    def _stream(self, read: _FragmentRead, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
+        first = read.first_row
+        for batch in self._files.read(read.fragment, columns, context.batch_rows):
+            for ids in read.wanted.slice(first, first + batch.num_rows).chunks(context.batch_rows):
+                everything = len(ids) == batch.num_rows
+                yield RowBatch(ids, batch if everything else batch.take(pa.array(ids - np.uint64(first))))
+            first += batch.num_rows
 
     def zones(self, column: str) -> Iterator[Zone]:
         """The bounds of a column in each fragment whose file keeps them."""
@@ -111,6 +184,15 @@ class FileRows:
                 starts.append(starts[-1] + count)
             self._starts = starts
         return self._starts
+
+
+class _FragmentRead(NamedTuple):
+    """What is read of a fragment: all of the columns, or what `paged` says."""
+
+    fragment: Fragment
+    first_row: int
+    wanted: RowSet
+    paged: GroupRead | None
 
 
 class FilesSource(Source):
