@@ -25,12 +25,16 @@ if TYPE_CHECKING:
     from esker import bitmap, errors
     from esker.clients.arrow_dataset import as_arrow_dataset
     from esker.clients.polars import scan_polars
+    from esker.collection.bag.bag import Bag
+    from esker.collection.bag.read import of, range, read_binary, read_files, read_text
     from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
     from esker.collection.freeze import freeze
     from esker.collection.options import Options
     from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
+    from esker.engine.bag.accumulator import accumulator
+    from esker.engine.bag.task_state import rng
     from esker.frozen import FreezeReport
     from esker.index import Bins, BitSliced, Equality, Interval, Range, TimeQuantum
     from esker.index.vectors import VectorIndex
@@ -41,6 +45,14 @@ if TYPE_CHECKING:
 # Loaded when first used, so that `import esker` and `esker --help` stay light.
 _LAZY = {
     "Backoff": "esker.stream",
+    "Bag": "esker.collection.bag.bag",
+    "accumulator": "esker.engine.bag.accumulator",
+    "of": "esker.collection.bag.read",
+    "range": "esker.collection.bag.read",
+    "read_binary": "esker.collection.bag.read",
+    "read_files": "esker.collection.bag.read",
+    "read_text": "esker.collection.bag.read",
+    "rng": "esker.engine.bag.task_state",
     "Bins": "esker.index",
     "BitSliced": "esker.index",
     "BitmapIndex": "esker.collection.bitmap_index",
@@ -75,6 +87,7 @@ _LAZY = {
 
 __all__ = [
     "Backoff",
+    "Bag",
     "Bins",
     "BitSliced",
     "BitmapIndex",
@@ -90,6 +103,7 @@ __all__ = [
     "TimeQuantum",
     "VectorIndex",
     "__version__",
+    "accumulator",
     "as_arrow_dataset",
     "bitmap",
     "build_index",
@@ -97,14 +111,20 @@ __all__ = [
     "find",
     "freeze",
     "from_arrow",
+    "of",
     "open_index",
     "open_tier",
     "partition",
+    "range",
     "release_memory",
     "read",
+    "read_binary",
     "read_csv",
+    "read_files",
     "read_frozen",
     "read_parquet",
+    "read_text",
+    "rng",
     "scan_polars",
 ]
 

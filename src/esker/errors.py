@@ -8,7 +8,10 @@
     │   ├── KeyTypeError (TypeError)         an object that cannot be the key of a pair; says what can
     │   ├── SchemaMismatchError              two inputs that should agree on columns or types do not
     │   ├── OptionError                      an option's value
-    │   └── InputFileError (OSError)         a file or folder that is missing, unreadable, truncated or ragged
+    │   ├── InputFileError (OSError)         a file or folder that is missing, unreadable, truncated or ragged
+    │   ├── EmptyBagError                    an element was asked for, and there is none
+    │   ├── NestedCollectionError            a function that runs on partitions uses a collection
+    │   └── UnpicklableFunctionError (TypeError)  a function, or what it holds, cannot go to another process
     ├── CorruptError                         stored bytes are not what was written; names file and place
     │   ├── PageCorruptError
     │   ├── BitmapCorruptError
@@ -30,6 +33,7 @@
     │   ├── RateExceededError                more than a throttle that enforces allows
     │   └── StreamTimeoutError (TimeoutError)temporary: no element came in time
     ├── CancelledError                       the user asked to stop
+    ├── WorkerLostError                      temporary: a worker process ended in the middle of a task
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
 Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
@@ -111,6 +115,18 @@ class OptionError(InputError):
 
 class InputFileError(InputError, OSError):
     """A file or folder that is missing, unreadable, truncated or ragged; the message names it."""
+
+
+class EmptyBagError(InputError):
+    """An element was asked of a Bag that has none."""
+
+
+class NestedCollectionError(InputError):
+    """A function that runs on partitions uses a collection or session; the message names the variable, and the fix."""
+
+
+class UnpicklableFunctionError(InputError, TypeError):
+    """A function, or something it holds, cannot go to another process; the message names what."""
 
 
 class CorruptError(EskerError):
@@ -259,6 +275,24 @@ class StreamTimeoutError(StreamError, TimeoutError):
 
 class CancelledError(EskerError):
     """The user asked to stop; outputs under their final names were not touched."""
+
+
+class WorkerLostError(EskerError):
+    """A worker process ended in the middle of a task: it crashed, was killed, or left by itself.
+
+    `exit_status` is its exit status, or the negative number of a signal; `mark` the element it was at (its position
+    from 1, and what it looks like), where known; `stack` what Python printed of a fatal signal.
+    """
+
+    temporary = True
+
+    def __init__(
+        self, message: str, *, exit_status: int | None = None, mark: tuple[int, str] | None = None, stack: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.exit_status = exit_status
+        self.mark = mark
+        self.stack = stack
 
 
 class UserFunctionError(EskerError):

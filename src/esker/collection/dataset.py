@@ -50,6 +50,9 @@ class Dataset:
     {'carrier': ['UA', 'AA']}
     """
 
+    # No function that runs on partitions may hold one.
+    collection_kind = "Dataset"
+
     def __init__(self, node: Node, options: Options = DEFAULT_OPTIONS) -> None:
         self._node = node
         self._options = options

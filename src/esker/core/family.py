@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from esker.errors import OptionError
@@ -75,5 +74,8 @@ class Family(Generic[T]):
         if self._entry_points_read:
             return
         self._entry_points_read = True
+        # Imported only here: it takes longer than starting a worker process.
+        from importlib.metadata import entry_points
+
         for point in entry_points(group=f"esker.{self.name.replace(' ', '_')}"):
             self._targets.setdefault(point.name, point.value)

@@ -1,12 +1,12 @@
-"""An executor runs tasks somewhere: in this thread, in threads, later in processes and on a cluster."""
+"""An executor runs tasks somewhere: in this thread, in threads, in processes."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,18 @@ class Completion:
 class Executor(ABC):
     """Runs tasks that share nothing but what they were given.
 
-    `submit` never blocks, `completed` waits for at least one task (and returns nothing only when no task is left),
-    `close` waits for running tasks and drops those that have not started. A context manager.
+    `submit` and `stream` never block, `completed` waits for at least one submitted task (and returns nothing only when
+    none is left), `close` waits for running tasks and drops those that have not started. A context manager, used by
+    one thread. `attempt` counts how often a task was tried before; see `esker.runtime.attempt`.
     """
 
     #: True when tasks run while the caller does something else.
     concurrent: bool = False
+    #: True when a task and its results are copied: what it holds must be picklable, what it changes is its own.
+    apart: bool = False
 
     @abstractmethod
-    def submit(self, task: Callable[[], Any]) -> int:
+    def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
         """Hand over a task; the ticket names it in `completed`."""
 
     @abstractmethod
@@ -37,10 +40,17 @@ class Executor(ABC):
         """Wait for and return what has finished since the last call."""
 
     @abstractmethod
+    def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
+        """Hand over a task that makes items, and give them as they come; its error is raised where it came.
+
+        At most `window` items wait to be taken. Closing the generator ends the task, and closes what it iterates.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Stop; calling it again does nothing."""
 
-    def __enter__(self) -> Executor:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

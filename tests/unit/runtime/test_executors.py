@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import os
 import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from esker.errors import WorkerLostError
 from esker.runtime.executor import Completion
 from esker.runtime.executors import EXECUTORS
+from esker.runtime.pickled import Shared
 
 
 @pytest.mark.parametrize("name", list(EXECUTORS))
@@ -24,7 +32,7 @@ def test_every_task_completes_once_with_its_own_value_or_error(name: str) -> Non
     assert len(done) == 21
 
 
-@pytest.mark.parametrize("name", list(EXECUTORS))
+@pytest.mark.parametrize("name", [name for name in EXECUTORS if not EXECUTORS[name](1).apart])
 def test_closing_drops_tasks_that_have_not_started_and_leaves_no_thread(name: str) -> None:
     before = threading.active_count()
     started = []
@@ -38,3 +46,74 @@ def test_closing_drops_tasks_that_have_not_started_and_leaves_no_thread(name: st
     executor.close()
     assert threading.active_count() == before
     assert started.count(2) <= 5
+
+
+@pytest.mark.parametrize("name", list(EXECUTORS))
+def test_a_stream_gives_every_item_in_order_and_then_its_error(name: str) -> None:
+    def items() -> Iterator[int]:
+        yield from range(1000)
+        raise ValueError("broken")
+
+    with EXECUTORS[name](2) as executor:
+        found: list[int] = []
+        with pytest.raises(ValueError, match="broken"):
+            found.extend(executor.stream(items, 4))
+    assert found == list(range(1000))
+
+
+@pytest.mark.parametrize("name", list(EXECUTORS))
+def test_streams_are_read_side_by_side(name: str) -> None:
+    with EXECUTORS[name](2) as executor:
+        streams = [executor.stream(lambda n=n: range(n, n + 500), 3) for n in (0, 500)]
+        assert list(zip(*streams, strict=True)) == [(n, n + 500) for n in range(500)]
+
+
+@pytest.mark.parametrize("name", list(EXECUTORS))
+def test_closing_a_stream_closes_what_it_iterates(name: str, tmp_path: Path) -> None:
+    def items(path: Path = tmp_path / "closed") -> Iterator[int]:
+        try:
+            yield from range(10**9)
+        finally:
+            path.touch()
+
+    with EXECUTORS[name](1) as executor:
+        stream = executor.stream(items, 2)
+        assert next(stream) == 0
+        stream.close()
+    assert (tmp_path / "closed").exists()
+
+
+def test_a_process_that_ends_in_a_task_fails_that_task_alone() -> None:
+    with EXECUTORS["processes"](2) as executor:
+        tickets = [executor.submit(lambda n=n: os._exit(7) if n == 3 else n) for n in range(6)]
+        done: dict[int, Completion] = {}
+        while found := executor.completed():
+            done |= {completion.ticket: completion for completion in found}
+    lost = done.pop(tickets[3]).error
+    assert isinstance(lost, WorkerLostError)
+    assert lost.exit_status == 7
+    assert sorted(completion.value for completion in done.values()) == [0, 1, 2, 4, 5]
+
+
+def test_large_buffers_and_shared_functions_cross_unchanged() -> None:
+    rows = np.arange(1_000_000)
+    with EXECUTORS["processes"](1) as executor:
+        executor.submit(lambda: rows[::-1].copy())
+        (completion,) = executor.completed()
+    assert np.array_equal(completion.value, rows[::-1])
+
+
+def test_what_a_function_keeps_does_not_pass_from_task_to_task() -> None:
+    kept: list[int] = []
+    shared = Shared(lambda: kept.append(1) or len(kept))
+    with EXECUTORS["processes"](1) as executor:
+        for _ in range(3):
+            executor.submit(partial(_call, shared))
+        found = []
+        while done := executor.completed():
+            found += [completion.value for completion in done]
+    assert found == [1, 1, 1]
+
+
+def _call(shared: Shared) -> Any:
+    return shared.value()

@@ -11,6 +11,7 @@ EXECUTORS: Family[Callable[[int], Executor]] = Family(
     "executor",
     {
         "inline": "esker.runtime.executors.inline:InlineExecutor",
+        "processes": "esker.runtime.executors.processes:ProcessExecutor",
         "threads": "esker.runtime.executors.threads:ThreadExecutor",
     },
 )

@@ -1,0 +1,1 @@
+"""Bag: lazy, partitioned, Python objects. One file for each kind of method."""

@@ -1,0 +1,98 @@
+"""What all methods of a Bag stand on: its plan, its options, a new Bag with one step more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from esker.engine.bag.call_site import call_site
+from esker.engine.bag.closures import require_no_collections
+from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
+from esker.engine.bag.plan import Node, StepNode
+from esker.engine.bag.run import running_bag
+from esker.engine.bag.steps import Step
+from esker.engine.bag.task import Consumer
+from esker.engine.user_function import function_name
+from esker.errors import NestedCollectionError, OptionError
+
+if TYPE_CHECKING:
+    from esker.collection.bag.bag import Bag
+
+
+class BagBase:
+    """A plan and its options. Never run by itself."""
+
+    collection_kind = "Bag"
+
+    def __init__(self, node: Node, options: BagOptions = DEFAULT_BAG_OPTIONS) -> None:
+        self._node = node
+        self._options = options
+
+    @property
+    def partition_count(self) -> int:
+        """How many partitions there are; nothing is run to know it.
+
+        >>> import esker
+        >>> esker.of("abcdef", partitions=3).partition_count
+        3
+        """
+        return self._node.partition_count
+
+    @property
+    def options(self) -> BagOptions:
+        """How it is run."""
+        return self._options
+
+    def with_options(self, **changes: Any) -> Bag:
+        """The same elements, run otherwise: `runtime`, `workers`, `retries`, `memory`, `seed`, ... (`BagOptions`).
+
+        >>> import esker
+        >>> esker.of([1, 2]).with_options(runtime="inline").count()
+        2
+
+        Steps and Bags made of it keep the options; of two Bags, those of the left one hold.
+        """
+        return self._made(self._node, self._options.updated(changes))
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise NestedCollectionError(
+            "a Bag cannot go to another process, as part of a function or of data: compute what is needed of it"
+            " before, pass a large result with esker.broadcast(), or join the two"
+        )
+
+    def __repr__(self) -> str:
+        node = self._node
+        return f"Bag({node.operator}{f' at {node.site}' if node.site else ''}, {node.partition_count} partitions)"
+
+    # For the methods
+
+    def _made(self, node: Node, options: BagOptions | None = None) -> Bag:
+        from esker.collection.bag.bag import Bag
+
+        return Bag(node, options or self._options)
+
+    def _step(self, kind: str, operator: str, function: Any) -> Bag:
+        """One narrow step more; what the function holds is looked through."""
+        self._check_function(function, operator)
+        return self._made(StepNode(self._node, Step(kind, operator, function, call_site())))
+
+    def _check_function(self, function: Any, operator: str, *others: Any) -> None:
+        for one in (function, *others):
+            require_no_collections(one, operator)
+
+    def _callable(self, function: Any, operator: str) -> None:
+        if not callable(function):
+            raise OptionError(f"{operator} takes a function, not {function!r}")
+
+    def _consumer(self, function: Callable[[Iterator[Any]], Any], operator: str, user: Any = None) -> Consumer:
+        """What an action makes of a partition; `user` is the caller's own function in it."""
+        name = f"({function_name(user)})" if user is not None else "()"
+        if user is not None:
+            self._callable(user, operator)
+            self._check_function(user, operator)
+        return Consumer(function, f"{operator}{name} at {call_site()}")
+
+    def _results(self, consumer: Consumer) -> list[Any]:
+        """Run, and give what `consumer` makes of each partition, in order."""
+        with running_bag(self._options) as run:
+            return run.results(self._node.pipelines(run), consumer)

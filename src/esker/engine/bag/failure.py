@@ -1,0 +1,143 @@
+"""What went wrong in a task, told so that it is found: the user's own line first, then step, partition, element."""
+
+from __future__ import annotations
+
+import linecache
+import sysconfig
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from esker.engine.bag.call_site import is_ours, short_path
+from esker.engine.bag.steps import FILENAME, Step, find_place
+from esker.engine.user_function import function_name
+from esker.errors import UserFunctionError, WorkerLostError
+from esker.runtime.pickled import dump, load
+
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_FRAMES_MAX = 6
+_TEXT_MAX = 500
+_ELEMENT_MAX = 120
+
+
+class Frame(NamedTuple):
+    """One line of a traceback; its text is looked up where the source is, which may be another process."""
+
+    filename: str
+    line: int
+    name: str
+
+
+@dataclass
+class UserFailure(Exception):
+    """An exception of the user's function, on its way from the task to the caller."""
+
+    text: str
+    frames: list[Frame]
+    operator: str
+    element: str | None
+    original: BaseException | None = field(default=None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        original = self.original
+        if original is not None:
+            original.__traceback__ = None
+            try:
+                load(*dump(original))
+            except Exception:  # noqa: BLE001  # then it is told in words only
+                original = None
+        return UserFailure, (self.text, self.frames, self.operator, self.element, original)
+
+
+def user_failure(error: BaseException, consumer: str) -> UserFailure:
+    """Say of an exception in a task which step it came from, and with which element."""
+    cause = error
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        # Python makes this of a StopIteration in a generator, which would else have ended the partition silently.
+        cause = error.__cause__
+    operator, element = consumer, None
+    frames: list[Frame] = []
+    for code, line, values in _walk(cause.__traceback__):
+        place = find_place(code, line, values)
+        if place is not None:
+            operator = describe_step(place.step)
+            element = shorten(place.element[0]) if place.element else None
+            frames.clear()
+        elif code.co_filename != FILENAME and not is_ours(code.co_filename):
+            frames.append(Frame(code.co_filename, line, code.co_name))
+    text = "".join(traceback.format_exception_only(cause)).strip()
+    return UserFailure(text[:_TEXT_MAX], frames, operator, element, cause)
+
+
+def _walk(trace: TracebackType | None) -> Any:
+    while trace is not None:
+        yield trace.tb_frame.f_code, trace.tb_lineno, trace.tb_frame.f_locals
+        trace = trace.tb_next
+
+
+def describe_step(step: Step) -> str:
+    """Name a step, its function and its line."""
+    inner = getattr(step.function, "user_function", step.function)
+    name = f"({function_name(inner)})" if callable(inner) else f"({inner!r})" if inner is not None else "()"
+    return f"{step.operator}{name}" + (f" at {step.site}" if step.site else "")
+
+
+def shorten(element: Any) -> str:
+    """Show an element in one short line."""
+    try:
+        text = repr(element)
+    except Exception as error:  # noqa: BLE001 - the element's own fault, and not what is being told
+        text = f"<{type(element).__name__} whose repr fails: {type(error).__name__}>"
+    text = text.replace("\n", " ")
+    return text if len(text) <= _ELEMENT_MAX else f"{text[: _ELEMENT_MAX - 1]}…"
+
+
+def user_error(failure: UserFailure, partition: int, partition_count: int, source: str) -> UserFunctionError:
+    """The error to raise where the action was called."""
+    lines = [failure.text.splitlines()[0] if failure.text else "an exception"]
+    frames = failure.frames[::-1]
+    own = next((n for n, frame in enumerate(frames) if not _is_library(frame.filename)), 0)
+    for number, frame in enumerate([*frames[own:], *frames[:own][::-1]][:_FRAMES_MAX]):
+        text = linecache.getline(frame.filename, frame.line).strip()
+        place = f"{short_path(frame.filename)}:{frame.line} in {frame.name}"
+        before = "" if number == 0 else "called from " if number < len(frames) - own else "in a library: "
+        lines.append(f"  {before}{place}" + (f": {text}" if text else ""))
+    where = f"partition {partition} of {partition_count}" + (f" ({source})" if source else "")
+    element = f", element {failure.element}" if failure.element is not None else ""
+    lines.append(f"  in {failure.operator}, {where}{element}")
+    return UserFunctionError("\n".join(lines))
+
+
+def lost_error(
+    error: WorkerLostError,
+    steps: Sequence[Step],
+    consumer: str,
+    partition: int,
+    partition_count: int,
+    source: str,
+    attempts: int,
+) -> WorkerLostError:
+    """The error to raise when a partition ended its worker each time it was tried."""
+    lines = [f"{error}, {attempts} times" if attempts > 1 else str(error)]
+    lines += [f"  {line.strip()}" for line in _crash_lines(error.stack)]
+    names = [describe_step(step) for step in steps]
+    lines.append(f"  in {', '.join([*names[-4:], consumer])}")
+    where = f"  in partition {partition} of {partition_count}" + (f" ({source})" if source else "")
+    lines.append(where + (f", at its element {error.mark[0]:,}: {error.mark[1]}" if error.mark else ""))
+    lines.append("  if the function is right: give it less memory to hold, or more with_options(retries=)")
+    return WorkerLostError("\n".join(lines), exit_status=error.exit_status, mark=error.mark, stack=error.stack)
+
+
+def _crash_lines(stack: str) -> list[str]:
+    """Of what Python prints when it dies of a signal: the reason, and the innermost lines of the user's."""
+    lines = stack.split("\0")[0].splitlines()
+    reason = [line for line in lines if line.startswith("Fatal Python error")]
+    frames = [line for line in lines if line.lstrip().startswith("File ")]
+    own = [line for line in frames if not is_ours(line.split('"')[1] if '"' in line else "") and FILENAME not in line]
+    return reason[:1] + own[:3]
+
+
+def _is_library(filename: str) -> bool:
+    return filename.startswith(_LIBRARIES) or filename.startswith("<frozen")

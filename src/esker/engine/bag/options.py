@@ -1,0 +1,87 @@
+"""How a Bag is run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from esker.core.byte_size import parse_bytes
+from esker.core.cancellation import Cancellation
+from esker.core.context import QueryContext
+from esker.core.memory import MemoryBudget
+from esker.core.spill import SpillFolder
+from esker.errors import OptionError
+from esker.runtime.executors import EXECUTORS
+
+# Known without looking for what other packages add.
+_RUNTIMES = ("processes", "threads", "inline")
+
+
+@dataclass(frozen=True)
+class BagOptions:
+    """How a Bag is run.
+
+    `runtime` says where functions run: `processes` (the default), `threads` (for functions that release the
+    interpreter's lock), `inline` (in the caller's thread, for debugging). `workers` is how many at once (default: all
+    cores), `retries` how often a partition is tried again whose worker process died. `memory` bounds what wide steps
+    hold before they spill (bytes, or `512MiB`; default half of the machine), `spill_folder` and `spill_limit` say where
+    and how much. `seed` is where `esker.rng()` begins, `cancellation` stops a run from outside.
+    """
+
+    runtime: str = "processes"
+    workers: int | None = None
+    retries: int = 2
+    memory: int | str | None = None
+    spill_folder: str | Path | None = None
+    spill_limit: int | str | None = None
+    seed: int = 0
+    cancellation: Cancellation | None = None
+
+    def __post_init__(self) -> None:
+        if self.runtime not in _RUNTIMES and self.runtime not in EXECUTORS:
+            raise OptionError(f"runtime={self.runtime!r}: there is {', '.join(EXECUTORS)}")
+        if self.workers is not None:
+            require_whole("workers", self.workers, 1)
+        require_whole("retries", self.retries, 0)
+        require_whole("seed", self.seed, 0)
+        if self.memory is not None:
+            MemoryBudget(self.memory)
+        if self.spill_limit is not None:
+            parse_bytes(self.spill_limit, "spill_limit")
+
+    @property
+    def worker_count(self) -> int:
+        """How many tasks run at once."""
+        return self.workers or len(os.sched_getaffinity(0))
+
+    def updated(self, changes: Mapping[str, Any]) -> BagOptions:
+        """These options with some changed; OptionError names one that is not there."""
+        names = [field.name for field in fields(self)]
+        for name in changes:
+            if name not in names:
+                raise OptionError(f"no option {name!r}; there is: {', '.join(names)}")
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def context(self) -> QueryContext:
+        """A fresh context for one run."""
+        return QueryContext(
+            budget=MemoryBudget(self.memory),
+            cancellation=self.cancellation.child() if self.cancellation is not None else Cancellation(),
+            spill=SpillFolder(
+                root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
+            ),
+            threads=self.worker_count,
+            seed=self.seed,
+        )
+
+
+def require_whole(name: str, value: object, least: int) -> None:
+    """Raise OptionError unless `value` is a whole number of at least `least`; callers need not check types."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise OptionError(f"{name}={value!r}: give a whole number of at least {least}")
+
+
+DEFAULT_BAG_OPTIONS = BagOptions()

@@ -1,0 +1,180 @@
+"""The plan of a Bag: nodes that say, when a run asks, what each partition's recipe is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
+
+from esker.engine.bag.pipeline import JoinedSplit, Pipeline, Split, ZippedSplit, pipelines_of, with_step
+from esker.engine.bag.steps import PARTITION, Step
+from esker.engine.bag.task import Consumer
+from esker.errors import InputError
+
+if TYPE_CHECKING:
+    from esker.engine.bag.run import Run
+
+
+class Node(ABC):
+    """A step of the plan, lazily: asking for `partition_count` runs nothing."""
+
+    operator = ""
+    site = ""
+    #: What it is made of.
+    parents: tuple[Node, ...] = ()
+
+    @property
+    @abstractmethod
+    def partition_count(self) -> int:
+        """How many partitions there are."""
+
+    @abstractmethod
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        """The recipe of each partition; wide nodes run what lies before them."""
+
+
+class SourceNode(Node):
+    """Partitions that come from outside."""
+
+    def __init__(self, splits: Sequence[Split], operator: str, site: str = "") -> None:
+        self._splits = splits
+        self.operator = operator
+        self.site = site
+
+    @property
+    def partition_count(self) -> int:
+        return len(self._splits)
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        return pipelines_of(self._splits)
+
+
+class StepNode(Node):
+    """A narrow step."""
+
+    def __init__(self, parent: Node, step: Step) -> None:
+        self.parents = (parent,)
+        self._parent = parent
+        self.step = step
+        self.operator = step.operator
+        self.site = step.site
+
+    @property
+    def partition_count(self) -> int:
+        return self._parent.partition_count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        return with_step(self._parent.pipelines(run), self.step)
+
+
+class UnionNode(Node):
+    """The partitions of several Bags, one Bag after the other."""
+
+    operator = "union"
+
+    def __init__(self, parents: Sequence[Node]) -> None:
+        self.parents = tuple(parents)
+
+    @property
+    def partition_count(self) -> int:
+        return sum(parent.partition_count for parent in self.parents)
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        return [pipeline for parent in self.parents for pipeline in parent.pipelines(run)]
+
+
+class ZipNode(Node):
+    """Two Bags side by side, partition by partition."""
+
+    operator = "zip"
+
+    def __init__(self, left: Node, right: Node, site: str) -> None:
+        self.parents = (left, right)
+        self.site = site
+
+    @property
+    def partition_count(self) -> int:
+        return self.parents[0].partition_count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        left, right = (parent.pipelines(run) for parent in self.parents)
+        return pipelines_of([ZippedSplit(one, other) for one, other in zip(left, right, strict=True)])
+
+
+class CoalesceNode(Node):
+    """Neighbouring partitions joined, without a shuffle."""
+
+    operator = "coalesce"
+
+    def __init__(self, parent: Node, partition_count: int) -> None:
+        self.parents = (parent,)
+        self._wanted = partition_count
+
+    @property
+    def partition_count(self) -> int:
+        return min(self._wanted, self.parents[0].partition_count)
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        parts = self.parents[0].pipelines(run)
+        wanted = self.partition_count
+        edges = [n * len(parts) // wanted for n in range(wanted + 1)] if wanted else []
+        return pipelines_of([JoinedSplit(tuple(parts[a:b])) for a, b in pairwise(edges)])
+
+
+class NumberedNode(Node):
+    """Elements with numbers that count through all partitions; how many each has is counted first."""
+
+    def __init__(self, parent: Node, start: int, flipped: bool, operator: str, site: str) -> None:
+        self.parents = (parent,)
+        self._start = start
+        self._flipped = flipped
+        self.operator = operator
+        self.site = site
+
+    @property
+    def partition_count(self) -> int:
+        return self.parents[0].partition_count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        parts = self.parents[0].pipelines(run)
+        # Nobody asks where the last partition ends.
+        counts = run.results(parts[:-1], Consumer(count_elements, self.operator), stage=run.next_stage())
+        starts = [self._start]
+        for size in counts:
+            starts.append(starts[-1] + size)
+        numbering = _Numbering(starts, self._flipped)
+        return with_step(parts, Step(PARTITION, self.operator, numbering, self.site))
+
+
+class _Numbering:
+    def __init__(self, starts: Sequence[int], flipped: bool) -> None:
+        self._starts = starts
+        self._flipped = flipped
+
+    def __call__(self, index: int, elements: Iterator[Any]) -> Iterable[Any]:
+        numbers = count(self._starts[index])
+        return zip(numbers, elements, strict=False) if self._flipped else zip(elements, numbers, strict=False)
+
+
+def count_elements(elements: Iterator[Any]) -> int:
+    """How many there are, holding one at a time.
+
+    >>> count_elements(iter("abc"))
+    3
+    """
+    from collections import deque
+
+    numbers = count()
+    # All at the speed of C; zip takes a number for each element, and one more at the end.
+    deque(zip(elements, numbers, strict=False), maxlen=0)
+    return next(numbers)
+
+
+def require_same_partitions(left: Node, right: Node, operator: str) -> None:
+    """Raise InputError unless both have the same number of partitions."""
+    if left.partition_count != right.partition_count:
+        raise InputError(
+            f"{operator}: the left Bag has {left.partition_count} partitions, the right one {right.partition_count};"
+            " make them alike with repartition or partitions="
+        )

@@ -1,0 +1,185 @@
+"""One run of a Bag: its tasks go to an executor, results come back in the order of partitions."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from esker.core.context import QueryContext
+from esker.engine.bag.accumulator import apply_updates
+from esker.engine.bag.closures import find_unpicklable
+from esker.engine.bag.failure import UserFailure, describe_step, lost_error, user_error
+from esker.engine.bag.options import BagOptions
+from esker.engine.bag.pipeline import Pipeline
+from esker.engine.bag.task import Consumer, StreamTask, Task
+from esker.engine.bag.task_state import current_task
+from esker.errors import EskerError, NestedCollectionError, UnpicklableFunctionError, WorkerLostError
+from esker.runtime.executor import Executor
+from esker.runtime.executors import EXECUTORS
+from esker.runtime.pickled import Shared
+
+# Batches of a stream that wait to be taken, for each partition that is worked on.
+_WINDOW = 4
+# For results that are wanted whole anyway: as many as there are.
+UNBOUNDED = 1 << 40
+
+
+class Run:
+    """What all tasks of one action share. Made by `running_bag`."""
+
+    def __init__(self, options: BagOptions, context: QueryContext, executor: Executor) -> None:
+        self.options = options
+        self.context = context
+        self._executor = executor
+        self._stage = 0
+        # What is made once in a run, by the node of the plan that makes it.
+        self.made: dict[int, Any] = {}
+
+    @property
+    def apart(self) -> bool:
+        """Whether tasks run in other processes."""
+        return self._executor.apart
+
+    def next_stage(self) -> int:
+        """Number a stage that runs before the last one, which is 0."""
+        self._stage += 1
+        return self._stage
+
+    def each(
+        self, pipelines: Sequence[Pipeline], consumer: Consumer, partitions: Sequence[int] | None = None, stage: int = 0
+    ) -> Generator[Any]:
+        """Yield what `consumer` makes of each partition (of the chosen ones, by number), in their order."""
+        numbers = range(len(pipelines)) if partitions is None else partitions
+        shared = Shared(consumer)
+        self._check_functions(pipelines, shared)
+        tasks = [Task(pipelines[n], shared, n, len(pipelines), stage, self.options.seed) for n in numbers]
+        places = {self._executor.submit(task): (place, 0) for place, task in enumerate(tasks)}
+        waiting: dict[int, tuple[Any, dict[int, Any]]] = {}
+        following = 0
+        while following < len(tasks):
+            self.context.check()
+            for completion in self._executor.completed():
+                place, attempt = places.pop(completion.ticket)
+                if completion.error is not None:
+                    self._fail_or_retry(completion.error, tasks[place], attempt)
+                    places[self._executor.submit(tasks[place], attempt + 1)] = place, attempt + 1
+                    continue
+                waiting[place] = completion.value
+            while following in waiting:
+                value, updates = waiting.pop(following)
+                apply_updates(updates)
+                following += 1
+                yield value
+
+    def results(
+        self, pipelines: Sequence[Pipeline], consumer: Consumer, partitions: Sequence[int] | None = None, stage: int = 0
+    ) -> list[Any]:
+        """What `consumer` makes of each partition, in order."""
+        return list(self.each(pipelines, consumer, partitions, stage))
+
+    def stream(self, pipelines: Sequence[Pipeline], operator: str, window: int = _WINDOW) -> Generator[list[Any]]:
+        """Yield the elements themselves, in batches, in order; partitions ahead are worked on within their window."""
+        shared = Shared(Consumer(iter, operator))
+        self._check_functions(pipelines, shared)
+        ahead: deque[Generator[list[Any]]] = deque()
+        tasks = (
+            StreamTask(pipeline, shared, n, len(pipelines), 0, self.options.seed)
+            for n, pipeline in enumerate(pipelines)
+        )
+        count = self.options.worker_count if self._executor.concurrent else 1
+        try:
+            for task in tasks:
+                ahead.append(self._started(task, window))
+                if len(ahead) >= count:
+                    yield from ahead.popleft()
+            while ahead:
+                yield from ahead.popleft()
+        finally:
+            for stream in ahead:
+                stream.close()
+
+    def _check_functions(self, pipelines: Sequence[Pipeline], consumer: Shared) -> None:
+        """Pickle the functions now, so that one that cannot be is named before anything runs."""
+        if not self._executor.apart:
+            return
+        for shared in (consumer, *{id(pipeline.program): pipeline.program for pipeline in pipelines}.values()):
+            try:
+                _ = shared.blob
+            except EskerError:
+                raise
+            except Exception as error:
+                raise _unpicklable(shared.value, error) from error
+
+    def _started(self, task: StreamTask, window: int) -> Generator[list[Any]]:
+        return self._watched(task, self._executor.stream(task, window), window)
+
+    def _watched(self, task: StreamTask, items: Generator[Any], window: int) -> Generator[list[Any]]:
+        """Pass items on; begin again behind those that were passed on when the worker dies."""
+        taken = attempt = 0
+        while True:
+            try:
+                with closing(items):
+                    for item in items:
+                        self.context.check()
+                        if isinstance(item, dict):
+                            apply_updates(item)
+                            continue
+                        taken += len(item)
+                        yield item
+                return
+            except (UserFailure, WorkerLostError) as error:
+                self._fail_or_retry(error, task, attempt)
+            attempt += 1
+            again = StreamTask(
+                task.pipeline, task.consumer, task.partition, task.partition_count, task.stage, task.seed, taken
+            )
+            items = self._executor.stream(again, window, attempt)
+
+    def _fail_or_retry(self, error: BaseException, task: Task, attempt: int) -> None:
+        """Raise what the caller is to see, or return when the task may be tried again."""
+        source = task.pipeline.describe()
+        if isinstance(error, UserFailure):
+            raise user_error(error, task.partition, task.partition_count, source) from error.original
+        if not isinstance(error, WorkerLostError):
+            raise error
+        if attempt >= self.options.retries:
+            consumer: Consumer = task.consumer.value
+            raise lost_error(
+                error,
+                task.pipeline.all_steps(),
+                consumer.operator,
+                task.partition,
+                task.partition_count,
+                source,
+                attempt + 1,
+            ) from None
+
+
+def _unpicklable(value: Any, error: Exception) -> UnpicklableFunctionError:
+    functions = [(value.operator, value.function)] if isinstance(value, Consumer) else []
+    functions += [(describe_step(step), step.function) for step in value] if isinstance(value, tuple) else []
+    for operator, function in functions:
+        inner = getattr(function, "user_function", function)
+        held = find_unpicklable(inner)
+        if held:
+            return UnpicklableFunctionError(
+                f"the function of {operator} holds {held} and cannot go to a worker process ({error}); make it within"
+                " the function, or use with_options(runtime='threads')"
+            )
+    names = ", ".join(operator for operator, _ in functions)
+    return UnpicklableFunctionError(f"a function of {names} cannot go to a worker process: {error}")
+
+
+@contextmanager
+def running_bag(options: BagOptions) -> Iterator[Run]:
+    """A run with the context and executor that `options` ask for; all of it is freed at the end."""
+    if current_task() is not None:
+        raise NestedCollectionError(
+            "a Bag cannot be run inside a function that itself runs on partitions: run it before and use its result,"
+            " esker.broadcast(result) for a large one, or join the two"
+        )
+    with options.context() as context:
+        with EXECUTORS[options.runtime](options.worker_count) as executor:
+            yield Run(options, context, executor)

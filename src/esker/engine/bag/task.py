@@ -1,0 +1,131 @@
+"""Tasks: one partition's work, in whatever process it is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from esker.core.clock import SYSTEM_CLOCK
+from esker.engine.bag.failure import user_failure
+from esker.engine.bag.pipeline import Pipeline
+from esker.engine.bag.task_state import TaskState, running
+from esker.errors import EskerError
+from esker.runtime.pickled import Shared
+
+# A batch on its way: some thousand elements, a quarter of a mebibyte, a twentieth of a second, whatever is least.
+_BATCH_ITEMS_MAX = 4096
+_BATCH_BYTES = 256 << 10
+_BATCH_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """What is done with the elements of a partition; `function` takes their iterator."""
+
+    function: Callable[[Iterator[Any]], Any]
+    operator: str
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """One partition and what becomes of it. Returns the consumer's value, and what was added to accumulators."""
+
+    pipeline: Pipeline
+    consumer: Shared
+    partition: int
+    partition_count: int
+    stage: int
+    seed: int
+
+    def __call__(self) -> tuple[Any, dict[int, Any]]:
+        consumer: Consumer = self.consumer.value
+        with running(self.state()) as state:
+            try:
+                elements = self.pipeline.open()
+                try:
+                    value = consumer.function(elements)
+                finally:
+                    close = getattr(elements, "close", None)
+                    if close is not None:
+                        close()
+            except EskerError:
+                raise
+            except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
+                raise user_failure(error, consumer.operator) from None
+        return value, state.updates
+
+    def state(self) -> TaskState:
+        """What the task is to those that ask from within."""
+        return TaskState(self.partition, self.partition_count, self.stage, self.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class StreamTask(Task):
+    """One partition whose elements are wanted themselves, in batches; `skip` were taken from a try before."""
+
+    skip: int = 0
+
+    def __call__(self) -> Any:
+        return self._batches()
+
+    def _batches(self) -> Iterator[list[Any] | dict[int, Any]]:
+        consumer: Consumer = self.consumer.value
+        state = self.state()
+        # The state is this thread's only while we work: between two batches the thread may be the reader's own.
+        with running(state):
+            elements = self.pipeline.open()
+        found = batches(islice(elements, self.skip, None) if self.skip else elements)
+        while True:
+            with running(state):
+                try:
+                    batch = next(found, None)
+                except EskerError:
+                    raise
+                except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
+                    raise user_failure(error, consumer.operator) from None
+            if batch is None:
+                break
+            yield batch
+            del batch
+        if state.updates:
+            yield state.updates
+
+
+def batches(elements: Iterator[Any]) -> Iterator[list[Any]]:
+    """Cut elements into lists: a first one soon, then such that each is quick to make and small.
+
+    >>> [len(batch) for batch in batches(iter(range(100)))]
+    [1, 4, 16, 64, 15]
+    """
+    size = 1
+    clock = SYSTEM_CLOCK.seconds
+    start = clock()
+    while batch := list(islice(elements, size)):
+        taken = len(batch)
+        each_bytes = _size_of(batch)
+        yield batch
+        del batch
+        seconds, start = clock() - start, clock()
+        wanted = min(size * 4, _BATCH_ITEMS_MAX, max(1, _BATCH_BYTES // each_bytes))
+        if seconds > _BATCH_SECONDS:
+            wanted = max(1, min(wanted, int(taken * _BATCH_SECONDS / seconds)))
+        size = wanted
+
+
+def _size_of(batch: list[Any]) -> int:
+    """About how many bytes one element takes, from a few of them."""
+    sample = batch[:: max(1, len(batch) // 8)][:8]
+    return max(1, sum(map(_shallow, sample)) // len(sample))
+
+
+def _shallow(element: Any) -> int:
+    size = sys.getsizeof(element, 64)
+    nbytes = getattr(element, "nbytes", 0)
+    if isinstance(nbytes, int):
+        size += nbytes
+    if isinstance(element, tuple | list | set | frozenset):
+        size += sum(sys.getsizeof(part, 64) for part in islice(element, 64)) * max(1, len(element) // 64)
+    return size

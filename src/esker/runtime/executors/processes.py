@@ -1,0 +1,209 @@
+"""Worker processes: for Python functions, which hold the interpreter's lock."""
+
+from __future__ import annotations
+
+import select
+import signal
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from esker.errors import WorkerLostError
+from esker.runtime import frames
+from esker.runtime.executor import Completion, Executor
+from esker.runtime.pickled import load
+from esker.runtime.pool import Worker, WorkerPool, shared_pool
+
+
+@dataclass(eq=False)
+class _Job:
+    """A task on its way: waiting, at a worker, or done."""
+
+    ticket: int
+    task: Callable[[], Any]
+    window: int
+    attempt: int
+    items: deque[Any] = field(default_factory=deque)
+    done: bool = False
+    value: Any = None
+    error: BaseException | None = None
+
+
+class ProcessExecutor(Executor):
+    """Run tasks in `worker_count` processes, in the order they were handed over.
+
+    >>> with ProcessExecutor(2) as executor:
+    ...     tickets = [executor.submit(lambda n=n: n * n) for n in range(3)]
+    ...     done = []
+    ...     while len(done) < 3:
+    ...         done += executor.completed()
+    >>> sorted(completion.value for completion in done)
+    [0, 1, 4]
+
+    Tasks are pickled, functions by value where no module holds them. A process that ends in the middle of a task makes
+    that task fail with WorkerLostError, which may be tried again. The processes come from the pool and return to it.
+    """
+
+    concurrent = True
+    apart = True
+
+    def __init__(self, worker_count: int) -> None:
+        self._worker_count = worker_count
+        self._pool: WorkerPool = shared_pool()
+        self._waiting: deque[_Job] = deque()
+        self._running: dict[Worker, _Job] = {}
+        self._idle: list[Worker] = []
+        self._finished: list[_Job] = []
+        self._outstanding = 0
+        self._next_ticket = 0
+
+    def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
+        self._outstanding += 1
+        return self._add(_Job(self._ticket(), task, 0, attempt)).ticket
+
+    def completed(self) -> list[Completion]:
+        while self._outstanding and not self._finished:
+            self._listen()
+        found, self._finished = self._finished, []
+        self._outstanding -= len(found)
+        return [Completion(job.ticket, job.value, job.error) for job in found]
+
+    def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
+        return self._items(self._add(_Job(self._ticket(), task, window, attempt)))
+
+    def close(self) -> None:
+        self._waiting.clear()
+        for worker in self._running:
+            worker.stop()
+        running, self._running = [*self._running], {}
+        self._pool.give_back_stopped(running)
+        for worker in self._idle:
+            self._pool.give_back(worker)
+        self._idle.clear()
+
+    def _ticket(self) -> int:
+        self._next_ticket += 1
+        return self._next_ticket - 1
+
+    def _add(self, job: _Job) -> _Job:
+        self._waiting.append(job)
+        self._assign()
+        return job
+
+    def _assign(self) -> None:
+        while self._waiting and (self._idle or len(self._running) < self._worker_count):
+            job = self._waiting.popleft()
+            worker = self._idle.pop() if self._idle else self._pool.borrow()
+            try:
+                worker.start(job.task, job.attempt, job.window)
+            except OSError:
+                self._lost(worker, job)
+            except BaseException:
+                self._idle.append(worker)
+                raise
+            else:
+                self._running[worker] = job
+
+    def _items(self, job: _Job) -> Generator[Any]:
+        taken = 0
+        try:
+            while True:
+                while not job.items and not job.done:
+                    self._listen()
+                if not job.items:
+                    break
+                taken += 1
+                # Half a window at a time: a word for each item would cost more than the item.
+                if taken * 2 >= job.window and not job.done:
+                    self._worker_of(job).credit(taken)
+                    taken = 0
+                yield job.items.popleft()
+            if job.error is not None:
+                raise job.error
+        finally:
+            self._drop(job)
+
+    def _worker_of(self, job: _Job) -> Worker:
+        return next(worker for worker, running in self._running.items() if running is job)
+
+    def _drop(self, job: _Job) -> None:
+        """Nobody reads the job any more."""
+        job.items.clear()
+        with suppress(ValueError):
+            self._waiting.remove(job)
+        if not job.done:
+            for worker, running in list(self._running.items()):
+                if running is job:
+                    worker.stop()
+                    del self._running[worker]
+                    self._pool.give_back_stopped([worker])
+        self._assign()
+
+    def _listen(self) -> None:
+        """Wait until a worker says something, and take all that was said."""
+        self._assign()
+        poll = select.poll()
+        workers = {worker.fileno(): worker for worker in self._running}
+        for fd in workers:
+            poll.register(fd, select.POLLIN)
+        for fd, _ in poll.poll() if workers else ():
+            worker = workers[fd]
+            job = self._running[worker]
+            frame = worker.receive()
+            if frame is None:
+                del self._running[worker]
+                self._lost(worker, job)
+            elif frame.kind == frames.ITEM:
+                job.items.append(load(frame.data, frame.buffers))
+            else:
+                del self._running[worker]
+                self._idle.append(worker)
+                self._end(job, frame)
+        self._assign()
+
+    def _end(self, job: _Job, frame: frames.Frame) -> None:
+        try:
+            if frame.kind == frames.FAILED:
+                job.error = _load_error(frame)
+            else:
+                job.value = load(frame.data, frame.buffers)
+        except Exception as error:  # noqa: BLE001  # a result that cannot be read is the task's error
+            job.error = error
+        self._finish(job)
+
+    def _finish(self, job: _Job) -> None:
+        job.done = True
+        if not job.window:
+            self._finished.append(job)
+
+    def _lost(self, worker: Worker, job: _Job) -> None:
+        status = self._pool.exit_status(worker)
+        mark, stack = worker.last_words()
+        worker.close()
+        job.error = WorkerLostError(f"a worker process {_describe(status)}", exit_status=status, mark=mark, stack=stack)
+        self._finish(job)
+
+
+def _describe(status: int | None) -> str:
+    if status is None:
+        return "is gone"
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    out_of_memory = ", as the system does when memory runs out" if -status == signal.SIGKILL else ""
+    return f"was ended by {name}{out_of_memory}"
+
+
+def _load_error(frame: frames.Frame) -> BaseException:
+    data, buffers, text = load(frame.data, frame.buffers)
+    if data is not None:
+        with suppress(Exception):
+            error = load(data, buffers)
+            if isinstance(error, BaseException):
+                return error
+    return RuntimeError(text)
