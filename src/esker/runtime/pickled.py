@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
+from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -19,6 +21,20 @@ import cloudpickle
 Bytes = bytes | bytearray | memoryview
 
 _PLAIN = frozenset({int, float, str, bytes, bool, type(None)})
+
+
+def _code(code: CodeType) -> Any:
+    # cloudpickle names every file "<dynamic-code>", from 3.1.3 on, so that equal functions are equal bytes. Errors are
+    # to name the user's own line.
+    make, arguments, *rest = cloudpickle.Pickler.dispatch_table[CodeType](code)
+    named = tuple(code.co_filename if argument == "<dynamic-code>" else argument for argument in arguments)
+    return make, named, *rest
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """cloudpickle's, but functions keep the names of their files."""
+
+    dispatch_table = ChainMap({CodeType: _code}, cloudpickle.Pickler.dispatch_table)
 
 
 class Shared:
@@ -38,7 +54,9 @@ class Shared:
     def blob(self) -> bytes:
         """The value, pickled once."""
         if self._blob is None:
-            self._blob = cloudpickle.dumps(self.value, 5)
+            file = io.BytesIO()
+            Pickler(file, 5).dump(self.value)
+            self._blob = file.getvalue()
             self._digest = hashlib.blake2b(self._blob, digest_size=16).digest()
         return self._blob
 
@@ -64,7 +82,7 @@ def dump(value: Any) -> tuple[Bytes, list[memoryview]]:
         plain.dump(value)
         return file.getbuffer(), []
     buffers: list[pickle.PickleBuffer] = []
-    cloudpickle.Pickler(file, 5, buffer_callback=_large(buffers)).dump(value)
+    Pickler(file, 5, buffer_callback=_large(buffers)).dump(value)
     return file.getbuffer(), [buffer.raw() for buffer in buffers]
 
 
@@ -99,7 +117,7 @@ def _large(buffers: list[pickle.PickleBuffer]) -> Callable[[pickle.PickleBuffer]
     return keep_apart
 
 
-class _TaskPickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+class _TaskPickler(Pickler):
     def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
         super().__init__(file, 5, buffer_callback=_large(buffers))
         self.shared: dict[bytes, Shared] = {}
