@@ -10,6 +10,7 @@ void bind_page(nanobind::module_& module);
 void bind_shuffle(nanobind::module_& module);
 void bind_hash(nanobind::module_& module);
 void bind_bitmap(nanobind::module_& module);
+void bind_rows(nanobind::module_& module);
 void bind_nested(nanobind::module_& module);
 void bind_measure(nanobind::module_& module);
 void bind_gather(nanobind::module_& module);

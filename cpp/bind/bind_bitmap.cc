@@ -194,6 +194,15 @@ nb::object between(nb::handle sequence, std::uint64_t low, std::uint64_t high) {
   return object_of(given.type(), std::move(made));
 }
 
+template <Vector (*kRestrict)(const Vector&, bitmap::Vectors)>
+nb::object restricted(nb::handle_t<Vector> self, nb::handle sequence) {
+  const Vector& vector = nb::cast<const Vector&>(self);
+  Given given;
+  given.add(sequence);
+  return object_of(self.type(), unlocked(vector.data().size() + given.bytes(),
+                                         [&] { return kRestrict(vector, given.vectors()); }));
+}
+
 Given all_ranges(nb::handle sequences) {
   Given given;
   for (const nb::handle sequence : nb::iter(sequences)) given.add(sequence);
@@ -298,6 +307,12 @@ void bind_bitmap(nb::module_& module) {
             return unlocked(left.data().size(), [&] { return bitmap::intersect_count(left, right); });
           },
           nb::arg("other"), "Count the rows set in both, without making the bitmap.")
+      .def("within", &restricted<bitmap::within>, nb::arg("vectors"),
+           nb::sig("def within(self, vectors: typing.Sequence[Vector]) -> typing.Self"),
+           "Give the rows that at least one of the vectors has, too.")
+      .def("outside", &restricted<bitmap::outside>, nb::arg("vectors"),
+           nb::sig("def outside(self, vectors: typing.Sequence[Vector]) -> typing.Self"),
+           "Give the rows that none of the vectors has.")
       .def("__and__", &combined<Operation::intersect>, nb::is_operator(),
            nb::sig("def __and__(self, other: typing.Self, /) -> typing.Self"))
       .def("__or__", &combined<Operation::unite>, nb::is_operator(),

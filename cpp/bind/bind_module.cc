@@ -11,6 +11,7 @@ NB_MODULE(_kernel, module) {
   esker::bind::bind_bitmap(module);
   esker::bind::bind_nested(module);
   esker::bind::bind_page(module);
+  esker::bind::bind_rows(module);
   esker::bind::bind_hash(module);
   esker::bind::bind_shuffle(module);
   esker::bind::bind_measure(module);

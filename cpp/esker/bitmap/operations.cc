@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "esker/bitmap/codecs.h"
+#include "esker/bitmap/leaps.h"
 #include "esker/bitmap/results.h"
 #include "esker/error.h"
 
@@ -52,12 +53,6 @@ void check_row_counts(const Vector& left, const Vector& right) {
 
 namespace {
 
-template <class Layout>
-wah::Cursor<Layout> cursor(const Vector& vector) {
-  const auto words = vector.words<typename Layout::Word>();
-  return {words, vector.directory().get([words] { return wah::directory_of<Layout>(words); })};
-}
-
 bool shares_groups63(Encoding encoding) {
   return encoding == Encoding::wah64 || encoding == Encoding::dense || encoding == Encoding::gap_run;
 }
@@ -77,13 +72,13 @@ wah::Written<Layout> like_with_like(Operation operation, const Vector& left, con
   const auto a = left.words<Word>();
   const auto b = right.words<Word>();
   if (operation == Operation::intersect)
-    return wah::intersect(cursor<Layout>(left), cursor<Layout>(right), groups);
+    return wah::intersect<Layout>(wah_cursor<Layout>(left), wah_cursor<Layout>(right), groups);
   if (operation == Operation::unite) {
     const bool left_smaller = a.size() < b.size();
     const Vector& smaller = left_smaller ? left : right;
     const Vector& larger = left_smaller ? right : left;
     return wah::unite<Layout>(wah::Source<Layout>(left_smaller ? a : b), smaller.count(),
-                              cursor<Layout>(larger), a.size() + b.size() + std::min(a.size(), b.size()) + 2,
+                              wah_cursor<Layout>(larger), a.size() + b.size() + std::min(a.size(), b.size()) + 2,
                               larger.count(), groups);
   }
   return with<Word>(operation, [&](auto each) {
@@ -167,14 +162,16 @@ Written63 with_gaps(Operation operation, const Vector& left, const Vector& right
   const bool left_wah = left.encoding() == Encoding::wah64;
   const Vector& gaps = left_wah ? right : left;
   const Vector& other = left_wah ? left : right;
-  if (other.encoding() == Encoding::wah64) {
+  if (operation == Operation::intersect && leaps(left) && leaps(right)) {
+    return with_cursor(left, [&](auto a) {
+      return with_cursor(right, [&](auto b) { return wah::intersect<Groups63>(a, b, groups); });
+    });
+  }
+  if (operation == Operation::unite && other.encoding() == Encoding::wah64) {
     const GapRun::Source source(gaps.data(), gaps.row_count());
-    if (operation == Operation::intersect)
-      return wah::intersect<Groups63>(source, cursor<Groups63>(other), groups);
-    if (operation == Operation::unite)
-      return wah::unite<Groups63>(source, gaps.count(), cursor<Groups63>(other),
-                                  other.words<std::uint64_t>().size() + gaps.data().size(), other.count(),
-                                  groups);
+    return wah::unite<Groups63>(source, gaps.count(), wah_cursor<Groups63>(other),
+                                other.words<std::uint64_t>().size() + gaps.data().size(), other.count(),
+                                groups);
   }
   return with<std::uint64_t>(operation, [&](auto each) {
     return with_groups(left, [&](auto a) {
@@ -266,15 +263,18 @@ std::uint64_t intersect_count(const Vector& left, const Vector& right) {
     return found.result == nullptr ? 0 : found.result->count();
   const Encoding a = left.encoding();
   const Encoding b = right.encoding();
-  if (a == b && a == Encoding::wah64)
-    return wah::intersect_count(cursor<Groups63>(left), cursor<Groups63>(right),
-                                group_count<Groups63>(left.row_count()));
   if (a == b && a == Encoding::wah32)
-    return wah::intersect_count(cursor<Groups31>(left), cursor<Groups31>(right),
-                                group_count<Groups31>(left.row_count()));
+    return wah::intersect_count<Groups31>(wah_cursor<Groups31>(left), wah_cursor<Groups31>(right),
+                                          group_count<Groups31>(left.row_count()));
   if (a == b && a == Encoding::dense) {
     const auto words = left.words<std::uint64_t>();
     return intersect_count_words(words.data(), right.words<std::uint64_t>().data(), words.size());
+  }
+  if (leaps(left) && leaps(right)) {
+    const std::uint64_t groups = group_count<Groups63>(left.row_count());
+    return with_cursor(left, [&](auto x) {
+      return with_cursor(right, [&](auto y) { return wah::intersect_count<Groups63>(x, y, groups); });
+    });
   }
   return combine(Operation::intersect, left, right).count();
 }

@@ -31,15 +31,9 @@ constexpr std::uint64_t kGroupsPerWord = 4;
 // More groups than this are done in windows.
 constexpr std::uint64_t kGroupsAtOnce = std::uint64_t{1} << 22;
 
-// About how many words an accumulator or a merge would go through for a vector.
-std::uint64_t weight(const Vector& vector) {
-  const std::uint64_t bytes = vector.data().size();
-  return vector.encoding() == Encoding::wah64 || vector.encoding() == Encoding::dense ? bytes / 8 : bytes;
-}
-
 bool merging_is_cheaper(const std::vector<const Vector*>& vectors, std::uint64_t groups) {
   std::uint64_t words = 0;
-  for (const Vector* vector : vectors) words += weight(*vector);
+  for (const Vector* vector : vectors) words += union_weight(*vector);
   const auto levels = static_cast<std::uint64_t>(std::bit_width(vectors.size() - 1));
   return kMergedWordCost * words * levels < words + groups / kGroupsPerWord;
 }
@@ -152,6 +146,11 @@ Vector merged(const std::vector<const Vector*>& vectors, Form form) {
 }
 
 }  // namespace
+
+std::uint64_t union_weight(const Vector& vector) {
+  const std::uint64_t bytes = vector.data().size();
+  return vector.encoding() == Encoding::wah64 || vector.encoding() == Encoding::dense ? bytes / 8 : bytes;
+}
 
 Union unite(Vectors vectors) {
   if (vectors.empty()) throw InvalidInput("a union needs at least one vector");

@@ -26,6 +26,9 @@ class Union {
   std::optional<std::uint64_t> literals_;
 };
 
+// About how many words an accumulator or a merge goes through for a vector.
+std::uint64_t union_weight(const Vector& vector);
+
 // ORs vectors of one row count, at least one, or InvalidInput.
 Union unite(Vectors vectors);
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <bit>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -228,9 +229,15 @@ struct Written {
   std::uint64_t count = 0;
 };
 
+// What walks groups forward by leaps, as Cursor does.
+template <class C, class Layout>
+concept Leaping = requires(C cursor, std::uint64_t group) {
+  { cursor.at(group) } -> std::same_as<Run<Layout>>;
+};
+
 // Walks both by leaps: where one has zeros the other's words are not looked at.
-template <class Layout>
-Written<Layout> intersect(Cursor<Layout> left, Cursor<Layout> right, std::uint64_t groups) {
+template <class Layout, Leaping<Layout> Left, Leaping<Layout> Right>
+Written<Layout> intersect(Left left, Right right, std::uint64_t groups) {
   Sink<Layout> sink;
   std::uint64_t count = 0;
   std::uint64_t group = 0;
@@ -260,8 +267,8 @@ Written<Layout> intersect(Cursor<Layout> left, Cursor<Layout> right, std::uint64
 }
 
 // Rows set in both. The same walk.
-template <class Layout>
-std::uint64_t intersect_count(Cursor<Layout> left, Cursor<Layout> right, std::uint64_t groups) {
+template <class Layout, Leaping<Layout> Left, Leaping<Layout> Right>
+std::uint64_t intersect_count(Left left, Right right, std::uint64_t groups) {
   std::uint64_t count = 0;
   for (std::uint64_t group = 0; group < groups;) {
     const auto a = left.at(group);

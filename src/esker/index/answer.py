@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import pyarrow as pa
@@ -12,9 +12,9 @@ from esker.bitmap import Bitmap
 from esker.core.row_set import RowSet
 from esker.errors import EskerError
 from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts
-from esker.index.column_answer import Bounds, ColumnAnswer, column_answer, constant_truth
+from esker.index.column_answer import Bounds, ColumnAnswer, SlotAnswer, column_answer, constant_truth
 from esker.index.encode import every_row, no_rows
-from esker.index.segment import ReadCount, SegmentFile
+from esker.index.segment import ReadCount, Segment, SegmentFile, VectorPlan
 from esker.index.vector_numbers import VectorNumbers
 
 
@@ -58,35 +58,79 @@ class IndexPrice:
     unsure: frozenset[str] = frozenset()
 
 
-@dataclass
+@dataclass(frozen=True)
+class Step:
+    """Conjuncts that are asked together: those on one column, or one that no single segment decides.
+
+    `plan` names the vectors that give their rows exactly, where the directory of `segment` alone says so.
+    """
+
+    parts: tuple[Expression, ...]
+    predicate: Expression
+    segment: Segment | None = None
+    plan: VectorPlan | None = None
+
+
+class Question:
+    """A predicate read into steps, the most selective first: once for any number of times it is asked.
+
+    It holds numbers of vectors and no vector; threads may share it.
+    """
+
+    def __init__(
+        self, segments: Mapping[str, SegmentFile], row_count: int, numbers: VectorNumbers, predicate: Expression
+    ) -> None:
+        self.segments = segments
+        self.row_count = row_count
+        self.numbers = numbers
+        self._predicate = predicate
+        asking = Evaluation(self)
+        groups = asking.ordered(_grouped(conjuncts(predicate), segments))
+        self.price: IndexPrice = asking.price(predicate, groups)
+        self.steps = [asking.step(group) for group in groups]
+
+    def ask(self) -> IndexAnswer:
+        """Read the vectors, and answer."""
+        return Evaluation(self).answer()
+
+
 class Evaluation:
-    """One predicate being answered from the segments of an index."""
+    """A question being asked: what was read of its segments, and what it gave."""
 
-    segments: Mapping[str, SegmentFile]
-    row_count: int
-    numbers: VectorNumbers
-    count: ReadCount = field(default_factory=ReadCount)
-    trace: list[str] = field(default_factory=list)
-    _answers: dict[str, ColumnAnswer] = field(default_factory=dict)
+    def __init__(self, question: Question) -> None:
+        self._question = question
+        self.segments = question.segments
+        self.row_count = question.row_count
+        self.count = ReadCount()
+        self.trace: list[str] = []
+        self._answers: dict[str, ColumnAnswer] = {}
 
-    def answer(self, predicate: Expression) -> IndexAnswer:
-        """AND the predicate's conjuncts, the most selective first, and find what is left to check."""
+    def answer(self) -> IndexAnswer:
+        """AND the steps, and find what is left to check."""
         upper: Bitmap | None = None
         sure: Bitmap | None = None
         unsure: list[tuple[Bitmap, list[Expression]]] = []
-        groups = self._ordered(_grouped(conjuncts(predicate), self.segments))
-        for number, group in enumerate(groups):
+        steps = self._question.steps
+        for number, step in enumerate(steps):
             if upper is not None and not upper:
-                self.trace.append(f"no row is left: {len(groups) - number} other conditions are not read")
+                self.trace.append(f"no row is left: {len(steps) - number} other conditions are not read")
                 break
-            bounds = self._bounds(conjunction(group), True)
+            if step.plan is not None:
+                narrowed = self._narrowed(step, upper)
+                sure = narrowed if sure is upper else sure & narrowed if sure is not None else narrowed
+                upper = narrowed
+                continue
+            bounds = self._bounds(step.predicate, True)
             upper = bounds.upper if upper is None else upper & bounds.upper
             if not bounds.exact:
-                unsure.append((bounds.lower, self._inexact(group)))
+                unsure.append((bounds.lower, self._inexact(step.parts)))
             sure = bounds.lower if sure is None else sure & bounds.lower
         assert upper is not None and sure is not None, "a predicate has a conjunct"
         residual = [part for lower, parts in unsure if upper - lower for part in parts]
-        sure = sure & upper if residual else upper
+        if residual:
+            sure = sure & upper
+        else:
+            sure = upper
         found = upper.count()
         self.trace.append(f"{found:,} of {self.row_count:,} rows" + (", to be checked" if residual else ", exact"))
         return IndexAnswer(
@@ -100,13 +144,36 @@ class Evaluation:
             self.count.requests,
         )
 
-    def price(self, predicate: Expression) -> IndexPrice:
+    def _narrowed(self, step: Step, rows: Bitmap | None) -> Bitmap:
+        """Of `rows`, or of all, those of a step that one segment decides; few rows are looked up, not united with."""
+        segment, plan = step.segment, step.plan
+        assert segment is not None and plan is not None, "a step with a plan"
+        before = self.count.vectors, self.count.bytes
+        found = segment.run(plan, self.count) if rows is None else segment.run_within(plan, rows, self.count)
+        vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
+        self.trace.append(
+            f"{segment.info.column}: read {vectors} of {segment.vector_count} vectors, {size_bytes:,} bytes;"
+            f" {found.count():,} rows" + (" are left" if rows is not None else "")
+        )
+        return found
+
+    def step(self, group: Sequence[Expression]) -> Step:
+        """Name the vectors that decide some conjuncts, where a segment of values or bins does so exactly."""
+        predicate = conjunction(group)
+        answer = self._column_of(predicate)
+        plan = answer.exact_plan(predicate) if isinstance(answer, SlotAnswer) else None
+        if plan is None:
+            return Step(tuple(group), predicate)
+        assert isinstance(answer, SlotAnswer), "a plan comes from slots"
+        return Step(tuple(group), predicate, answer.of_slots, plan)
+
+    def price(self, predicate: Expression, groups: Sequence[Sequence[Expression]]) -> IndexPrice:
         """Say what `answer` would read, were nothing cut short; reads only directories."""
         vectors = size_bytes = requests = 0
         rows_max = self.row_count
         steps: list[str] = []
         unsure: set[str] = set(columns(predicate))
-        for group in self._ordered(_grouped(conjuncts(predicate), self.segments)):
+        for group in groups:
             parts = list(_leaves(conjunction(group), self.segments))
             priced = [self._answer_of(name).price(part) for name, part in parts]
             group_vectors, group_bytes = sum(one[0] for one in priced), sum(one[1] for one in priced)
@@ -125,7 +192,7 @@ class Evaluation:
         answer = self._column_of(conjunction(group))
         return answer.inexact(group) if answer is not None else list(group)
 
-    def _ordered(self, groups: Sequence[Sequence[Expression]]) -> list[Sequence[Expression]]:
+    def ordered(self, groups: Sequence[Sequence[Expression]]) -> list[Sequence[Expression]]:
         """Fewest possible rows first, as the directories know them; what no single segment decides comes last."""
 
         def possible_rows(group: Sequence[Expression]) -> int:
@@ -197,7 +264,7 @@ class Evaluation:
 
     def _vectors(self, predicate: VectorRange, polarity: bool) -> Bounds:
         before = self.count.vectors, self.count.bytes
-        rows = self.numbers.union(predicate.first, predicate.last, self.count)
+        rows = self._question.numbers.union(predicate.first, predicate.last, self.count)
         vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
         self.trace.append(
             f"vectors {predicate.first} to {predicate.last}: read {vectors}, {size_bytes:,} bytes;"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,8 +34,10 @@ from esker.index.truth import Truth, slot_truth
 
 _MIRRORED: dict[CompareOp, CompareOp] = {"=": "=", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
-# Predicates and sets of slots a segment remembers, so that planning and running a query decide them once.
+# Predicates and sets of slots a segment remembers, so that planning and running a query decide them once; of many
+# slots fewer, down to one.
 KEPT = 32
+KEPT_SLOTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class SlotAnswer(ColumnAnswer):
 
     def __init__(self, segment: Segment, count: ReadCount) -> None:
         self.segment = segment
+        self.of_slots = segment
         self._segment = segment
         self._count = count
         self._unions: dict[bytes, Bitmap] = {}
@@ -106,6 +110,11 @@ class SlotAnswer(ColumnAnswer):
             return Bounds(lower, lower)
         unsure = part.possible & ~part.certain
         return Bounds(lower, lower | self._slots(unsure)) if unsure.any() else Bounds(lower, lower)
+
+    def exact_plan(self, predicate: Expression) -> VectorPlan | None:
+        """The vectors that give the rows of `predicate`; None where some slots are true for some of their rows."""
+        part = self._truth(predicate).true
+        return self._plan(part.certain) if part.possible is part.certain else None
 
     def inexact(self, group: Sequence[Expression]) -> list[Expression]:
         left = self._truth(conjunction(group)).true.possible
@@ -130,9 +139,7 @@ class SlotAnswer(ColumnAnswer):
         found = truths.get(predicate)
         if found is None:
             found = slot_truth(self._segment, predicate)
-            if len(truths) >= KEPT:
-                truths.clear()
-            truths[predicate] = found
+            _keep(truths, predicate, found, self._segment)
         return found
 
     def _plan(self, slots: np.ndarray) -> VectorPlan:
@@ -140,9 +147,7 @@ class SlotAnswer(ColumnAnswer):
         found = plans.get(key)
         if found is None:
             found = self._segment.plan(slots)
-            if len(plans) >= KEPT:
-                plans.clear()
-            plans[key] = found
+            _keep(plans, key, found, self._segment)
         return found
 
     def _slots(self, slots: np.ndarray) -> Bitmap:
@@ -150,6 +155,12 @@ class SlotAnswer(ColumnAnswer):
         if key not in self._unions:
             self._unions[key] = self._segment.run(self._plan(slots), self._count)
         return self._unions[key]
+
+
+def _keep(kept: dict[Any, Any], key: object, found: object, segment: Segment) -> None:
+    if len(kept) >= max(1, min(KEPT, KEPT_SLOTS // segment.slot_count)):
+        kept.clear()
+    kept[key] = found
 
 
 class SlicedAnswer(ColumnAnswer):

@@ -10,12 +10,16 @@ from esker.bitmap import Bitmap
 from esker.errors import BitmapCorruptError, InputError, UnknownColumnError
 from esker.expression import Expression
 from esker.frozen.records import SegmentLike
-from esker.index.answer import Evaluation, IndexAnswer, IndexPrice
+from esker.index.answer import IndexAnswer, IndexPrice, Question
 from esker.index.column_spec import BitSliced
 from esker.index.segment import ReadCount, Segment, SegmentFile
 from esker.index.sliced import SlicedSegment
 from esker.index.vector_cache import VectorCache
 from esker.index.vector_numbers import VectorNumbers
+
+# Predicates whose steps an index remembers, and the most vectors such a one may name.
+QUESTIONS_KEPT = 64
+VECTORS_KEPT = 1 << 14
 
 
 class Index:
@@ -29,6 +33,7 @@ class Index:
         self.row_count = row_count
         self._total = ReadCount()
         self._numbers = VectorNumbers(self._segments)
+        self._questions: dict[Expression, Question] = {}
 
     @classmethod
     def open(
@@ -84,13 +89,24 @@ class Index:
 
         No row for which the predicate is true is ever missing. Columns without a segment are left to the check.
         """
-        answer = Evaluation(self._segments, self.row_count, self._numbers).answer(predicate)
+        answer = self.question(predicate).ask()
         self._total.add(answer.vectors_read, answer.bytes_read, answer.directory_bytes_read, answer.requests)
         return answer
 
     def price(self, predicate: Expression) -> IndexPrice:
         """Say what `evaluate` would read at most; reads directories and no vector."""
-        return Evaluation(self._segments, self.row_count, self._numbers).price(predicate)
+        return self.question(predicate).price
+
+    def question(self, predicate: Expression) -> Question:
+        """Read a bound predicate into steps, or give what it was read into before."""
+        found = self._questions.get(predicate)
+        if found is None:
+            found = Question(self._segments, self.row_count, self._numbers, predicate)
+            if len(self._questions) >= QUESTIONS_KEPT:
+                self._questions.clear()
+            if found.price.vectors <= VECTORS_KEPT:
+                self._questions[predicate] = found
+        return found
 
     def vectors(self, first: int, last: int) -> Bitmap:
         """OR the vectors numbered `first` to `last` (see VectorNumbers)."""

@@ -12,6 +12,10 @@ from esker.index.row_format import ReadPrice
 from esker.index.store import IndexStore
 
 
+# Plans an open index remembers.
+PLANS_KEPT = 64
+
+
 @dataclass(frozen=True)
 class StorePlan:
     """What a query on an index folder will do; `index` is the most it reads by the index, rows included."""
@@ -24,6 +28,19 @@ class StorePlan:
 
 
 def plan_store(store: IndexStore, names: Sequence[str], predicate: Expression | None) -> StorePlan:
+    """Choose, or give what was chosen before for the same question: a store never changes."""
+    key = tuple(names), predicate
+    found = store.plans.get(key)
+    if found is None:
+        found = _planned(store, names, predicate)
+        if len(store.plans) >= PLANS_KEPT:
+            store.plans.clear()
+        store.plans[key] = found
+    assert isinstance(found, StorePlan), "plans of this module"
+    return found
+
+
+def _planned(store: IndexStore, names: Sequence[str], predicate: Expression | None) -> StorePlan:
     """Choose by what is known before a vector or a row is read: directories, sizes of columns.
 
     The most that the index path reads: its vectors; for the rows it may be unsure of, the columns they are checked

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
+from esker.bitmap import Bitmap
 from esker.core.context import QueryContext
 from esker.core.file_system import FileSystem
 from esker.core.row_set import RowSet
@@ -47,6 +48,12 @@ class RowReader(ABC):
     @abstractmethod
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
         """Yield columns of rows, in row-id order."""
+
+    def fetch_bitmap(self, rows: Bitmap, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
+        """Yield columns of the rows of a bitmap, in row-id order."""
+        wanted = rows.rows()
+        with context.budget.reserve("row set", wanted.nbytes):
+            yield from self.fetch(wanted, columns, context)
 
     @abstractmethod
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:

@@ -9,6 +9,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,13 @@ class VectorPlan:
     def vectors(self) -> int:
         """How many vectors are read."""
         return len({vector for one in self.combinations for vector in one.vectors})
+
+    @cached_property
+    def united(self) -> tuple[int, ...] | None:
+        """The vectors whose union it is; None where vectors are combined in other ways, too."""
+        if any(one.operation != "unite" for one in self.combinations):
+            return None
+        return tuple(vector for one in self.combinations for vector in one.vectors)
 
 
 class SegmentFile:
@@ -199,24 +207,16 @@ class SegmentFile:
 
     def _read_cached(self, vectors: Sequence[int], count: ReadCount, cache: VectorCache) -> Iterator[Bitmap]:
         """Give those that are held, and read the others; in the order asked for when all are held, or none."""
-        missing = []
-        for vector in vectors:
-            held = cache.get((self.info.file, vector))
-            if held is not None:
-                yield held
-            else:
-                missing.append(vector)
+        held, missing = cache.get_many(self.info.file, vectors)
+        yield from held
+        if not missing:
+            return
         # The order of what is read is that of the vectors which have rows.
-        lengths = [bool(self.column("lengths", vector, vector + 1)[0]) for vector in missing]
-        empty = [vector for vector, filled in zip(missing, lengths, strict=True) if not filled]
-        for vector, read in zip(
-            (vector for vector, filled in zip(missing, lengths, strict=True) if filled),
-            self._read_uncached([vector for vector, filled in zip(missing, lengths, strict=True) if filled], count),
-            strict=True,
-        ):
+        filled = [vector for vector in missing if self.column("lengths", vector, vector + 1)[0]]
+        for vector, read in zip(filled, self._read_uncached(filled, count), strict=True):
             cache.put((self.info.file, vector), read)
             yield read
-        yield from (no_rows(self.row_count) for _ in empty)
+        yield from (no_rows(self.row_count) for _ in range(len(missing) - len(filled)))
 
     def _read_uncached(self, vectors: Sequence[int], count: ReadCount) -> Iterator[Bitmap]:
         for number, places, which in self._by_block(vectors, count):
@@ -386,6 +386,14 @@ class Segment(SegmentFile):
         rows = [self._joined(one, count) for one in plan.combinations]
         found = union(rows) if rows else no_rows(self.row_count)
         return ~found if plan.inverted else found
+
+    def run_within(self, plan: VectorPlan, rows: Bitmap, count: ReadCount) -> Bitmap:
+        """Give those of `rows` that a plan gives; where `rows` has few its vectors are looked up, not united."""
+        if plan.united is None or plan.bytes > UNION_BYTES:
+            found = self.run(plan, count)
+            return rows & found
+        vectors = list(self.read_each(plan.united, count))
+        return rows.outside(vectors) if plan.inverted else rows.within(vectors)
 
     def union(self, slots: SlotMask, count: ReadCount) -> Bitmap:
         """Give the rows of slots."""

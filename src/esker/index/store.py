@@ -176,6 +176,8 @@ class IndexStore:
         self.row_count = contents.row_count
         self.options = StoreOptions.from_json(contents.options)
         self.deleted = read_deleted(folder, contents)
+        # What plan.py chose before, by columns and predicate.
+        self.plans: dict[Any, Any] = {}
         self.blocks: list[OpenBlock] = []
         cache = VectorCache()
         self._on_close = on_close

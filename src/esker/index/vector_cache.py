@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from esker.bitmap import Bitmap
 
@@ -32,6 +33,21 @@ class VectorCache:
             if found is not None:
                 self._held.move_to_end(key)
             return found
+
+    def get_many(self, file: str, vectors: Iterable[int]) -> tuple[list[Bitmap], list[int]]:
+        """Give the vectors of a segment that are held, and the numbers of the others."""
+        held: list[Bitmap] = []
+        missing: list[int] = []
+        with self._lock:
+            for vector in vectors:
+                key = (file, vector)
+                found = self._held.get(key)
+                if found is None:
+                    missing.append(vector)
+                else:
+                    self._held.move_to_end(key)
+                    held.append(found)
+        return held, missing
 
     def put(self, key: tuple[str, int], vector: Bitmap) -> None:
         """Hold a vector, unless it alone takes an eighth of the room."""

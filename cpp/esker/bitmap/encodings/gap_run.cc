@@ -123,16 +123,8 @@ std::uint64_t packed_bytes(const std::uint8_t* sizes, std::uint64_t count) {
   return bytes;
 }
 
-// The parts of a vector.
-struct Parts {
-  std::uint64_t runs;
-  std::uint64_t longer;
-  const std::uint8_t* gap_sizes;
-  const std::uint8_t* length_sizes;
-  const std::uint8_t* gaps;
-  const std::uint8_t* lengths;
-  const std::uint8_t* bigs;
-};
+using gap_run::Blocks;
+using gap_run::Parts;
 
 Parts laid_out(std::uint64_t runs, std::uint64_t longer, const std::uint8_t* at) {
   Parts parts{runs, longer, at, nullptr, nullptr, nullptr, nullptr};
@@ -200,6 +192,52 @@ Runs::Runs(Data data) {
 
 std::uint64_t Runs::big() {
   return read_varint(bigs_);
+}
+
+// What was unpacked and not used yet moves to the front.
+void Blocks::unpack_lengths(std::size_t most) {
+  const std::size_t kept = length_end_ - length_at_;
+  std::memmove(lengths_, lengths_ + length_at_, kept * sizeof *lengths_);
+  const auto more = static_cast<std::size_t>(std::min<std::uint64_t>(at_.longer, most));
+  at_.lengths = unpack()(at_.length_sizes, at_.lengths, (more + 3) / 4, lengths_ + kept);
+  at_.length_sizes += (more + 3) / 4;
+  at_.longer -= more;
+  length_at_ = 0;
+  length_end_ = kept + more;
+  lengths_[length_end_] = 0;  // read, and not counted, for single rows behind the last length
+}
+
+std::size_t Blocks::read(std::size_t most) {
+  const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(at_.runs, most));
+  at_.gaps = unpack()(at_.gap_sizes, at_.gaps, (count + 3) / 4, gaps_);
+  at_.gap_sizes += (count + 3) / 4;
+  at_.runs -= count;
+  if (length_end_ - length_at_ < count && at_.longer != 0) unpack_lengths(most);
+  if (length_end_ == length_at_) {
+    std::fill_n(run_lengths_, count, 1);
+    return count;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint32_t is_longer = gaps_[i] & 1;
+    run_lengths_[i] = std::uint64_t{1} + is_longer + (lengths_[length_at_] & (0 - is_longer));
+    length_at_ += is_longer;
+  }
+  return count;
+}
+
+void Blocks::seek(std::uint64_t run, const Directory::Mark& mark) {
+  at_ = parts_;
+  at_.runs -= run;
+  at_.gap_sizes += run / 4;
+  at_.gaps += mark.gap_bytes;
+  const std::uint64_t quads = mark.lengths / 4;
+  at_.longer -= 4 * quads;
+  at_.length_sizes += quads;
+  at_.lengths += mark.length_bytes;
+  length_at_ = length_end_ = 0;
+  if (at_.longer == 0) return;
+  unpack_lengths(Directory::kRuns);
+  length_at_ = mark.lengths % 4;
 }
 
 }  // namespace gap_run
@@ -353,14 +391,6 @@ std::uint64_t GapRun::check(Data data, std::uint64_t row_count) {
 
 namespace {
 
-constexpr std::size_t kBlock = gap_run::Numbers::kBlock;
-
-// The runs of a block as they are worked on: gaps with their flag, then lengths of all runs.
-struct Block {
-  std::uint32_t gaps[kBlock + 4];
-  std::uint64_t lengths[kBlock];
-};
-
 // Apart, so that its registers are not kept free in the loop.
 [[gnu::noinline]] void set_across(std::uint64_t start, std::uint64_t length, std::uint64_t* groups) {
   const std::uint64_t first = start / kGroupPlaces;
@@ -376,11 +406,13 @@ struct Block {
 #if defined(__x86_64__)
 __attribute__((always_inline))
 #endif
-inline std::uint64_t set_runs(const Block& block, std::size_t count, std::uint64_t base,
+inline std::uint64_t set_runs(const Blocks& block, std::size_t count, std::uint64_t base,
                               std::uint64_t* groups) {
+  const std::uint32_t* const gaps = block.gaps();
+  const std::uint64_t* const lengths = block.lengths();
   for (std::size_t i = 0; i < count; ++i) {
-    const std::uint64_t start = base + (block.gaps[i] >> 1);
-    const std::uint64_t length = block.lengths[i];
+    const std::uint64_t start = base + (gaps[i] >> 1);
+    const std::uint64_t length = lengths[i];
     base = start + length + 1;
     const std::uint64_t offset = start % kGroupPlaces;
     if (offset + length < kGroupPlaces) {
@@ -392,16 +424,16 @@ inline std::uint64_t set_runs(const Block& block, std::size_t count, std::uint64
   return base;
 }
 
-using SetRuns = std::uint64_t (*)(const Block&, std::size_t, std::uint64_t, std::uint64_t*);
+using SetRuns = std::uint64_t (*)(const Blocks&, std::size_t, std::uint64_t, std::uint64_t*);
 
-std::uint64_t set_runs_plain(const Block& block, std::size_t count, std::uint64_t base,
+std::uint64_t set_runs_plain(const Blocks& block, std::size_t count, std::uint64_t base,
                              std::uint64_t* groups) {
   return set_runs(block, count, base, groups);
 }
 
 #if defined(__x86_64__)
 // Shifts by any register, without flags: a third less time.
-__attribute__((target("bmi,bmi2"))) std::uint64_t set_runs_bmi2(const Block& block, std::size_t count,
+__attribute__((target("bmi,bmi2"))) std::uint64_t set_runs_bmi2(const Blocks& block, std::size_t count,
                                                                 std::uint64_t base, std::uint64_t* groups) {
   return set_runs(block, count, base, groups);
 }
@@ -432,45 +464,132 @@ void set_big_runs(Data data, std::uint64_t* groups) {
 
 }  // namespace
 
-void GapRun::or_into(Data data, std::uint64_t* groups) {
-  if (data.empty()) return;
+namespace {
+
+Parts parts_of(Data data) {
   const std::uint8_t* at = data.data();
   const std::uint64_t runs = read_varint(at);
   const std::uint64_t longer = read_varint(at);
-  Parts parts = laid_out(runs, longer, at);
+  return laid_out(runs, longer, at);
+}
+
+}  // namespace
+
+void GapRun::or_into(Data data, std::uint64_t* groups) {
+  if (data.empty()) return;
+  const Parts parts = parts_of(data);
   if (parts.bigs != data.data() + data.size()) return set_big_runs(data, groups);
-  const Unpack unpacked = unpack();
   const SetRuns set = setter();
-  Block block;
-  std::uint32_t lengths[2 * kBlock + 4];
-  lengths[0] = 0;
-  std::size_t length_at = 0;
-  std::size_t length_end = 0;
-  std::uint64_t lengths_left = longer;
+  Blocks blocks(parts);
   std::uint64_t base = 0;
-  for (std::uint64_t left = runs; left != 0;) {
-    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(left, kBlock));
-    parts.gaps = unpacked(parts.gap_sizes, parts.gaps, (count + 3) / 4, block.gaps);
-    parts.gap_sizes += (count + 3) / 4;
-    left -= count;
-    if (length_end - length_at < count && lengths_left != 0) {
-      std::memmove(lengths, lengths + length_at, (length_end - length_at) * sizeof *lengths);
-      length_end -= length_at;
-      length_at = 0;
-      const auto more = static_cast<std::size_t>(std::min<std::uint64_t>(lengths_left, kBlock));
-      parts.lengths = unpacked(parts.length_sizes, parts.lengths, (more + 3) / 4, lengths + length_end);
-      parts.length_sizes += (more + 3) / 4;
-      lengths_left -= more;
-      length_end += more;
-      lengths[length_end] = 0;  // read, and not counted, for single rows behind the last length
-    }
+  while (const std::size_t count = blocks.read(Blocks::kRuns)) base = set(blocks, count, base, groups);
+}
+
+Directory GapRun::directory_of(Data data) {
+  constexpr std::size_t kRuns = Directory::kRuns;
+  Directory out;
+  out.leaps = false;
+  if (data.empty() || data.size() > UINT32_MAX) return out;
+  const Parts parts = parts_of(data);
+  if (parts.bigs != data.data() + data.size()) return out;
+  out.leaps = true;
+  out.whole = {static_cast<std::uint32_t>(parts.lengths - parts.gaps), static_cast<std::uint32_t>(parts.longer),
+               static_cast<std::uint32_t>(parts.bigs - parts.lengths)};
+  out.positions.reserve(parts.runs / kRuns + 1);
+  out.marks.reserve(parts.runs / kRuns + 1);
+  Blocks blocks(parts);
+  const std::uint8_t* gap_sizes = parts.gap_sizes;
+  Directory::Mark mark{0, 0, 0};
+  std::uint64_t base = 0;
+  std::uint32_t length_quads = 0;
+  while (const std::size_t count = blocks.read(kRuns)) {
+    out.positions.push(base);
+    out.marks.push(mark);
     for (std::size_t i = 0; i < count; ++i) {
-      const std::uint32_t is_longer = block.gaps[i] & 1;
-      block.lengths[i] = std::uint64_t{1} + is_longer + (lengths[length_at] & (0 - is_longer));
-      length_at += is_longer;
+      base += (blocks.gaps()[i] >> 1) + blocks.lengths()[i] + 1;
+      mark.lengths += blocks.gaps()[i] & 1;
     }
-    base = set(block, count, base, groups);
+    for (std::size_t quad = 0; quad < count / 4; ++quad) mark.gap_bytes += kQuadBytes[*gap_sizes++];
+    for (; length_quads < mark.lengths / 4; ++length_quads)
+      mark.length_bytes += kQuadBytes[parts.length_sizes[length_quads]];
   }
+  return out;
+}
+
+namespace {
+
+// Without adding up sizes again.
+Parts known_parts(Data data, const Directory& directory) {
+  Parts parts;
+  const std::uint8_t* at = data.data();
+  parts.runs = read_varint(at);
+  parts.longer = read_varint(at);
+  parts.gap_sizes = at;
+  parts.length_sizes = at + (parts.runs + 3) / 4;
+  parts.gaps = parts.length_sizes + (parts.longer + 3) / 4;
+  parts.lengths = parts.gaps + directory.whole.gap_bytes;
+  parts.bigs = parts.lengths + directory.whole.length_bytes;
+  return parts;
+}
+
+}  // namespace
+
+GapRun::Cursor::Cursor(Data data, std::uint64_t row_count, const Directory& directory)
+    : blocks_(known_parts(data, directory)), directory_(&directory), groups_(group_count<Groups63>(row_count)) {
+  load(0);
+}
+
+// Unpacks a block, the next one or any later one; false behind the last.
+bool GapRun::Cursor::load(std::size_t block) {
+  at_ = size_ = 0;
+  if (block >= directory_->positions.size()) {
+    block_ = directory_->positions.size();
+    return false;
+  }
+  if (block != block_ + 1) blocks_.seek(block * Directory::kRuns, directory_->marks.data()[block]);
+  block_ = block;
+  size_ = blocks_.read(Directory::kRuns);
+  std::uint64_t base = directory_->positions.data()[block];
+  for (std::size_t i = 0; i < size_; ++i) {
+    starts_[i] = base + (blocks_.gaps()[i] >> 1);
+    stops_[i] = starts_[i] + blocks_.lengths()[i];
+    base = stops_[i] + 1;
+  }
+  return true;
+}
+
+Run<Groups63> GapRun::Cursor::at(std::uint64_t group) {
+  const std::uint64_t first = group * kGroupPlaces;
+  for (;;) {
+    while (at_ != size_ && stops_[at_] <= first) ++at_;
+    if (at_ != size_) break;
+    // The next block, or the last one that does not begin behind the group.
+    std::size_t next = block_ + 1;
+    const auto& positions = directory_->positions;
+    if (next < positions.size() && positions.data()[next] <= first) next = directory_->find(next, first);
+    if (!load(next)) return {0, groups_ - group};
+  }
+  const std::uint64_t start = starts_[at_];
+  if (start >= first + kGroupPlaces) return {0, start / kGroupPlaces - group};
+  if (start <= first) {
+    if (const std::uint64_t full = (stops_[at_] - first + 1) / kGroupPlaces; full != 0)
+      return {Groups63::kOnes, full};
+  }
+  return collected(first, first + kGroupPlaces);
+}
+
+// The group's rows, of all runs that reach into it.
+Run<Groups63> GapRun::Cursor::collected(std::uint64_t first, std::uint64_t stop) {
+  std::uint64_t word = 0;
+  while (at_ != size_ || load(block_ + 1)) {
+    if (starts_[at_] >= stop) break;
+    const std::uint64_t from = std::max(starts_[at_], first) - first;
+    const std::uint64_t to = std::min(stops_[at_], stop - 1) - first;
+    word |= ((std::uint64_t{1} << to) - 1) & (~std::uint64_t{0} << from);
+    if (stops_[at_] > stop) break;  // it goes on behind the group
+    ++at_;
+  }
+  return {word, 1};
 }
 
 }  // namespace esker::bitmap

@@ -18,7 +18,10 @@
 //            0xFFFFFFFE for a gap before a single row
 #pragma once
 
+#include <cstddef>
+
 #include "esker/bitmap/codec.h"
+#include "esker/bitmap/directory.h"
 
 namespace esker::bitmap {
 
@@ -90,6 +93,44 @@ class Runs {
   Numbers lengths_;
 };
 
+// The parts of a vector.
+struct Parts {
+  std::uint64_t runs = 0;
+  std::uint64_t longer = 0;
+  const std::uint8_t* gap_sizes = nullptr;
+  const std::uint8_t* length_sizes = nullptr;
+  const std::uint8_t* gaps = nullptr;
+  const std::uint8_t* lengths = nullptr;
+  const std::uint8_t* bigs = nullptr;
+};
+
+// Runs a block at a time: gaps with their flag, and lengths of all runs. Holds: the vector has no big numbers.
+class Blocks {
+ public:
+  static constexpr std::size_t kRuns = 256;
+
+  explicit Blocks(const Parts& parts) : at_(parts), parts_(parts) {}
+
+  // Unpacks the next `most` runs, a multiple of four, or those that are left, and says how many.
+  std::size_t read(std::size_t most);
+  // Goes on at run `run`, a multiple of four.
+  void seek(std::uint64_t run, const Directory::Mark& mark);
+
+  const std::uint32_t* gaps() const { return gaps_; }
+  const std::uint64_t* lengths() const { return run_lengths_; }
+
+ private:
+  void unpack_lengths(std::size_t most);
+
+  Parts at_;  // what is left to unpack
+  Parts parts_;
+  std::size_t length_at_ = 0;
+  std::size_t length_end_ = 0;
+  std::uint32_t gaps_[kRuns + 4];
+  std::uint64_t run_lengths_[kRuns];
+  std::uint32_t lengths_[2 * kRuns + 8];
+};
+
 }  // namespace gap_run
 
 struct GapRun {
@@ -145,6 +186,31 @@ struct GapRun {
 
   // ORs the rows into one word for each group.
   static void or_into(Data data, std::uint64_t* groups);
+
+  // Without leaps if some gap or length does not fit into 32 bits.
+  static Directory directory_of(Data data);
+
+  // Walks the groups forward, to any group, unpacking the blocks it comes to. Holds: the directory has leaps.
+  class Cursor {
+   public:
+    Cursor(Data data, std::uint64_t row_count, const Directory& directory);
+
+    // The run `group` lies in, from that group on. Holds: groups asked for ascend, and lie within.
+    Run<Groups63> at(std::uint64_t group);
+
+   private:
+    bool load(std::size_t block);
+    Run<Groups63> collected(std::uint64_t first, std::uint64_t stop);
+
+    gap_run::Blocks blocks_;
+    const Directory* directory_;
+    std::uint64_t groups_;
+    std::size_t block_ = 0;
+    std::size_t at_ = 0;
+    std::size_t size_ = 0;
+    std::uint64_t starts_[Directory::kRuns];  // in places
+    std::uint64_t stops_[Directory::kRuns];
+  };
 
   // Bytes that a sink writes, added up run by run.
   class Size {

@@ -97,16 +97,16 @@ def find_batches(
     """Yield columns of the rows for which `predicate` is true, `limit` of them at most, by the index."""
     left = limit
     for block, rows in store.matches(predicate, context):
-        wanted = rows.rows()
-        if left is not None and len(wanted) > left:
-            wanted = wanted.slice(0, wanted.select(left) if left < len(wanted) else block.row_count)
+        if left is None:
+            yield from block.rows.fetch_bitmap(rows, names, context)
+            continue
+        wanted = rows.rows() if rows.count() <= left else rows.rows().slice(0, rows.select(left))
         if wanted:
             with context.budget.reserve("row set", wanted.nbytes):
                 yield from block.rows.fetch(wanted, names, context)
-        if left is not None:
-            left -= len(wanted)
-            if left <= 0:
-                return
+        left -= len(wanted)
+        if left <= 0:
+            return
 
 
 def cost_of(price: ReadPrice) -> Cost:

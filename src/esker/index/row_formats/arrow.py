@@ -5,21 +5,24 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esker.bitmap import Bitmap
 from esker.core.batch import slices
 from esker.core.checksum import checksum_file
 from esker.core.context import QueryContext
 from esker.core.file_system import FileSystem
 from esker.core.row_set import RowSet
-from esker.errors import PayloadCorruptError
+from esker.errors import PageCorruptError, PayloadCorruptError
 from esker.frozen.groups import GroupBuffer
 from esker.frozen.hot import check_size, damage_named
 from esker.frozen.parquet_out import CheckedSink
 from esker.index.row_format import ReadPrice, RowFile, RowFormat, RowReader
+from esker.kernel import _kernel
 
 # Few batches make random reads cheap: each is looked into by itself. Of the budget a batch takes a 32nd.
 BATCH_ROWS = 1 << 20
@@ -86,6 +89,11 @@ class ArrowReader(RowReader):
         self._column_bytes = {name: int(file.detail["column_bytes"][name]) for name in schema.names}
         self._batches: dict[int, pa.RecordBatch] = {}
         self._lock = threading.Lock()
+        # Which columns the kernel gathers; the others are taken by pyarrow.
+        self._gathered_schema = pa.schema([field for field in schema if _is_gathered(field.type)])
+        self._gathered = frozenset(self._gathered_schema.names)
+        self._gather = _kernel.BatchGather(self._gathered_schema, self._starts.tolist())
+        self._given: set[int] = set()
         with damage_named(path):
             self._map = pa.memory_map(str(path))
             self._reader = pa.ipc.open_file(self._map)
@@ -93,17 +101,70 @@ class ArrowReader(RowReader):
             raise PayloadCorruptError(f"{path} has other columns or batches than its catalogue says; {_RESTORE}")
 
     def fetch(self, rows: RowSet, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
-        ids = rows.to_numpy().astype(np.int64)
+        return self._fetch(rows.chunks(context.batch_rows), columns, context)
+
+    def fetch_bitmap(self, rows: Bitmap, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
+        count = rows.count()
+        chunks = rows.chunks(context.batch_rows) if count > context.batch_rows else iter([rows.to_numpy()])
+        return self._fetch(chunks if count else iter(()), columns, context)
+
+    def _fetch(
+        self, chunks: Iterator[npt.NDArray[np.uint64]], columns: Sequence[str], context: QueryContext
+    ) -> Iterator[pa.RecordBatch]:
+        gathered = self._gathered.issuperset(columns)
+        for ids in chunks:
+            context.check()
+            first, last = int(ids[0]), int(ids[-1])
+            if last - first + 1 == len(ids):
+                yield from self._stretch(first, last + 1, columns, context)
+            elif gathered:
+                yield from self._picked(ids, columns)
+            else:
+                yield from self._take(ids.astype(np.int64), columns)
+
+    def _stretch(
+        self, first: int, stop: int, columns: Sequence[str], context: QueryContext
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows that follow one another, where they lie."""
+        for number in range(len(self._starts) - 1):
+            start = int(self._starts[number])
+            begin, end = max(first, start), min(stop, int(self._starts[number + 1]))
+            if begin < end:
+                yield from self._sliced(self._batch(number), begin - start, end - begin, columns, context)
+
+    def _picked(self, ids: npt.NDArray[np.uint64], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for number in self._gather.missing(ids):
+            self._give(number)
+        schema = self._gathered_schema
+        try:
+            array = self._gather.take(ids, [schema.get_field_index(name) for name in columns])
+        except PageCorruptError as error:
+            raise PayloadCorruptError(f"{self._path}: {error}; {_RESTORE}") from error
+        except OverflowError:
+            # Texts of more than 2 GiB in one batch.
+            half = len(ids) // 2
+            yield from self._picked(ids[:half], columns)
+            yield from self._picked(ids[half:], columns)
+            return
+        yield pa.record_batch(_Gathered(pa.schema([schema.field(name) for name in columns]), array))
+
+    def _give(self, number: int) -> None:
+        """Show the kernel a batch, and how long the texts of each column are."""
+        batch = self._batch(number).select(self._gathered_schema.names)
+        sizes = []
+        for column in batch.columns:
+            buffers = column.buffers()
+            sizes.append(buffers[2].size if len(buffers) > 2 and buffers[2] is not None else 0)
+        with self._lock:
+            if number not in self._given:
+                self._gather.add(number, batch, sizes)
+                self._given.add(number)
+
+    def _take(self, ids: npt.NDArray[np.int64], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         cuts = np.searchsorted(ids, self._starts)
         for number in np.flatnonzero(np.diff(cuts)).tolist():
             places = ids[cuts[number] : cuts[number + 1]] - self._starts[number]
-            batch = self._batch(number)
-            if len(places) == places[-1] - places[0] + 1:
-                yield from self._sliced(batch, int(places[0]), len(places), columns, context)
-                continue
-            for start in range(0, len(places), context.batch_rows):
-                context.check()
-                yield self._taken(batch, places[start : start + context.batch_rows], columns)
+            yield self._taken(self._batch(number), places, columns)
 
     def scan(self, columns: Sequence[str], context: QueryContext) -> Iterator[pa.RecordBatch]:
         for number in range(len(self._starts) - 1):
@@ -178,6 +239,24 @@ class ArrowReader(RowReader):
 
 
 _RESTORE = "restore it from a copy of the folder, or build the index again"
+
+
+class _Gathered:
+    """A batch that the kernel made, for pyarrow to take."""
+
+    def __init__(self, schema: pa.Schema, array: Any) -> None:
+        self._schema = schema
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        return self._schema.__arrow_c_schema__(), self._array
+
+
+def _is_gathered(type_: pa.DataType) -> bool:
+    """Whether a value is some bytes at a place, or some bytes between two offsets."""
+    types = pa.types
+    tests = (types.is_nested, types.is_dictionary, types.is_string_view, types.is_binary_view, types.is_null)
+    return not isinstance(type_, pa.BaseExtensionType) and not any(test(type_) for test in tests)
 
 
 def _has_offsets(type_: pa.DataType) -> bool:
