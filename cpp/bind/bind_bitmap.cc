@@ -14,6 +14,7 @@
 #include "esker/bitmap/choose.h"
 #include "esker/bitmap/codecs.h"
 #include "esker/bitmap/column_writer.h"
+#include "esker/bitmap/narrowing.h"
 #include "esker/bitmap/operations.h"
 #include "esker/error.h"
 
@@ -194,14 +195,36 @@ nb::object between(nb::handle sequence, std::uint64_t low, std::uint64_t high) {
   return object_of(given.type(), std::move(made));
 }
 
-template <Vector (*kRestrict)(const Vector&, bitmap::Vectors)>
-nb::object restricted(nb::handle_t<Vector> self, nb::handle sequence) {
-  const Vector& vector = nb::cast<const Vector&>(self);
-  Given given;
-  given.add(sequence);
-  return object_of(self.type(), unlocked(vector.data().size() + given.bytes(),
-                                         [&] { return kRestrict(vector, given.vectors()); }));
-}
+// A narrowing and the vectors it began with.
+class Narrowed {
+ public:
+  explicit Narrowed(nb::handle sequence) {
+    begun_.add(sequence);
+    narrowing_ = unlocked(begun_.bytes(), [&] { return std::make_unique<bitmap::Narrowing>(begun_.vectors()); });
+  }
+
+  void within(nb::handle sequence) { narrow(sequence, &bitmap::Narrowing::within); }
+  void outside(nb::handle sequence) { narrow(sequence, &bitmap::Narrowing::outside); }
+  std::uint64_t count() const { return narrowing_->count(); }
+
+  nb::object take() {
+    return object_of(begun_.type(),
+                     unlocked(narrowing_->count(), [&] { return std::move(*narrowing_).take(); }));
+  }
+
+ private:
+  void narrow(nb::handle sequence, void (bitmap::Narrowing::*step)(bitmap::Vectors)) {
+    Given given;
+    given.add(sequence);
+    unlocked(given.bytes(), [&] {
+      ((*narrowing_).*step)(given.vectors());
+      return 0;
+    });
+  }
+
+  Given begun_;
+  std::unique_ptr<bitmap::Narrowing> narrowing_;
+};
 
 Given all_ranges(nb::handle sequences) {
   Given given;
@@ -307,12 +330,6 @@ void bind_bitmap(nb::module_& module) {
             return unlocked(left.data().size(), [&] { return bitmap::intersect_count(left, right); });
           },
           nb::arg("other"), "Count the rows set in both, without making the bitmap.")
-      .def("within", &restricted<bitmap::within>, nb::arg("vectors"),
-           nb::sig("def within(self, vectors: typing.Sequence[Vector]) -> typing.Self"),
-           "Give the rows that at least one of the vectors has, too.")
-      .def("outside", &restricted<bitmap::outside>, nb::arg("vectors"),
-           nb::sig("def outside(self, vectors: typing.Sequence[Vector]) -> typing.Self"),
-           "Give the rows that none of the vectors has.")
       .def("__and__", &combined<Operation::intersect>, nb::is_operator(),
            nb::sig("def __and__(self, other: typing.Self, /) -> typing.Self"))
       .def("__or__", &combined<Operation::unite>, nb::is_operator(),
@@ -327,6 +344,12 @@ void bind_bitmap(nb::module_& module) {
   nb::class_<bitmap::RowCursor>(module, "RowCursor")
       .def(nb::init<const Vector&>(), nb::arg("vector"), nb::keep_alive<1, 2>())
       .def("next", &next_rows, nb::arg("size"));
+  nb::class_<Narrowed>(module, "Narrowing")
+      .def(nb::init<nb::handle>(), nb::arg("vectors"))
+      .def("within", &Narrowed::within, nb::arg("vectors"))
+      .def("outside", &Narrowed::outside, nb::arg("vectors"))
+      .def("count", &Narrowed::count)
+      .def("take", &Narrowed::take);
   module.def("vector_from_positions", &made_from_positions, nb::arg("type"), nb::arg("rows"),
              nb::arg("row_count"), nb::arg("encoding"), nb::arg("profile"));
   module.def("vector_from_runs", &made_from_runs, nb::arg("type"), nb::arg("starts"), nb::arg("stops"),

@@ -26,11 +26,6 @@ Vector invert(const Vector& vector);
 Vector unite_all(Vectors vectors);
 Vector intersect_all(Vectors vectors);
 
-// The rows of `rows` that at least one of the vectors has, or that none of them has: looked up in the vectors where
-// `rows` has few. The result has the form of `rows`.
-Vector within(const Vector& rows, Vectors vectors);
-Vector outside(const Vector& rows, Vectors vectors);
-
 // Rows set in at least `least` of the vectors; `least` is at least 1.
 Vector threshold(Vectors vectors, std::uint64_t least);
 

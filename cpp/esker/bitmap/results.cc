@@ -1,5 +1,7 @@
 #include "esker/bitmap/results.h"
 
+#include <algorithm>
+
 #include "esker/bitmap/choose.h"
 #include "esker/bitmap/codecs.h"
 
@@ -13,19 +15,27 @@ Vector wah64(Buffer<std::uint64_t> words, std::uint64_t row_count, std::uint64_t
 
 }  // namespace
 
+// Groups with rows are listed a block at a time, without a branch for each, since which they are cannot be guessed.
 Buffer<std::uint64_t> wah64_words(std::span<const std::uint64_t> groups) {
+  constexpr std::size_t kBlock = 512;
+  std::uint16_t filled[kBlock + 1];
   wah::Sink<Groups63> sink;
-  const std::uint64_t* const end = groups.data() + groups.size();
-  for (const std::uint64_t* at = groups.data(); at != end;) {
-    if (*at != 0) {
-      sink.add(*at++, 1);
-      continue;
+  std::size_t written = 0;
+  for (std::size_t first = 0; first < groups.size(); first += kBlock) {
+    const std::size_t size = std::min(kBlock, groups.size() - first);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < size; ++i) {
+      filled[count] = static_cast<std::uint16_t>(i);
+      count += groups[first + i] != 0 ? 1 : 0;
     }
-    const std::uint64_t* const first = at;
-    while (end - at >= 4 && (at[0] | at[1] | at[2] | at[3]) == 0) at += 4;
-    while (at != end && *at == 0) ++at;
-    sink.add(0, static_cast<std::uint64_t>(at - first));
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t group = first + filled[i];
+      if (group != written) sink.add(0, group - written);
+      sink.add(groups[group], 1);
+      written = group + 1;
+    }
   }
+  if (written != groups.size()) sink.add(0, groups.size() - written);
   return sink.take();
 }
 

@@ -8,6 +8,7 @@
 
 from esker.bitmap.bitmap import AUTO, PROFILES, Bitmap, BitmapStatistics
 from esker.bitmap.encodings import ENCODINGS
+from esker.bitmap.narrowing import Narrowing
 from esker.bitmap.ranges import count_ranges, intersection, parse_ranges, ranges, threshold, union
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PROFILES",
     "Bitmap",
     "BitmapStatistics",
+    "Narrowing",
     "count_ranges",
     "intersection",
     "parse_ranges",

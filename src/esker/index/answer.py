@@ -8,7 +8,7 @@ from functools import cached_property
 
 import pyarrow as pa
 
-from esker.bitmap import Bitmap
+from esker.bitmap import Bitmap, Narrowing
 from esker.core.row_set import RowSet
 from esker.errors import EskerError
 from esker.expression import And, Expression, Not, Or, VectorRange, columns, conjunction, conjuncts
@@ -110,16 +110,17 @@ class Evaluation:
         upper: Bitmap | None = None
         sure: Bitmap | None = None
         unsure: list[tuple[Bitmap, list[Expression]]] = []
-        steps = self._question.steps
-        for number, step in enumerate(steps):
+        left = list(self._question.steps)
+        while left:
             if upper is not None and not upper:
-                self.trace.append(f"no row is left: {len(steps) - number} other conditions are not read")
+                self._none_left(left)
                 break
-            if step.plan is not None:
-                narrowed = self._narrowed(step, upper)
-                sure = narrowed if sure is upper else sure & narrowed if sure is not None else narrowed
+            if left[0].plan is not None:
+                narrowed = self._narrowed(left, upper)
+                sure = narrowed if sure is upper or sure is None else sure & narrowed
                 upper = narrowed
                 continue
+            step = left.pop(0)
             bounds = self._bounds(step.predicate, True)
             upper = bounds.upper if upper is None else upper & bounds.upper
             if not bounds.exact:
@@ -144,18 +145,28 @@ class Evaluation:
             self.count.requests,
         )
 
-    def _narrowed(self, step: Step, rows: Bitmap | None) -> Bitmap:
-        """Of `rows`, or of all, those of a step that one segment decides; few rows are looked up, not united with."""
-        segment, plan = step.segment, step.plan
-        assert segment is not None and plan is not None, "a step with a plan"
-        before = self.count.vectors, self.count.bytes
-        found = segment.run(plan, self.count) if rows is None else segment.run_within(plan, rows, self.count)
-        vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
-        self.trace.append(
-            f"{segment.info.column}: read {vectors} of {segment.vector_count} vectors, {size_bytes:,} bytes;"
-            f" {found.count():,} rows" + (" are left" if rows is not None else "")
-        )
-        return found
+    def _narrowed(self, left: list[Step], rows: Bitmap | None) -> Bitmap:
+        """Take the next steps that one segment decides each, and keep their rows of `rows`, or of all."""
+        narrowing = Narrowing(rows)
+        while left and left[0].plan is not None:
+            if narrowing.none:
+                self._none_left(left)
+                left.clear()
+                break
+            step = left.pop(0)
+            segment, plan = step.segment, step.plan
+            assert segment is not None and plan is not None, "a step with a plan"
+            before = self.count.vectors, self.count.bytes
+            segment.narrow(narrowing, plan, self.count)
+            vectors, size_bytes = self.count.vectors - before[0], self.count.bytes - before[1]
+            self.trace.append(
+                f"{segment.info.column}: read {vectors} of {segment.vector_count} vectors, {size_bytes:,} bytes;"
+                f" {narrowing.count():,} rows left"
+            )
+        return narrowing.take()
+
+    def _none_left(self, steps: Sequence[Step]) -> None:
+        self.trace.append(f"no row is left: {len(steps)} other conditions are not read")
 
     def step(self, group: Sequence[Expression]) -> Step:
         """Name the vectors that decide some conjuncts, where a segment of values or bins does so exactly."""

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from esker.bitmap import Bitmap, union
+from esker.bitmap import Bitmap, Narrowing, union
 from esker.core.checksum import checksum_file
 from esker.errors import BitmapCorruptError
 from esker.frozen.records import SegmentLike
@@ -387,13 +387,14 @@ class Segment(SegmentFile):
         found = union(rows) if rows else no_rows(self.row_count)
         return ~found if plan.inverted else found
 
-    def run_within(self, plan: VectorPlan, rows: Bitmap, count: ReadCount) -> Bitmap:
-        """Give those of `rows` that a plan gives; where `rows` has few its vectors are looked up, not united."""
-        if plan.united is None or plan.bytes > UNION_BYTES:
-            found = self.run(plan, count)
-            return rows & found
-        vectors = list(self.read_each(plan.united, count))
-        return rows.outside(vectors) if plan.inverted else rows.within(vectors)
+    def narrow(self, narrowing: Narrowing, plan: VectorPlan, count: ReadCount) -> None:
+        """Keep the rows that a plan gives."""
+        if not plan.united or plan.bytes > UNION_BYTES:
+            narrowing.within([self.run(plan, count)])
+        elif plan.inverted:
+            narrowing.outside(list(self.read_each(plan.united, count)))
+        else:
+            narrowing.within(list(self.read_each(plan.united, count)))
 
     def union(self, slots: SlotMask, count: ReadCount) -> Bitmap:
         """Give the rows of slots."""
