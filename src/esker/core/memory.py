@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from pathlib import Path
@@ -14,8 +15,9 @@ from esker.errors import MemoryBudgetExceededError, OptionError
 MEMORY_MIN_BYTES = 16 << 20
 
 
+@functools.cache
 def machine_memory_bytes() -> int:
-    """Physical memory, or the cgroup's limit where that is smaller, in bytes."""
+    """Physical memory, or the cgroup's limit where that is smaller, in bytes; looked up once a process."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         try:

@@ -251,8 +251,9 @@ class _SegmentWriter:
         self._root.add(
             self.out.offset, len(data), zlib.crc32(data), count, places.total("slot_rows"), places.total("bytes")
         )
-        self._firsts.append(labels[:1])
-        self._lasts.append(labels[-1:])
+        # Copies: a slice would keep all labels.
+        self._firsts.append(labels.take(pa.array([0])))
+        self._lasts.append(labels.take(pa.array([len(labels) - 1])))
         self.vector_count += count
         self.out.write(data)
 

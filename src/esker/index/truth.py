@@ -302,4 +302,7 @@ def _unknown(slot_count: int) -> Truth:
 
 def _joined(missing: Part, rest: Part) -> Part:
     assert (0, 1, len(missing.certain)) == (NULL_SLOT, NAN_SLOT, FIRST_SLOT), "null and NaN come first"
-    return Part(np.concatenate((missing.certain, rest.certain)), np.concatenate((missing.possible, rest.possible)))
+    certain = np.concatenate((missing.certain, rest.certain))
+    if missing.possible is missing.certain and rest.possible is rest.certain:
+        return Part(certain, certain)  # one array says that it is exact
+    return Part(certain, np.concatenate((missing.possible, rest.possible)))
