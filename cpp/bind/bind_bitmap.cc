@@ -200,7 +200,8 @@ class Narrowed {
  public:
   explicit Narrowed(nb::handle sequence) {
     begun_.add(sequence);
-    narrowing_ = unlocked(begun_.bytes(), [&] { return std::make_unique<bitmap::Narrowing>(begun_.vectors()); });
+    narrowing_ =
+        unlocked(begun_.bytes(), [&] { return std::make_unique<bitmap::Narrowing>(begun_.vectors()); });
   }
 
   void within(nb::handle sequence) { narrow(sequence, &bitmap::Narrowing::within); }
@@ -315,6 +316,9 @@ void bind_bitmap(nb::module_& module) {
       .def("row_runs", &row_runs)
       .def("bytes_view", &data)
       .def("weigh", &weigh)
+      .def(
+          "contains", [](const Vector& vector, std::uint64_t row) { return bitmap::contains(vector, row); },
+          nb::arg("row"))
       .def(
           "rank_of", [](const Vector& vector, std::uint64_t row) { return bitmap::rank(vector, row); },
           nb::arg("row"))

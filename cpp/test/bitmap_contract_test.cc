@@ -1,6 +1,9 @@
 // What every encoding owes, and every profile: operations agree with bits, whatever the other operand's form.
+#include <optional>
+
 #include "bitmap_vectors.h"
 #include "esker/bitmap/column_writer.h"
+#include "esker/bitmap/narrowing.h"
 
 using namespace esker::bitmap;
 
@@ -42,6 +45,13 @@ void every_pair_of_forms_agrees_with_bits() {
   }
 }
 
+Vector narrowed(const Vector& rows, std::vector<const Vector*> vectors, bool inside) {
+  const Vector* begin = &rows;
+  Narrowing narrowing(Vectors(&begin, 1));
+  inside ? narrowing.within(vectors) : narrowing.outside(vectors);
+  return std::move(narrowing).take();
+}
+
 // Long enough for directories of several blocks, and for leaps in them.
 void long_vectors_agree_with_bits() {
   Chance chance(2);
@@ -65,8 +75,53 @@ void long_vectors_agree_with_bits() {
         CHECK(
             is(combine(Operation::unite, right, left), zipped(a, b, [](bool x, bool y) { return x || y; })));
         CHECK(intersect_count(left, right) == rows_of(both).size());
+        CHECK(same_rows(narrowed(left, {&right}, true), combine(Operation::intersect, left, right)));
       }
+      for (std::uint64_t row = 0; row < row_count; row += 1 + chance.below(1000))
+        CHECK(contains(vector_of(a, Form::fixed(encoding)), row) == a[row]);
     }
+  }
+}
+
+// Few rows or many at first, so that they are looked up from the beginning, later, or never.
+void narrowing_agrees_with_bits() {
+  Chance chance(7);
+  const auto forms = every_form();
+  for (int round = 0; round < 150; ++round) {
+    const auto row_count = 1 + chance.below(round % 3 == 0 ? 200 : 60'000);
+    const auto random = [&] {
+      if (chance.below(2) == 0) return random_bits(chance, row_count);
+      Bits sparse(row_count);
+      for (auto n = chance.below(40); n != 0; --n) sparse[chance.below(row_count)] = true;
+      return sparse;
+    };
+    const bool mixed = chance.below(2) == 0;
+    const Form form = forms[chance.below(forms.size())];
+    std::optional<Narrowing> narrowing;
+    Bits left(row_count, true);
+    std::vector<std::unique_ptr<Vector>> held;
+    for (auto steps = 1 + chance.below(4); steps != 0; --steps) {
+      Bits all(row_count);
+      std::vector<const Vector*> vectors;
+      for (auto n = 1 + chance.below(5); n != 0; --n) {
+        const Bits bits = random();
+        all = zipped(all, bits, [](bool x, bool y) { return x || y; });
+        const Form chosen = mixed ? forms[chance.below(forms.size())] : form;
+        held.push_back(std::make_unique<Vector>(vector_of(bits, chosen)));
+        vectors.push_back(held.back().get());
+      }
+      const bool inside = !narrowing || chance.below(3) != 0;
+      left = zipped(left, all, [inside](bool x, bool y) { return x && y == inside; });
+      if (!narrowing) {
+        narrowing.emplace(vectors);
+      } else if (inside) {
+        narrowing->within(vectors);
+      } else {
+        narrowing->outside(vectors);
+      }
+      CHECK(narrowing->count() == rows_of(left).size());
+    }
+    CHECK(is(std::move(*narrowing).take(), left));
   }
 }
 
@@ -87,6 +142,8 @@ void reading_agrees_with_rows() {
         CHECK(select(vector, i) == rows[i]);
         CHECK(rank(vector, rows[i]) == i && rank(vector, rows[i] + 1) == i + 1);
       }
+      for (std::size_t row = 0; row < bits.size(); row += 3) CHECK(contains(vector, row) == bits[row]);
+      CHECK(!contains(vector, bits.size()));
       RowCursor cursor(vector);
       Rows read(rows.size() + 5);
       std::size_t size = 0;
@@ -284,6 +341,7 @@ void a_column_drained_on_the_way_gives_the_same_vectors() {
 int main() {
   every_pair_of_forms_agrees_with_bits();
   long_vectors_agree_with_bits();
+  narrowing_agrees_with_bits();
   reading_agrees_with_rows();
   wide_operations_agree_with_counting_whatever_plan_they_take();
   numbers_in_slices_are_compared_as_numbers();

@@ -17,7 +17,8 @@ struct Directory {
   static constexpr std::size_t kWords = 32;
   static constexpr std::size_t kRuns = 64;
 
-  // Where a block of runs begins: bytes of gaps before it, lengths before it, bytes of the four lengths it begins in.
+  // Where a block of runs begins: bytes of gaps before it, lengths before it, bytes of the four lengths it
+  // begins in.
   struct Mark {
     std::uint32_t gap_bytes;
     std::uint32_t lengths;
@@ -26,12 +27,12 @@ struct Directory {
 
   Buffer<std::uint64_t> positions;
   Buffer<Mark> marks;
-  Mark whole{0, 0, 0};   // all gaps and lengths there are
-  bool leaps = true;     // false: of these bytes there is no directory
+  Mark whole{0, 0, 0};  // all gaps and lengths there are
+  bool leaps = true;    // false: of these bytes there is no directory
   std::uint64_t groups = 0;
 
-  // The last block that begins at or before `group` (or place), `from` or a later one: by leaps that double, then by
-  // halves, since most leaps are short.
+  // The last block that begins at or before `group` (or place), `from` or a later one: by leaps that double,
+  // then by halves, since most leaps are short.
   std::size_t find(std::size_t from, std::uint64_t group) const {
     std::size_t step = 1;
     while (from + step < positions.size() && positions.data()[from + step] <= group) {

@@ -1,7 +1,7 @@
 // The AND of unions, one union after the other: what a query over several columns does.
 //
-// As long as many rows are left each union is made and intersected with. Once few are, the groups they lie in are
-// kept as a list, and the vectors of what follows are looked up in these groups only.
+// As long as many rows are left each union is made and intersected with. Once few are, the groups they lie in
+// are kept as a list, and the vectors of what follows are looked up in these groups only.
 #pragma once
 
 #include <cstdint>

@@ -78,8 +78,8 @@ wah::Written<Layout> like_with_like(Operation operation, const Vector& left, con
     const Vector& smaller = left_smaller ? left : right;
     const Vector& larger = left_smaller ? right : left;
     return wah::unite<Layout>(wah::Source<Layout>(left_smaller ? a : b), smaller.count(),
-                              wah_cursor<Layout>(larger), a.size() + b.size() + std::min(a.size(), b.size()) + 2,
-                              larger.count(), groups);
+                              wah_cursor<Layout>(larger),
+                              a.size() + b.size() + std::min(a.size(), b.size()) + 2, larger.count(), groups);
   }
   return with<Word>(operation, [&](auto each) {
     return wah::combine<Layout>(wah::Source<Layout>(a), wah::Source<Layout>(b), each);

@@ -15,7 +15,8 @@ Vector wah64(Buffer<std::uint64_t> words, std::uint64_t row_count, std::uint64_t
 
 }  // namespace
 
-// Groups with rows are listed a block at a time, without a branch for each, since which they are cannot be guessed.
+// Groups with rows are listed a block at a time, without a branch for each, since which they are cannot be
+// guessed.
 Buffer<std::uint64_t> wah64_words(std::span<const std::uint64_t> groups) {
   constexpr std::size_t kBlock = 512;
   std::uint16_t filled[kBlock + 1];

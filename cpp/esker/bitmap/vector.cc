@@ -5,6 +5,7 @@
 
 #include "esker/bitmap/choose.h"
 #include "esker/bitmap/codecs.h"
+#include "esker/bitmap/leaps.h"
 #include "esker/error.h"
 
 namespace esker::bitmap {
@@ -142,6 +143,27 @@ void row_runs(const Vector& vector, Buffer<std::uint64_t>& starts, Buffer<std::u
   RowRuns<Groups63, decltype(take)> runs(take);
   for (auto run = stream.next(); run.groups != 0; run = stream.next()) runs.add(run.word, run.groups);
   runs.finish();
+}
+
+namespace {
+
+template <class Layout>
+bool bit_of(typename Layout::Word word, std::uint64_t row) {
+  return (word >> (row % Layout::kGroupBits) & 1) != 0;
+}
+
+}  // namespace
+
+bool contains(const Vector& vector, std::uint64_t row) {
+  if (row >= vector.row_count() || vector.none()) return false;
+  const std::uint64_t group = row / Groups63::kGroupBits;
+  if (vector.encoding() == Encoding::dense)
+    return bit_of<Groups63>(vector.words<std::uint64_t>()[group], row);
+  if (vector.encoding() == Encoding::wah32)
+    return bit_of<Groups31>(wah_cursor<Groups31>(vector).at(row / Groups31::kGroupBits).word, row);
+  if (leaps(vector))
+    return with_cursor(vector, [=](auto cursor) { return bit_of<Groups63>(cursor.at(group).word, row); });
+  return rank(vector, row + 1) != rank(vector, row);
 }
 
 std::uint64_t rank(const Vector& vector, std::uint64_t row) {

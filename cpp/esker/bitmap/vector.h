@@ -88,6 +88,9 @@ void positions(const Vector& vector, std::uint64_t* out);
 // Appends the maximal runs of rows.
 void row_runs(const Vector& vector, Buffer<std::uint64_t>& starts, Buffer<std::uint64_t>& stops);
 
+// Whether `row` is set: by the directory where the encoding has one, else from the front.
+bool contains(const Vector& vector, std::uint64_t row);
+
 // Rows set below `row`.
 std::uint64_t rank(const Vector& vector, std::uint64_t row);
 

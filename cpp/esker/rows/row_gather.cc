@@ -102,22 +102,22 @@ Memory take_bits(const Pieces& pieces, std::size_t count) {
 }
 
 void take_validity(const Pieces& pieces, std::size_t count, Taken& taken) {
-  if (std::ranges::all_of(pieces, [](const Piece& piece) { return piece.column->validity == nullptr; })) return;
+  if (std::ranges::all_of(pieces, [](const Piece& piece) { return piece.column->validity == nullptr; }))
+    return;
   taken.validity = memory_of((count + 7) / 8);
   std::memset(taken.validity.get(), 0, (count + 7) / 8);
   for (const Piece& piece : pieces) {
     for (std::size_t i = 0; i < piece.rows.size(); ++i) {
-      const bool valid =
-          piece.column->validity == nullptr ||
-          arrow::bit_at(piece.column->validity, static_cast<std::int64_t>(piece.place(i)));
+      const bool valid = piece.column->validity == nullptr ||
+                         arrow::bit_at(piece.column->validity, static_cast<std::int64_t>(piece.place(i)));
       set_bit(taken.validity.get(), piece.at + i, valid);
       taken.null_count += valid ? 0 : 1;
     }
   }
 }
 
-// The texts of rows, one behind the other. Where each begins is looked up first, so that the second pass can call for
-// them ahead.
+// The texts of rows, one behind the other. Where each begins is looked up first, so that the second pass can
+// call for them ahead.
 template <class Offset>
 void take_texts(const Pieces& pieces, std::size_t count, const std::string& name, Taken& taken) {
   taken.values = memory_of((count + 1) * sizeof(Offset));
@@ -183,8 +183,8 @@ page::BatchColumn exported(const ColumnType& type, const Taken& taken) {
   page::BatchColumn column;
   column.null_count = taken.null_count;
   if (type.source == Source::none) return column;
-  column.buffers = {taken.null_count > 0 ? taken.validity.get() : nullptr, taken.values.get(), taken.data.get(),
-                    nullptr};
+  column.buffers = {taken.null_count > 0 ? taken.validity.get() : nullptr, taken.values.get(),
+                    taken.data.get(), nullptr};
   column.buffer_count = taken.data != nullptr ? 3 : 2;
   return column;
 }
@@ -199,7 +199,8 @@ RowGather::RowGather(std::vector<ColumnType> columns, std::vector<std::uint64_t>
 }
 
 void RowGather::add(std::size_t part, arrow::BatchView batch, std::vector<std::uint64_t> data_bytes) {
-  if (part >= parts_.size() || data_bytes.size() != columns_.size() || batch.columns.size() != columns_.size() ||
+  if (part >= parts_.size() || data_bytes.size() != columns_.size() ||
+      batch.columns.size() != columns_.size() ||
       static_cast<std::uint64_t>(batch.row_count) != starts_[part + 1] - starts_[part] || parts_[part].added)
     throw InvalidInput("a batch with other rows or columns than were said");
   parts_[part].batch = std::move(batch);
@@ -211,8 +212,10 @@ std::vector<RowGather::Stretch> RowGather::stretches(Rows rows) const {
   std::vector<Stretch> out;
   for (std::size_t from = 0; from != rows.size();) {
     const auto next = std::ranges::upper_bound(starts_, rows[from]);
-    if (next == starts_.end()) throw InvalidInput("row " + std::to_string(rows[from]) + " is past the last one");
-    const auto stop = static_cast<std::size_t>(std::ranges::lower_bound(rows.subspan(from), *next) - rows.begin());
+    if (next == starts_.end())
+      throw InvalidInput("row " + std::to_string(rows[from]) + " is past the last one");
+    const auto stop =
+        static_cast<std::size_t>(std::ranges::lower_bound(rows.subspan(from), *next) - rows.begin());
     out.push_back({static_cast<std::size_t>(next - starts_.begin()) - 1, from, stop});
     from = stop;
   }

@@ -1,7 +1,7 @@
 // Rows taken by number from record batches that lie one behind the other: what reads a mapped row file.
 //
-// A call costs the memory of the rows it names, whatever the batches hold besides. The batches' offsets are not
-// believed: those of the rows taken are checked before they are followed.
+// A call costs the memory of the rows it names, whatever the batches hold besides. The batches' offsets are
+// not believed: those of the rows taken are checked before they are followed.
 #pragma once
 
 #include <atomic>
@@ -21,16 +21,18 @@ class RowGather {
   RowGather(std::vector<arrow::ColumnType> columns, std::vector<std::uint64_t> starts);
   RowGather(const RowGather&) = delete;
 
-  // Gives batch number `part`, once; `data_bytes` says for each column how many bytes its offsets may point into. What
-  // the view points to outlives this object. Throws InvalidInput for other rows than `starts` has.
+  // Gives batch number `part`, once; `data_bytes` says for each column how many bytes its offsets may point
+  // into. What the view points to outlives this object. Throws InvalidInput for other rows than `starts` has.
   void add(std::size_t part, arrow::BatchView batch, std::vector<std::uint64_t> data_bytes);
 
   // Batches that hold some of the rows and were not added. Holds: rows ascend.
   std::vector<std::size_t> missing(std::span<const std::uint64_t> rows) const;
 
-  // Fills `out` with columns of rows. Holds: rows ascend. Throws InvalidInput for a row or batch that is not there,
-  // PageCorrupt for offsets that lead out of their column, std::overflow_error when the offsets of the result would.
-  void take(std::span<const std::uint64_t> rows, std::span<const std::uint32_t> columns, ArrowArray* out) const;
+  // Fills `out` with columns of rows. Holds: rows ascend. Throws InvalidInput for a row or batch that is not
+  // there, PageCorrupt for offsets that lead out of their column, std::overflow_error when the offsets of the
+  // result would.
+  void take(std::span<const std::uint64_t> rows, std::span<const std::uint32_t> columns,
+            ArrowArray* out) const;
 
  private:
   struct Part {

@@ -142,7 +142,7 @@ class Bitmap(_kernel.Vector):
     def __contains__(self, row: object) -> bool:
         if not isinstance(row, (int, np.integer)) or not 0 <= row < self.row_count:
             return False
-        return self.rank_of(int(row) + 1) > self.rank_of(int(row))
+        return self.contains(int(row))
 
     def union(self, others: Iterable[Bitmap]) -> Bitmap:
         """OR this bitmap and all others in one pass, in this one's encoding."""

@@ -128,10 +128,7 @@ class Evaluation:
             sure = bounds.lower if sure is None else sure & bounds.lower
         assert upper is not None and sure is not None, "a predicate has a conjunct"
         residual = [part for lower, parts in unsure if upper - lower for part in parts]
-        if residual:
-            sure = sure & upper
-        else:
-            sure = upper
+        sure = sure & upper if residual else upper
         found = upper.count()
         self.trace.append(f"{found:,} of {self.row_count:,} rows" + (", to be checked" if residual else ", exact"))
         return IndexAnswer(

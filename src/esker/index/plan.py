@@ -11,7 +11,6 @@ from esker.index.answer import IndexPrice, names_vectors
 from esker.index.row_format import ReadPrice
 from esker.index.store import IndexStore
 
-
 # Plans an open index remembers.
 PLANS_KEPT = 64
 

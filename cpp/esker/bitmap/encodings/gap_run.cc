@@ -493,7 +493,8 @@ Directory GapRun::directory_of(Data data) {
   const Parts parts = parts_of(data);
   if (parts.bigs != data.data() + data.size()) return out;
   out.leaps = true;
-  out.whole = {static_cast<std::uint32_t>(parts.lengths - parts.gaps), static_cast<std::uint32_t>(parts.longer),
+  out.whole = {static_cast<std::uint32_t>(parts.lengths - parts.gaps),
+               static_cast<std::uint32_t>(parts.longer),
                static_cast<std::uint32_t>(parts.bigs - parts.lengths)};
   out.positions.reserve(parts.runs / kRuns + 1);
   out.marks.reserve(parts.runs / kRuns + 1);
@@ -535,7 +536,9 @@ Parts known_parts(Data data, const Directory& directory) {
 }  // namespace
 
 GapRun::Cursor::Cursor(Data data, std::uint64_t row_count, const Directory& directory)
-    : blocks_(known_parts(data, directory)), directory_(&directory), groups_(group_count<Groups63>(row_count)) {
+    : blocks_(known_parts(data, directory)),
+      directory_(&directory),
+      groups_(group_count<Groups63>(row_count)) {
   load(0);
 }
 

@@ -104,7 +104,8 @@ struct Parts {
   const std::uint8_t* bigs = nullptr;
 };
 
-// Runs a block at a time: gaps with their flag, and lengths of all runs. Holds: the vector has no big numbers.
+// Runs a block at a time: gaps with their flag, and lengths of all runs. Holds: the vector has no big
+// numbers.
 class Blocks {
  public:
   static constexpr std::size_t kRuns = 256;
