@@ -50,6 +50,12 @@ class Executor(ABC):
     def close(self) -> None:
         """Stop; calling it again does nothing."""
 
+    def watch(self, check: Callable[[], None]) -> None:  # noqa: B027  # most need not
+        """Have `check` called by whoever waits in `completed` or for a stream when `wake` is: it may raise."""
+
+    def wake(self) -> None:  # noqa: B027  # most need not
+        """From any thread: let whoever waits look around. Where tasks cannot be left alone it waits for them."""
+
     def __enter__(self) -> Self:
         return self
 

@@ -12,7 +12,14 @@ from esker.collection.bag.base import BagBase
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.piped import Piped
-from esker.engine.bag.plan import CoalesceNode, NumberedNode, UnionNode, ZipNode, require_same_partitions
+from esker.engine.bag.plan import (
+    AlignedUnionNode,
+    CoalesceNode,
+    NumberedNode,
+    UnionNode,
+    ZipNode,
+    require_same_partitions,
+)
 from esker.engine.bag.sampled import Sampled, SampledBetween, sampling_ranges
 from esker.engine.bag.steps import PARTITION
 from esker.errors import OptionError
@@ -235,16 +242,23 @@ class NarrowSteps(BagBase):
             for low, high in sampling_ranges(weights)
         ]
 
-    def pipe(self, command: str | Sequence[str], env: Mapping[str, str] | None = None, check: bool = False) -> Bag:
+    def pipe(
+        self,
+        command: str | Sequence[str],
+        env: Mapping[str, str] | None = None,
+        check: bool = False,
+        inherit: bool = True,
+    ) -> Bag:
         """Write each element of a partition as a line to a command, and take the lines it prints.
 
         >>> import esker
         >>> esker.of(["b", "a"], partitions=1).pipe("sort").collect()
         ['a', 'b']
 
-        A command in one text is split as a shell would, but run without one. With `check` its failure is an error.
+        A command in one text is split as a shell would, but run without one. With `check` its failure is an
+        error; without `inherit` its environment is `env` alone.
         """
-        return self._step(PARTITION, "pipe", Piped.of(command, env, check))
+        return self._step(PARTITION, "pipe", Piped.of(command, env, check, inherit))
 
     def union(self, *others: Bag) -> Bag:
         """Put other Bags behind this one, partitions as they are.
@@ -254,6 +268,17 @@ class NarrowSteps(BagBase):
         [1, 2, 3]
         """
         return self._made(UnionNode([self._node, *(other._node for other in others)]))
+
+    def union_partitions(self, *others: Bag) -> Bag:
+        """Put the partitions of other Bags behind those of this one, each to each: all have as many.
+
+        >>> import esker
+        >>> esker.of("abcd", partitions=2).union_partitions(esker.of("xy", partitions=2)).glom().collect()
+        [['a', 'b', 'x'], ['c', 'd', 'y']]
+        """
+        for other in others:
+            require_same_partitions(self._node, other._node, "union_partitions")
+        return self._made(AlignedUnionNode([self._node, *(other._node for other in others)]))
 
     def __add__(self, other: Bag) -> Bag:
         return self.union(other)

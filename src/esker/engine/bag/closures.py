@@ -30,8 +30,8 @@ def require_no_collections(function: Any, operator: str) -> None:
 partitions, where no collection can be run; compute what is needed of it before, pass a large result with \
 esker.broadcast(), or join the two
     """
-    for name, kind in _collections(function, set(), 0):
-        raise NestedCollectionError(
+    for name, kind, kind_error in _collections(function, set(), 0):
+        raise kind_error(
             f"the function of {operator} uses {name!r}, which is a {kind}: functions run on partitions, where no"
             " collection can be run; compute what is needed of it before, pass a large result with"
             " esker.broadcast(), or join the two"
@@ -64,14 +64,14 @@ def collection_kind(value: Any) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def _collections(value: Any, seen: set[int], depth: int) -> Iterator[tuple[str, str]]:
+def _collections(value: Any, seen: set[int], depth: int) -> Iterator[tuple[str, str, type[NestedCollectionError]]]:
     if depth > _DEPTH_MAX or id(value) in seen:
         return
     seen.add(id(value))
     for name, held in _held(value):
         kind = collection_kind(held)
         if kind:
-            yield name, kind
+            yield name, kind, getattr(type(held), "nested_error", NestedCollectionError)
         else:
             yield from _collections(held, seen, depth + 1)
 

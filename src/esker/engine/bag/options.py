@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,9 @@ class BagOptions:
     interpreter's lock), `inline` (in the caller's thread, for debugging). `workers` is how many at once (default: all
     cores), `retries` how often a partition is tried again whose worker process died. `memory` bounds what wide steps
     hold before they spill (bytes, or `512MiB`; default half of the machine), `spill_folder` and `spill_limit` say where
-    and how much. `seed` is where `esker.rng()` begins, `cancellation` stops a run from outside.
+    and how much. `seed` is where `esker.rng()` begins, `cancellation` stops a run from outside, at once
+    where functions run in processes. `task_properties` are words for all tasks of a run, also of those before a
+    shuffle: `current_task().properties`.
     """
 
     runtime: str = "processes"
@@ -39,6 +41,7 @@ class BagOptions:
     spill_limit: int | str | None = None
     seed: int = 0
     cancellation: Cancellation | None = None
+    task_properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.runtime not in _RUNTIMES and self.runtime not in EXECUTORS:

@@ -21,17 +21,19 @@ class Piped:
     words: tuple[str, ...]
     env: tuple[tuple[str, str], ...] | None
     check: bool
+    inherit: bool = True
 
     @staticmethod
-    def of(command: str | Sequence[str], env: Mapping[str, str] | None, check: bool) -> Piped:
+    def of(command: str | Sequence[str], env: Mapping[str, str] | None, check: bool, inherit: bool = True) -> Piped:
         """Split a command as a shell would."""
         words = tuple(shlex.split(command) if isinstance(command, str) else command)
         if not words:
             raise OptionError(f"pipe({command!r}): name a command")
-        return Piped(words, None if env is None else tuple(env.items()), check)
+        return Piped(words, None if env is None else tuple(env.items()), check, inherit)
 
     def __call__(self, index: int, elements: Iterator[Any]) -> Iterator[str]:
-        environment = None if self.env is None else {**os.environ, **dict(self.env)}
+        own = None if self.env is None else dict(self.env)
+        environment = {**os.environ, **(own or {})} if self.inherit else own or {}
         try:
             process = subprocess.Popen(
                 self.words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, encoding="utf-8"

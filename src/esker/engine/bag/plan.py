@@ -84,6 +84,23 @@ class UnionNode(Node):
         return [pipeline for parent in self.parents for pipeline in parent.pipelines(run)]
 
 
+class AlignedUnionNode(Node):
+    """Several Bags with as many partitions, put together partition by partition."""
+
+    operator = "union_partitions"
+
+    def __init__(self, parents: Sequence[Node]) -> None:
+        self.parents = tuple(parents)
+
+    @property
+    def partition_count(self) -> int:
+        return self.parents[0].partition_count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        sides = zip(*(parent.pipelines(run) for parent in self.parents), strict=True)
+        return pipelines_of([JoinedSplit(side) for side in sides])
+
+
 class ZipNode(Node):
     """Two Bags side by side, partition by partition."""
 

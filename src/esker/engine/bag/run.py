@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 from esker.core.context import QueryContext
@@ -54,7 +55,8 @@ class Run:
         numbers = range(len(pipelines)) if partitions is None else partitions
         shared = Shared(consumer)
         self._check_functions(pipelines, shared)
-        tasks = [Task(pipelines[n], shared, n, len(pipelines), stage, self.options.seed) for n in numbers]
+        count, properties = len(pipelines), self.options.task_properties
+        tasks = [Task(pipelines[n], shared, n, count, stage, self.options.seed, properties) for n in numbers]
         places = {self._executor.submit(task): (place, 0) for place, task in enumerate(tasks)}
         waiting: dict[int, tuple[Any, dict[int, Any]]] = {}
         following = 0
@@ -85,7 +87,7 @@ class Run:
         self._check_functions(pipelines, shared)
         ahead: deque[Generator[list[Any]]] = deque()
         tasks = (
-            StreamTask(pipeline, shared, n, len(pipelines), 0, self.options.seed)
+            StreamTask(pipeline, shared, n, len(pipelines), 0, self.options.seed, self.options.task_properties)
             for n, pipeline in enumerate(pipelines)
         )
         count = self.options.worker_count if self._executor.concurrent else 1
@@ -132,9 +134,7 @@ class Run:
             except (UserFailure, WorkerLostError) as error:
                 self._fail_or_retry(error, task, attempt)
             attempt += 1
-            again = StreamTask(
-                task.pipeline, task.consumer, task.partition, task.partition_count, task.stage, task.seed, taken
-            )
+            again = replace(task, skip=taken)
             items = self._executor.stream(again, window, attempt)
 
     def _fail_or_retry(self, error: BaseException, task: Task, attempt: int) -> None:
@@ -182,4 +182,6 @@ def running_bag(options: BagOptions) -> Iterator[Run]:
         )
     with options.context() as context:
         with EXECUTORS[options.runtime](options.worker_count) as executor:
+            executor.watch(context.check)
+            context.cancellation.on_cancel(executor.wake)
             yield Run(options, context, executor)

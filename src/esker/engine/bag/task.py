@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -39,6 +39,7 @@ class Task:
     partition_count: int
     stage: int
     seed: int
+    properties: Mapping[str, str]
 
     def __call__(self) -> tuple[Any, dict[int, Any]]:
         consumer: Consumer = self.consumer.value
@@ -59,7 +60,7 @@ class Task:
 
     def state(self) -> TaskState:
         """What the task is to those that ask from within."""
-        return TaskState(self.partition, self.partition_count, self.stage, self.seed)
+        return TaskState(self.partition, self.partition_count, self.stage, self.seed, self.properties)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class TaskState:
-    """The partition a task works on: its number, how many there are, the stage of the plan (0: the last), the seed."""
+    """The partition a task works on: its number, how many there are, the stage of the plan (0: the last), the seed,
+    and what `task_properties` of its Bag say."""
 
     partition: int = 0
     partition_count: int = 1
     stage: int = 0
     seed: int = 0
+    properties: Mapping[str, str] = field(default_factory=dict)
     attempt: int = 0
     generators: dict[int, np.random.Generator] = field(default_factory=dict)
     updates: dict[int, Any] = field(default_factory=dict)

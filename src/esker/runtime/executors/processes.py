@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import select
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
@@ -58,6 +60,10 @@ class ProcessExecutor(Executor):
         self._finished: list[_Job] = []
         self._outstanding = 0
         self._next_ticket = 0
+        self._check: Callable[[], None] = lambda: None
+        # Written to by `wake`, from any thread, until it is closed.
+        self._wake_lock = threading.Lock()
+        self._wake_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
         self._outstanding += 1
@@ -73,7 +79,19 @@ class ProcessExecutor(Executor):
     def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
         return self._items(self._add(_Job(self._ticket(), task, window, attempt)))
 
+    def watch(self, check: Callable[[], None]) -> None:
+        self._check = check
+
+    def wake(self) -> None:
+        with self._wake_lock:
+            if self._wake_fd >= 0:
+                os.eventfd_write(self._wake_fd, 1)
+
     def close(self) -> None:
+        with self._wake_lock:
+            if self._wake_fd >= 0:
+                os.close(self._wake_fd)
+                self._wake_fd = -1
         self._waiting.clear()
         for worker in self._running:
             worker.stop()
@@ -148,7 +166,12 @@ class ProcessExecutor(Executor):
         workers = {worker.fileno(): worker for worker in self._running}
         for fd in workers:
             poll.register(fd, select.POLLIN)
+        poll.register(self._wake_fd, select.POLLIN)
         for fd, _ in poll.poll() if workers else ():
+            if fd == self._wake_fd:
+                os.eventfd_read(fd)
+                self._check()
+                continue
             worker = workers[fd]
             job = self._running[worker]
             frame = worker.receive()
