@@ -14,5 +14,6 @@ void bind_rows(nanobind::module_& module);
 void bind_nested(nanobind::module_& module);
 void bind_measure(nanobind::module_& module);
 void bind_gather(nanobind::module_& module);
+void bind_collect(nanobind::module_& module);
 
 }  // namespace esker::bind

@@ -13,6 +13,7 @@ struct ErrorTypes {
   PyObject* bitmap_corrupt = PyExc_ValueError;
   PyObject* unsupported_type = PyExc_TypeError;
   PyObject* invalid_input = PyExc_ValueError;
+  PyObject* objects_corrupt = PyExc_ValueError;
 };
 
 ErrorTypes& error_types() {
@@ -23,12 +24,12 @@ ErrorTypes& error_types() {
 }  // namespace
 
 void bind_errors(nb::module_& module) {
-  module.def("set_error_types",
-             [](nb::handle page, nb::handle bitmap, nb::handle unsupported, nb::handle input) {
-               // The classes live as long as the interpreter: the references are never given back.
-               error_types() = {page.inc_ref().ptr(), bitmap.inc_ref().ptr(), unsupported.inc_ref().ptr(),
-                                input.inc_ref().ptr()};
-             });
+  module.def("set_error_types", [](nb::handle page, nb::handle bitmap, nb::handle unsupported,
+                                   nb::handle input, nb::handle objects) {
+    // The classes live as long as the interpreter: the references are never given back.
+    error_types() = {page.inc_ref().ptr(), bitmap.inc_ref().ptr(), unsupported.inc_ref().ptr(),
+                     input.inc_ref().ptr(), objects.inc_ref().ptr()};
+  });
   nb::register_exception_translator([](const std::exception_ptr& pointer, void*) {
     try {
       std::rethrow_exception(pointer);
@@ -38,6 +39,8 @@ void bind_errors(nb::module_& module) {
       PyErr_SetString(error_types().bitmap_corrupt, error.what());
     } catch (const UnsupportedType& error) {
       PyErr_SetString(error_types().unsupported_type, error.what());
+    } catch (const ObjectsCorrupt& error) {
+      PyErr_SetString(error_types().objects_corrupt, error.what());
     } catch (const InvalidInput& error) {
       PyErr_SetString(error_types().invalid_input, error.what());
     }

@@ -28,6 +28,11 @@ struct SpillFailed : std::runtime_error {
   std::uint64_t bytes_wanted;
 };
 
+// Stored objects, or the entries of a run, are not what was written.
+struct ObjectsCorrupt : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // `interrupt` was called.
 struct Interrupted : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import io
 import pickle  # noqa: TID251  # private spill files and pipes only
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any
 
+from esker.kernel import _kernel
+
 _PROTOCOL = 5
-_ATOMS = frozenset({int, str, float, bytes, bool, type(None)})
-#: How many items are looked at to see whether sharing among them can matter.
-_LOOKED_AT = 16
+#: Objects made at a time.
+_BATCH = 1024
+#: A pickled object is about half of what it takes in memory.
+_UNPICKLED = 2
 
 
-def dump_many(items: Sequence[Any]) -> bytes:
-    """Write a list of objects; without the table of what was written already where items are plain.
+def dump_many(items: list[Any]) -> bytes:
+    """Write a list of objects as a block of items.
 
-    >>> load_many(dump_many(["a", (1, None), [2.5]]))
-    ['a', (1, None), [2.5]]
+    >>> list(load_many(dump_many(["a", (1, None), [2.5], {"b": {1}}])))
+    ['a', (1, None), [2.5], {'b': {1}}]
 
-    That table makes pickling pairs six times as dear and the bytes more (research/collections.md, section 1). It is
-    kept for anything but texts, numbers and tuples of them: two references to one list must stay one list.
+    Texts, numbers, bytes, tuples of them, and lists and dicts of these are written by the kernel; others are pickled
+    one by one. Pickling pairs costs six times as much, mostly for the table of what was written already
+    (research/collections.md, section 1).
     """
-    step = max(len(items) // _LOOKED_AT, 1)
-    if all(map(_is_plain, items[::step])):
-        try:
-            return _dump_without_memo(items)
-        except (ValueError, RecursionError):
-            pass  # what was not looked at refers to itself
-    return dump_one(list(items))
+    return _kernel.encode_items(items, dump_one)
 
 
-def load_many(data: bytes | memoryview) -> list[Any]:
-    """Read what `dump_many` wrote."""
-    items: list[Any] = pickle.loads(data)
-    return items
+def load_many(block: bytes | memoryview) -> Iterator[Any]:
+    """Read what `dump_many` wrote, some at a time.
+
+    Raises CorruptError when the bytes are damaged.
+    """
+    return in_batches(_kernel.ItemReader(block, load_one).take)
+
+
+def in_batches(take: Any) -> Iterator[Any]:
+    """Chain the lists that `take(count)` gives until one is empty."""
+    return chain.from_iterable(iter(lambda: take(_BATCH), []))
 
 
 def dump_one(item: Any) -> bytes:
@@ -57,14 +63,43 @@ def load_one(data: bytes | memoryview) -> Any:
     return pickle.loads(data)
 
 
-def _dump_without_memo(items: Sequence[Any]) -> bytes:
-    buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, _PROTOCOL)
-    pickler.fast = True
-    pickler.dump(list(items))
-    return buffer.getvalue()
+def weight(item: Any) -> int:
+    """About how many bytes `item` takes in memory: exact for texts and numbers, else by pickling it."""
+    if type(item) in (str, bytes, int, float, bool, type(None)):
+        return sys.getsizeof(item)
+    return sys.getsizeof(item) + _UNPICKLED * len(dump_one(item))
 
 
-def _is_plain(item: Any) -> bool:
-    kind = type(item)
-    return kind in _ATOMS or (kind is tuple and len(item) < 100 and all(type(part) in _ATOMS for part in item))
+class Scale:
+    """Weighs objects: texts and numbers each, others now and then."""
+
+    _EVERY = 16
+
+    def __init__(self) -> None:
+        self._seen = 0
+        self._last = 64
+
+    def weigh(self, item: Any) -> int:
+        """About how many bytes `item` takes."""
+        kind = type(item)
+        if kind in (str, bytes, int, float, bool, type(None)):
+            return sys.getsizeof(item)
+        if self._seen % self._EVERY == 0:
+            self._last = weight(item)
+        self._seen += 1
+        return self._last
+
+
+def batches(items: Iterable[Any], *, items_max: int, bytes_max: int) -> Iterator[list[Any]]:
+    """Cut items into lists of at most `items_max`, and of about `bytes_max`."""
+    scale = Scale()
+    batch: list[Any] = []
+    held = 0
+    for item in items:
+        batch.append(item)
+        held += scale.weigh(item)
+        if len(batch) >= items_max or held > bytes_max:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch

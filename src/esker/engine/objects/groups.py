@@ -4,52 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import count, groupby
-from typing import Any, NamedTuple
+from functools import partial
+from itertools import chain, groupby
+from typing import Any
 
-from esker.engine.objects.codec import load_many
-from esker.engine.objects.collect import collect
+from esker.engine.objects.codec import in_batches, load_many
+from esker.engine.objects.collect import table_options
 from esker.engine.objects.combine import Combine, itself
-from esker.engine.objects.merge import Item, merge_by_key
-from esker.engine.objects.partitioners import FunctionPartitioner
-from esker.engine.objects.runs import MappedFiles, Section, SpillPlace, entries
-
-
-def _zero(key: Any) -> int:
-    return 0
-
+from esker.engine.objects.merge import Feed, merge_by_key
+from esker.engine.objects.partitioners import HashPartitioner
+from esker.engine.objects.runs import MappedFiles, RunWriter, Section, SpillPlace
+from esker.kernel import _kernel
 
 #: A key's places in a hundred files take some kilobytes.
 _LEAST_BYTES = 20_000
-_ONE_PARTITION = FunctionPartitioner(1, _zero)
+
+#: Values of one key that lie together: file, begin, end, how many.
+Part = tuple[int, int, int, int]
 
 
 def records(sections: Iterable[Section]) -> Iterator[tuple[Any, Any]]:
-    """Give the pairs of sections that were collected as records, in their order."""
+    """Give the pairs of sections that were collected as records, in their order.
+
+    Raises CorruptError when a file is not what was written.
+    """
     for section in sections:
         assert section.kind == "records", section
-        for entry in entries(section):
-            yield from zip(load_many(entry.keys), load_many(entry.values), strict=True)
+        yield from in_batches(MappedFiles().pairs(section).take)
 
 
 def reduced(
     sections: Iterable[Section], combine: Combine, *, place: SpillPlace, memory_bytes: int
 ) -> Iterator[tuple[Any, Any]]:
     """Combine the values of each key, whether the map side began with it or not; keys by first appearance."""
-    for merged in merge_by_key(
-        _items(sections), combine, place=place, memory_bytes=memory_bytes, operator="reduce by key"
-    ):
-        yield merged.key, merged.state
+    feeds = map(_feed, sections)
+    return merge_by_key(feeds, combine, place=place, memory_bytes=memory_bytes, operator="reduce by key")
 
 
-def _items(sections: Iterable[Section]) -> Iterator[Item]:
-    places = count()
-    for section in sections:
-        is_state = section.kind == "combined"
-        for entry in entries(section):
-            keys, values = load_many(entry.keys), load_many(entry.values)
-            for key, value in zip(keys * len(values) if section.kind == "groups" else keys, values, strict=True):
-                yield next(places), key, value, is_state
+def _feed(section: Section) -> Feed:
+    pairs = MappedFiles().pairs(section)
+    return partial(_take_items, pairs=pairs, states=section.kind == "combined")
+
+
+def _take_items(table: _kernel.CombineTable, pairs: _kernel.PairReader, states: bool) -> bool:
+    return table.take_items(pairs, states=states, placed=False)
 
 
 class Group:
@@ -65,27 +63,17 @@ class Group:
         self._parts = parts
 
     def __len__(self) -> int:
-        return sum(part.pairs for part in self._parts)
+        return sum([pairs for _, _, _, pairs in self._parts])
 
     def __iter__(self) -> Iterator[Any]:
-        for part in self._parts:
-            for entry in self._files.entries(Section(self._files.path(part.file), part.begin, part.end, "groups")):
-                yield from load_many(entry.values)
+        views = [self._files.view(file, begin, end) for file, begin, end, _ in self._parts]
+        return load_many(views[0]) if len(views) == 1 else chain.from_iterable(map(load_many, views))
 
     def __repr__(self) -> str:
         return f"<Group of {len(self)} values>"
 
     def __reduce__(self) -> Any:
         return list, (list(self),)
-
-
-class Part(NamedTuple):
-    """Values of one key that lie together in a file."""
-
-    file: int
-    begin: int
-    end: int
-    pairs: int
 
 
 def groups(sections: Iterable[Section], *, place: SpillPlace, memory_bytes: int) -> Iterator[tuple[Any, Group]]:
@@ -107,11 +95,17 @@ def cogrouped(
             _gathered(sections, place.below(f"gather{side}"), memory_bytes // 2, kept)
             for side, sections in enumerate(sides)
         ]
-        items = _places(gathered, files)
+        places = _places(gathered, files)
         combine = Combine(itself, _joined, _joined)
         held_bytes = max(memory_bytes // 2, _LEAST_BYTES)
-        for one in merge_by_key(items, combine, place=place, memory_bytes=held_bytes, operator="group by key"):
-            yield one.key, tuple([Group(files, one.state.get(side, ())) for side in range(len(sides))])
+        for key, parts in merge_by_key(
+            [lambda table: table.take(places)],
+            combine,
+            place=place,
+            memory_bytes=held_bytes,
+            operator="group by key",
+        ):
+            yield key, tuple([Group(files, parts.get(side, ())) for side in range(len(sides))])
 
 
 def _gathered(sections: Iterable[Section], place: SpillPlace, memory_bytes: int, kept: ExitStack) -> list[Section]:
@@ -121,20 +115,30 @@ def _gathered(sections: Iterable[Section], place: SpillPlace, memory_bytes: int,
         if kind == "groups":
             gathered += alike
             continue
-        pairs = records(alike)
-        runs = collect(pairs, _ONE_PARTITION, place=place.below(str(number)), memory_bytes=memory_bytes)
-        kept.callback(runs.remove)
-        gathered += runs.sections(0)
+        with RunWriter(place.below(str(number)), 1) as writer:
+            kept.callback(writer.runs.remove)
+            _gather(alike, writer, memory_bytes)
+            gathered += writer.runs.sections(0)
     return gathered
 
 
-def _places(sides: Sequence[Iterable[Section]], files: MappedFiles) -> Iterator[Item]:
-    places = count()
+def _gather(sections: Iterable[Section], writer: RunWriter, memory_bytes: int) -> None:
+    table = _kernel.GroupTable(**table_options(HashPartitioner(1), memory_bytes))
+    for section in sections:
+        pairs = MappedFiles().pairs(section)
+        while not table.take_items(pairs):
+            writer.write_table("groups", table.write)
+    if len(table):
+        writer.write_table("groups", table.write)
+
+
+def _places(sides: Sequence[Iterable[Section]], files: MappedFiles) -> Iterator[tuple[Any, dict[int, list[Part]]]]:
     for side, sections in enumerate(sides):
         for section in sections:
+            file = files.number(section.path)
             for entry in files.entries(section):
-                part = Part(files.number(section.path), entry.begin, entry.end, entry.pairs)
-                yield next(places), load_many(entry.keys)[0], {side: [part]}, False
+                (key,) = load_many(entry.keys)
+                yield key, {side: [(file, entry.values_begin, entry.values_end, entry.pairs)]}
 
 
 def _joined(left: dict[int, list[Part]], right: dict[int, list[Part]]) -> dict[int, list[Part]]:

@@ -8,7 +8,6 @@ import enum
 import numbers
 import pathlib
 import uuid
-import zlib
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -16,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from esker.errors import KeyTypeError
+from esker.kernel import _kernel
 
 #: Types whose values are their own plain form, NaN apart.
 _PLAIN = frozenset({int, str, bytes, bool, type(None)})
 #: NaN's plain form: every NaN is one key, since none keeps its identity from one process to another.
 _NAN = ("\0nan",)
-_MASK = (1 << 64) - 1
 _MUTABLE = (list, dict, set, bytearray, memoryview, np.ndarray)
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001  # naive times are counted from a naive epoch
 _EPOCH_UTC = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -57,32 +56,7 @@ def stable_hash(key: Any) -> int:
     >>> stable_hash(("a", 1)) == stable_hash(("a", True))
     True
     """
-    return plain_hash(plain_key(key))
-
-
-def plain_hash(plain: Any) -> int:
-    """Hash what `plain_key` gave: numbers as Python does (not randomised), None as 0, texts by their bytes."""
-    kind = type(plain)
-    if kind is int or kind is float or kind is bool:
-        return hash(plain)
-    if kind is str:
-        return zlib.crc32(plain.encode("utf-8", "surrogatepass"))
-    if kind is bytes:
-        return zlib.crc32(plain, 1)
-    if plain is None:
-        return 0
-    mixed = len(plain)
-    for part in plain:
-        mixed = mix(mixed ^ plain_hash(part))
-    return mixed
-
-
-def mix(number: int) -> int:
-    """Spread a number over 64 bits: the last steps of splitmix64 (Steele, Lea, Flood; OOPSLA 2014)."""
-    number = (number + 0x9E3779B97F4A7C15) & _MASK
-    number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    number = ((number ^ (number >> 27)) * 0x94D049BB133111EB) & _MASK
-    return number ^ (number >> 31)
+    return _kernel.stable_hash(key, plain_key)
 
 
 def _unusual(key: Any) -> Any:
@@ -171,7 +145,7 @@ def _frozenset(key: frozenset[Any]) -> Any:
     # In an order that all equal sets share: numbers that are equal are written alike first.
     return (
         "\0frozenset",
-        *sorted(map(_written_alike, map(plain_key, key)), key=lambda part: (plain_hash(part), repr(part))),
+        *sorted(map(_written_alike, map(plain_key, key)), key=lambda part: (stable_hash(part), repr(part))),
     )
 
 

@@ -1,107 +1,103 @@
-"""Merging states by key in bounded memory, keys in the order in which they first appear.
+"""Merging values by key in bounded memory, keys in the order in which they first appear.
 
-What does not fit is divided by a second hash into files, as states with the place of their key's first appearance.
-Each part is merged apart, and the parts' results are woven together by place: so the order of the results does not
-depend on how much memory there was.
+What does not fit is divided by a second hash into files, as combiners with the place of their key's first pair. Each
+part is merged apart, and the parts' results are woven together by place: so the order of the results does not depend
+on how much memory there was.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
-from esker.engine.objects.codec import load_many
-from esker.engine.objects.collect import batches, encode_pairs
+from esker.engine.objects.codec import in_batches
+from esker.engine.objects.collect import combine_table
 from esker.engine.objects.combine import Combine
-from esker.engine.objects.key_table import KeyTable, Merged
-from esker.engine.objects.keys import mix, plain_hash
-from esker.engine.objects.runs import RunWriter, Section, SpillPlace, entries
+from esker.engine.objects.partitioners import HashPartitioner
+from esker.engine.objects.runs import MappedFiles, RunWriter, SpillPlace
 from esker.errors import MemoryBudgetExceededError
+from esker.kernel import _kernel
 
 _PARTS = 16
 #: Sixteen times sixteen times ... parts: what does not fit then is one key.
 _DEPTH_MAX = 6
 
-#: The place of a pair, its key, its value, and whether that is a state already.
-Item = tuple[int, Any, Any, bool]
+#: Adds pairs to a table, and says whether there are no more: else the table is full.
+Feed = Callable[[_kernel.CombineTable], bool]
 
 
 def merge_by_key(
-    items: Iterable[Item], combine: Combine, *, place: SpillPlace, memory_bytes: int, operator: str, depth: int = 0
-) -> Iterator[Merged]:
-    """Merge the items of each key; gives the keys by the place of their first item.
+    feeds: Iterable[Feed], combine: Combine, *, place: SpillPlace, memory_bytes: int, operator: str
+) -> Iterator[tuple[Any, Any]]:
+    """Merge what the feeds give of each key; gives the keys by their first appearance.
 
-    Raises MemoryBudgetExceededError, naming the key, when one key's state alone is larger than `memory_bytes`.
+    Raises MemoryBudgetExceededError, naming the key, when one key's combiner alone is larger than `memory_bytes`.
     """
-    table = KeyTable(combine, memory_bytes)
-    with RunWriter(place.below(f"merge{depth}"), _PARTS) as writer:
-        for where, key, value, is_state in items:
-            (table.add_state if is_state else table.add_value)(where, key, value)
-            if table.full:
-                if depth == _DEPTH_MAX or len(table) == 1:
-                    raise _too_large(table, memory_bytes, operator)
-                _divide(table, writer, depth)
-        if not writer.runs.runs:
-            yield from table.drain()
+    merge = _Merge(combine, place, memory_bytes, operator)
+    with ExitStack() as kept:
+        table, divided = merge.fill(feeds, 0, kept)
+        if not divided.runs.runs:
+            yield from in_batches(table.drain)
             return
+        files = MappedFiles()
+        done = kept.enter_context(RunWriter(place.below("merged"), 1))
+        kept.callback(done.runs.remove)
+        merge.finish(table, divided, done, 0)
+        # Each part's results are in order of place; they are read a pair at a time, all parts at once.
+        readers = [files.pairs(section) for section in done.runs.sections(0)]
+        yield from in_batches(_kernel.Weave(readers).take)
+
+
+class _Merge:
+    def __init__(self, combine: Combine, place: SpillPlace, memory_bytes: int, operator: str) -> None:
+        self._combine = combine
+        self._place = place
+        self._memory_bytes = memory_bytes
+        self._operator = operator
+        self._writers = 0
+
+    def fill(self, feeds: Iterable[Feed], depth: int, kept: ExitStack) -> tuple[_kernel.CombineTable, RunWriter]:
+        """Feed a table; when it is full, divide it into parts. Gives it with what is left in it."""
+        table = combine_table(self._combine, HashPartitioner(1), self._memory_bytes)
+        self._writers += 1
+        divided = kept.enter_context(RunWriter(self._place.below(f"parts{self._writers}"), _PARTS))
+        kept.callback(divided.runs.remove)
+        for feed in feeds:
+            while not feed(table):
+                if depth == _DEPTH_MAX or len(table) == 1:
+                    raise self._too_large(table)
+                self._divide(table, divided, depth)
+        return table, divided
+
+    def finish(self, table: _kernel.CombineTable, divided: RunWriter, done: RunWriter, depth: int) -> None:
+        """Merge each part apart, and write what comes of it as runs in order of place."""
         if len(table):
-            _divide(table, writer, depth)
-        try:
-            yield from _merge_parts(
-                writer, combine, place=place, memory_bytes=memory_bytes, operator=operator, depth=depth
-            )
-        finally:
-            writer.runs.remove()
-
-
-def _divide(table: KeyTable, writer: RunWriter, depth: int) -> None:
-    parts: list[list[tuple[Any, Any]]] = [[] for _ in range(_PARTS)]
-    for merged in table.drain():
-        # Not the hash that chose the partition: all keys here agree in that.
-        part = mix(plain_hash(merged.plain) + depth + 1) % _PARTS
-        parts[part].append(((merged.place, merged.key), merged.state))
-    writer.write("combined", (map(encode_pairs, batches(part)) for part in parts))
-
-
-def _merge_parts(
-    writer: RunWriter, combine: Combine, *, place: SpillPlace, memory_bytes: int, operator: str, depth: int
-) -> Iterator[Merged]:
-    with RunWriter(place.below(f"woven{depth}"), 1) as done:
+            self._divide(table, divided, depth)
+        files = MappedFiles()
         for part in range(_PARTS):
-            states = _states(writer.runs.sections(part))
-            merged = merge_by_key(
-                states,
-                combine,
-                place=place.below(str(part)),
-                memory_bytes=memory_bytes,
-                operator=operator,
-                depth=depth + 1,
-            )
-            pairs = (((one.place, one.key), one.state) for one in merged)
-            # Each part's results are read a batch at a time, all parts at once.
-            done.write("combined", iter([map(encode_pairs, batches(pairs, memory_bytes // (4 * _PARTS)))]))
-        streams = [_states([section]) for section in done.runs.sections(0)]
-        try:
-            for where, key, state, _ in heapq.merge(*streams, key=lambda item: item[0]):
-                yield Merged(where, None, key, state)
-        finally:
-            done.runs.remove()
+            feeds = [partial(_take_placed, pairs=files.pairs(section)) for section in divided.runs.sections(part)]
+            with ExitStack() as kept:
+                inner, inner_divided = self.fill(feeds, depth + 1, kept)
+                if inner_divided.runs.runs:
+                    self.finish(inner, inner_divided, done, depth + 1)
+                elif len(inner):
+                    done.write_table("combined", partial(inner.divide, parts=1, depth=0))
+
+    def _divide(self, table: _kernel.CombineTable, divided: RunWriter, depth: int) -> None:
+        divided.write_table("combined", partial(table.divide, parts=_PARTS, depth=depth))
+
+    def _too_large(self, table: _kernel.CombineTable) -> MemoryBudgetExceededError:
+        return MemoryBudgetExceededError.of(
+            self._operator,
+            self._memory_bytes,
+            self._memory_bytes,
+            {f"{self._operator}, {len(table)} keys": self._memory_bytes},
+            largest_key=table.largest_key(),
+            advice="raise memory=, or group the values and reduce each group as a stream",
+        )
 
 
-def _states(sections: Iterable[Section]) -> Iterator[Item]:
-    for section in sections:
-        for entry in entries(section):
-            for (where, key), state in zip(load_many(entry.keys), load_many(entry.values), strict=True):
-                yield where, key, state, True
-
-
-def _too_large(table: KeyTable, memory_bytes: int, operator: str) -> MemoryBudgetExceededError:
-    return MemoryBudgetExceededError.of(
-        operator,
-        memory_bytes,
-        memory_bytes,
-        {f"{operator}, {len(table)} keys": memory_bytes},
-        largest_key=table.largest_key(),
-        advice="raise memory=, or group the values and reduce each group as a stream",
-    )
+def _take_placed(table: _kernel.CombineTable, pairs: _kernel.PairReader) -> bool:
+    return table.take_items(pairs, states=True, placed=True)

@@ -16,13 +16,15 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from esker.core.spill import SpillFolder
-from esker.errors import CorruptError, SpillError
+from esker.engine.objects.codec import dump_many, load_one
+from esker.errors import CorruptError, EskerError, SpillError
+from esker.kernel import _kernel
 
 #: `groups`: an entry is one key and its values. `records`: a batch of pairs in input order. `combined`: the same, of
 #: keys that are there once with what their values came to.
@@ -123,7 +125,7 @@ class Runs:
 
 
 class RunWriter:
-    """Writes runs at a place: a file at a time, its partitions in order.
+    """Writes runs at a place, a file at a time.
 
     A context manager: what was written is removed when the block fails.
     """
@@ -133,30 +135,43 @@ class RunWriter:
         self.runs = Runs(partition_count, record_counts=[0] * partition_count)
         self._written = 0
 
-    def write(self, kind: str, partitions: Iterator[Iterator[tuple[bytes, int, bytes]]]) -> Run:
-        """Write a file: for each partition its entries, as keys, number of pairs, values."""
+    def write_table(self, kind: str, write: Callable[[int], tuple[list[int], list[int]]]) -> None:
+        """Write a file: `write(fd)` gives where each partition begins, with the end of the last, and its pairs."""
         assert kind in KINDS, kind
-        path, offsets = self._new_file()
-        run = Run(path, kind, (0,))
-        self.runs.runs.append(run)
+        path, fd = self._new_file()
         try:
-            with os.fdopen(offsets, "wb", buffering=1 << 18) as file:
-                places = [0]
-                for partition, entries in enumerate(partitions):
-                    for keys, count, values in entries:
-                        file.write(_HEADER.pack(len(keys), count, len(values)))
-                        file.write(keys)
-                        file.write(values)
-                        self.runs.record_counts[partition] += count
-                    places.append(file.tell())
-                    self._check_limit(places[-1])
+            # Known before it is written, so that it goes when writing fails.
+            self.runs.runs.append(Run(path, kind, (0,)))
+            offsets, counts = write(fd)
         except OSError as error:
-            if isinstance(error, SpillError):
+            if isinstance(error, EskerError):
                 raise
             raise self.place.failure(error) from error
-        self._written += places[-1]
-        self.runs.runs[-1] = Run(path, kind, tuple(places))
-        return self.runs.runs[-1]
+        finally:
+            os.close(fd)
+        self.runs.runs[-1] = Run(path, kind, tuple(offsets))
+        for partition, count in enumerate(counts):
+            self.runs.record_counts[partition] += count
+        self._written += offsets[-1]
+        if self._written > self.place.limit_bytes:
+            raise self.place.over_limit(self._written)
+
+    def write_batches(self, kind: str, batches: Iterable[list[tuple[Any, Any]]]) -> None:
+        """Write a file of one partition: an entry for each list of pairs."""
+
+        def write(fd: int) -> tuple[list[int], list[int]]:
+            pairs = 0
+            with os.fdopen(os.dup(fd), "wb", buffering=1 << 18) as file:
+                for batch in batches:
+                    keys = dump_many([key for key, _ in batch])
+                    values = dump_many([value for _, value in batch])
+                    file.write(_HEADER.pack(len(keys), len(batch), len(values)))
+                    file.write(keys)
+                    file.write(values)
+                    pairs += len(batch)
+                return [0, file.tell()], [pairs]
+
+        self.write_table(kind, write)
 
     def __enter__(self) -> RunWriter:
         return self
@@ -171,71 +186,69 @@ class RunWriter:
         except OSError as error:
             raise self.place.failure(error) from error
 
-    def _check_limit(self, written: int) -> None:
-        if self._written + written > self.place.limit_bytes:
-            raise self.place.over_limit(self._written + written)
-
 
 class Entry(NamedTuple):
-    """One entry, still bytes of the mapped file; `begin` and `end` are its place there."""
+    """One entry of a group: its key as a block of the mapped file, and where its values lie there."""
 
     keys: memoryview
     pairs: int
-    values: memoryview
-    begin: int
-    end: int
+    values_begin: int
+    values_end: int
 
 
 class MappedFiles:
     """Files of runs, each mapped once and as long as somebody reads from it, also when it was removed meanwhile."""
 
     def __init__(self) -> None:
-        self._mapped: dict[str, memoryview] = {}
-        self._paths: list[str] = []
+        self._mapped: list[memoryview] = []
         self._numbers: dict[str, int] = {}
 
     def number(self, path: str) -> int:
-        """A small number for a file's path."""
+        """A small number for a file, which is mapped.
+
+        Raises CorruptError when it cannot be read.
+        """
         number = self._numbers.get(path)
         if number is None:
-            number = self._numbers[path] = len(self._paths)
-            self._paths.append(path)
+            self._mapped.append(_map(path))
+            number = self._numbers[path] = len(self._mapped) - 1
         return number
 
-    def path(self, number: int) -> str:
-        """The path that has this number."""
-        return self._paths[number]
+    def view(self, file: int, begin: int, end: int) -> memoryview:
+        """The bytes of a file from `begin` to `end`."""
+        return self._mapped[file][begin:end]
+
+    def section(self, section: Section) -> memoryview:
+        """The bytes of a section.
+
+        Raises CorruptError when the file is shorter.
+        """
+        data = self._mapped[self.number(section.path)]
+        if not 0 <= section.begin <= section.end <= len(data):
+            raise _damaged(section)
+        return data[section.begin : section.end]
 
     def entries(self, section: Section) -> Iterator[Entry]:
         """Read the entries of a section.
 
         Raises CorruptError when the places of entries do not add up.
         """
-        data = self._data(section)
-        place = section.begin
-        while place < section.end:
-            begin = place
-            if section.end - place < HEADER_BYTES:
+        data = self.section(section)
+        place = 0
+        while place < len(data):
+            if len(data) - place < HEADER_BYTES:
                 raise _damaged(section)
             key_bytes, pairs, value_bytes = _HEADER.unpack_from(data, place)
             values_begin = place + HEADER_BYTES + key_bytes
             place = values_begin + value_bytes
-            if place > section.end:
+            if place > len(data):
                 raise _damaged(section)
-            yield Entry(data[values_begin - key_bytes : values_begin], pairs, data[values_begin:place], begin, place)
+            keys = data[values_begin - key_bytes : values_begin]
+            yield Entry(keys, pairs, section.begin + values_begin, section.begin + place)
 
-    def _data(self, section: Section) -> memoryview:
-        data = self._mapped.get(section.path)
-        if data is None:
-            data = self._mapped[section.path] = _map(section.path)
-        if not 0 <= section.begin <= section.end <= len(data):
-            raise _damaged(section)
-        return data
-
-
-def entries(section: Section) -> Iterator[Entry]:
-    """Read the entries of a section once; raises CorruptError when their places do not add up."""
-    return MappedFiles().entries(section)
+    def pairs(self, section: Section) -> _kernel.PairReader:
+        """Read the pairs of a section."""
+        return _kernel.PairReader(self.section(section), section.kind == "groups", load_one)
 
 
 def _map(path: str) -> memoryview:

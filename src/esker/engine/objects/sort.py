@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from esker.core.seeded import generator
-from esker.engine.objects.codec import load_many
-from esker.engine.objects.collect import batches, collect, encode_pairs
+from esker.engine.objects.codec import Scale, batches, in_batches
+from esker.engine.objects.collect import collect
 from esker.engine.objects.groups import records
-from esker.engine.objects.key_table import Scale
 from esker.engine.objects.partitioners import FunctionPartitioner, KeySample
-from esker.engine.objects.runs import Runs, RunWriter, Section, SpillPlace, entries
+from esker.engine.objects.runs import MappedFiles, Runs, RunWriter, Section, SpillPlace
 
 _PAIR_BYTES = 100
 
@@ -79,23 +78,19 @@ def sorted_records(
                 held_bytes += scale.weigh(pair[0]) + scale.weigh(pair[1]) + _PAIR_BYTES
                 if held_bytes > memory_bytes:
                     held.sort(key=order, reverse=reverse)
-                    _write(held, writer, memory_bytes)
+                    _write(held, writer)
                     held, held_bytes = [], 0
             held.sort(key=order, reverse=reverse)
-            streams: list[Iterable[tuple[Any, Any]]] = [_read(section) for section in writer.runs.sections(0)]
+            files = MappedFiles()
+            # A run is read some pairs at a time.
+            streams = [in_batches(files.pairs(section).take) for section in writer.runs.sections(0)]
             yield from heapq.merge(*streams, held, key=order, reverse=reverse)
         finally:
             writer.runs.remove()
 
 
-def _write(held: list[tuple[Any, Any]], writer: RunWriter, memory_bytes: int) -> None:
-    # Each run will be read a batch at a time, all at once: a run of half the batches' usual bytes is still cheap.
-    writer.write("records", iter([map(encode_pairs, batches(held, min(1 << 18, memory_bytes // 64)))]))
-
-
-def _read(section: Section) -> Iterator[tuple[Any, Any]]:
-    for entry in entries(section):
-        yield from zip(load_many(entry.keys), load_many(entry.values), strict=True)
+def _write(held: list[tuple[Any, Any]], writer: RunWriter) -> None:
+    writer.write_batches("records", batches(held, items_max=1024, bytes_max=1 << 20))
 
 
 def _by_key(pair: tuple[Any, Any]) -> Any:
