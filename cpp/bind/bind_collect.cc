@@ -54,6 +54,30 @@ std::uint32_t remainder(std::int64_t hash, std::uint32_t count) {
   throw nb::python_error();
 }
 
+// A list, filled without a call for each item.
+class ListMaker {
+ public:
+  void add(nb::object item) { items_.push_back(std::move(item)); }
+  void add(nb::object left, nb::object right) {
+    nb::object pair = nb::steal(PyTuple_New(2));
+    if (!pair.is_valid()) throw nb::python_error();
+    PyTuple_SetItem(pair.ptr(), 0, left.release().ptr());
+    PyTuple_SetItem(pair.ptr(), 1, right.release().ptr());
+    add(std::move(pair));
+  }
+  nb::object list() {
+    nb::object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(items_.size())));
+    if (!list.is_valid()) throw nb::python_error();
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      PyList_SetItem(list.ptr(), static_cast<Py_ssize_t>(i), items_[i].release().ptr());
+    }
+    return list;
+  }
+
+ private:
+  std::vector<nb::object> items_;
+};
+
 // Items of a block, read from where the last call stopped.
 class ItemReader {
  public:
@@ -63,10 +87,10 @@ class ItemReader {
         codec_({nb::none(), nb::none(), std::move(load)}),
         reader_(after_mark(borrowed_.bytes())) {}
 
-  nb::list take(std::uint32_t count) {
-    nb::list items;
-    for (std::uint32_t i = 0; i < count && !reader_.done(); ++i) items.append(codec_.decode(reader_));
-    return items;
+  nb::object take(std::uint32_t count) {
+    ListMaker items;
+    for (std::uint32_t i = 0; i < count && !reader_.done(); ++i) items.add(codec_.decode(reader_));
+    return items.list();
   }
 
  private:
@@ -153,17 +177,18 @@ class Weave {
     }
   }
 
-  nb::list take(std::uint32_t count) {
-    nb::list pairs;
+  nb::object take(std::uint32_t count) {
+    ListMaker pairs;
     for (; count > 0 && !heads_.empty(); --count) {
       std::pop_heap(heads_.begin(), heads_.end(), later);
       const Head head = heads_.back();
       heads_.pop_back();
       const ObjectCodec& codec = head.reader->codec();
-      pairs.append(nb::make_tuple(codec.decode(head.key), codec.decode(head.reader->value())));
+      nb::object key = codec.decode(head.key);
+      pairs.add(std::move(key), codec.decode(head.reader->value()));
       push(head.reader);
     }
-    return pairs;
+    return pairs.list();
   }
 
  private:
@@ -422,9 +447,36 @@ struct State {
   std::uint32_t level = 0;
 };
 
-struct Entry {
-  std::vector<State> states;
-  std::uint64_t place = 0;
+// A key's states, the last on top. The first is held in place: most keys have one.
+class Entry {
+ public:
+  explicit Entry(std::uint64_t place) : place_(place) {}
+
+  std::uint64_t place() const { return place_; }
+  bool empty() const { return !first_.value.is_valid(); }
+  State& top() { return more_.empty() ? first_ : more_.back(); }
+  void push(State state) {
+    if (empty()) {
+      first_ = std::move(state);
+    } else {
+      more_.push_back(std::move(state));
+    }
+  }
+  nb::object pop() {
+    nb::object value = std::move(top().value);
+    if (!more_.empty()) more_.pop_back();
+    return value;
+  }
+  template <class Visit>
+  void visit(Visit visit) const {
+    if (!empty()) visit(first_);
+    for (const State& state : more_) visit(state);
+  }
+
+ private:
+  State first_;
+  std::vector<State> more_;
+  std::uint64_t place_;
 };
 
 // The combiner of each key.
@@ -490,14 +542,14 @@ class CombineTable : public Table {
   }
 
   // Up to `count` keys with their combiners, in order. Nothing may be added until all were taken.
-  nb::list drain(std::uint32_t count) {
-    nb::list drained;
+  nb::object drain(std::uint32_t count) {
+    ListMaker drained;
     for (; count > 0 && drained_ < keys_.size(); --count, ++drained_) {
-      const nb::object key = codec_.decode(keys_[drained_].original_form());
-      drained.append(nb::make_tuple(key, collapse(entries_[drained_])));
+      nb::object key = codec_.decode(keys_[drained_].original_form());
+      drained.add(std::move(key), collapse(entries_[drained_]));
     }
     if (drained_ == keys_.size()) clear();
-    return drained;
+    return drained.list();
   }
 
   std::uint32_t size() const { return keys_.size(); }
@@ -517,7 +569,7 @@ class CombineTable : public Table {
     std::uint64_t most = 0;
     for (std::uint32_t i = 0; i < keys_.size(); ++i) {
       std::uint64_t weight = 0;
-      for (const State& state : entries_[i].states) weight += state.weight;
+      entries_[i].visit([&weight](const State& state) { weight += state.weight; });
       if (weight > most) {
         most = weight;
         largest = i;
@@ -527,9 +579,6 @@ class CombineTable : public Table {
   }
 
  private:
-  // What a vector of states takes for its first.
-  static constexpr std::uint64_t kStatesBytes = sizeof(State) + 16;
-
   void add_value(EncodedKey key, PyObject* value, std::uint64_t place) {
     const auto found = keys_.find_or_add(pool_, key.canonical, key.original);
     if (found.is_new) {
@@ -555,33 +604,28 @@ class CombineTable : public Table {
   }
 
   // Before the user's function is called: when it raises, keys and entries still agree.
-  void insert_new(std::uint64_t place) {
-    entries_.emplace_back();
-    entries_.back().place = place;
-    weight_ += kStatesBytes;
-  }
+  void insert_new(std::uint64_t place) { entries_.emplace_back(place); }
 
   void add_first(std::uint32_t number, nb::object value) {
     const std::uint32_t weight = weigh(value.ptr());
     weight_ += weight;
-    entries_[number].states.push_back({std::move(value), weight, 0});
+    entries_[number].push({std::move(value), weight, 0});
   }
 
   void push(Entry& entry, nb::object value) {
     std::uint32_t level = 0;
-    std::vector<State>& states = entry.states;
-    for (; !states.empty() && states.back().level == level; ++level) {
-      value = call(merge_combiners_, states.back().value.ptr(), value.ptr());
-      weight_ -= states.back().weight;
-      states.pop_back();
+    for (; !entry.empty() && entry.top().level == level; ++level) {
+      value = call(merge_combiners_, entry.top().value.ptr(), value.ptr());
+      weight_ -= entry.top().weight;
+      entry.pop();
     }
     const std::uint32_t weight = weigh(value.ptr());
     weight_ += weight;
-    states.push_back({std::move(value), weight, level});
+    entry.push({std::move(value), weight, level});
   }
 
   void merge_last(Entry& entry, const nb::object& function, PyObject* value) {
-    State& state = entry.states.back();
+    State& state = entry.top();
     const std::uint32_t growth = 8 + weigh(value);
     state.value = call(function, state.value.ptr(), value);
     std::uint32_t weight = 0;
@@ -596,12 +640,10 @@ class CombineTable : public Table {
   }
 
   nb::object collapse(Entry& entry) {
-    std::vector<State>& states = entry.states;
-    nb::object value = std::move(states.back().value);
-    states.pop_back();
-    while (!states.empty()) {
-      value = call(merge_combiners_, states.back().value.ptr(), value.ptr());
-      states.pop_back();
+    nb::object value = entry.pop();
+    while (!entry.empty()) {
+      const nb::object left = entry.pop();
+      value = call(merge_combiners_, left.ptr(), value.ptr());
     }
     return value;
   }
@@ -652,11 +694,10 @@ class CombineTable : public Table {
     std::uint64_t looked_at = 0;
     std::uint64_t weight = 0;
     for (std::size_t i = 0; i < entries_.size(); i += step, ++looked_at) {
-      weight += kStatesBytes;
-      for (const State& state : entries_[i].states) {
+      entries_[i].visit([&weight, this](const State& state) {
         std::uint32_t one = 0;
         weight += weigh_atom(state.value.ptr(), one) ? one : exact_weight(state.value.ptr());
-      }
+      });
     }
     return looked_at == 0 ? 0 : weight * entries_.size() / looked_at;
   }
@@ -689,7 +730,7 @@ class CombineTable : public Table {
       if (placed) {
         keys.put(objects::kTuple);
         keys.put(2);
-        objects::put_integer(keys, static_cast<std::int64_t>(entries_[number].place));
+        objects::put_integer(keys, static_cast<std::int64_t>(entries_[number].place()));
       }
       const Bytes key = keys_[number].original_form();
       keys.put(key.data(), key.size());

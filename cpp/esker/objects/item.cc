@@ -201,6 +201,15 @@ Bytes Reader::skip(int depth) {
 }
 
 std::int64_t stable_hash(Bytes canonical) {
+  // Short texts and small integers, most keys, without taking the item apart.
+  const std::uint8_t tag = canonical[0];
+  if (tag < kSmallInteger && canonical.size() == tag + std::size_t{1}) {
+    return static_cast<std::int64_t>(hash::hash_bytes(canonical.data() + 1, tag));
+  }
+  if (tag >= kSmallInteger && tag < kNone) {
+    const std::int64_t value = tag - kSmallInteger + kSmallIntegerLeast;
+    return value == -1 ? -2 : value;
+  }
   Reader reader(canonical);
   return hash_next(reader, 0);
 }

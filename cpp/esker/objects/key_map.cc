@@ -24,7 +24,7 @@ bool same(Bytes left, Bytes right) {
 
 }  // namespace
 
-KeyMap::Found KeyMap::find_or_add(BlockPool& pool, Bytes canonical, Bytes original) {
+KeyMap::Found KeyMap::look_up(BlockPool& pool, Bytes canonical, Bytes original) {
   if (keys_.size() * 2 >= slots_.size()) grow();
   const std::int64_t hash = stable_hash(canonical);
   const std::uint64_t spread = hash::mix(static_cast<std::uint64_t>(hash));
@@ -33,12 +33,13 @@ KeyMap::Found KeyMap::find_or_add(BlockPool& pool, Bytes canonical, Bytes origin
     Slot& slot = slots_[at];
     if (slot.number_plus_one == 0) {
       keys_.push_back(stored(pool, canonical, original, hash));
+      guess_ = 0;
       slot = {static_cast<std::uint32_t>(keys_.size()), hash_bits};
       return {static_cast<std::uint32_t>(keys_.size() - 1), true};
     }
     if (slot.hash_bits != hash_bits) continue;
     const std::uint32_t number = slot.number_plus_one - 1;
-    if (same(keys_[number].canonical_form(), canonical)) return {number, false};
+    if (same(keys_[number].canonical_form(), canonical)) return found(number);
   }
 }
 
@@ -69,6 +70,7 @@ void KeyMap::clear() {
   keys_ = {};
   slots_ = {};
   mask_ = 0;
+  guess_ = 0;
 }
 
 }  // namespace esker::objects

@@ -1,9 +1,12 @@
 // From keys, as canonical bytes, to numbers 0, 1, 2, ... in order of first appearance.
 //
-// Threads: one. Open addressing with linear probing, at most half full.
+// Threads: one. Open addressing with linear probing, at most half full. Keys that come in the same order
+// again and again, as the columns of a row do, are found without hashing: the key after the last one found is
+// looked at first.
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "esker/objects/byte_log.h"
@@ -31,7 +34,16 @@ class KeyMap {
   };
 
   // `original` may be the same bytes as `canonical`.
-  Found find_or_add(BlockPool& pool, Bytes canonical, Bytes original);
+  Found find_or_add(BlockPool& pool, Bytes canonical, Bytes original) {
+    if (guess_ < keys_.size()) {
+      const Key& key = keys_[guess_];
+      if (key.canonical_bytes == canonical.size() &&
+          std::memcmp(key.canonical, canonical.data(), canonical.size()) == 0) {
+        return found(guess_);
+      }
+    }
+    return look_up(pool, canonical, original);
+  }
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(keys_.size()); }
   const Key& operator[](std::uint32_t number) const { return keys_[number]; }
@@ -44,12 +56,18 @@ class KeyMap {
     std::uint32_t hash_bits = 0;
   };
 
+  Found found(std::uint32_t number) {
+    guess_ = number + 1 < keys_.size() ? number + 1 : 0;
+    return {number, false};
+  }
+  Found look_up(BlockPool& pool, Bytes canonical, Bytes original);
   Key stored(BlockPool& pool, Bytes canonical, Bytes original, std::int64_t hash);
   void grow();
 
   std::vector<Key> keys_;
   std::vector<Slot> slots_;
   std::size_t mask_ = 0;
+  std::uint32_t guess_ = 0;
 };
 
 }  // namespace esker::objects
