@@ -9,7 +9,7 @@ readonly build="build/sanitize-python"
 readonly stage="$PWD/$build/stage"
 tests=("$@")
 if ((${#tests[@]} == 0)); then
-    for found in tests/unit/{kernel,shuffle,bitmap} tests/contract/test_{shuffle_strategies,encodings}.py; do
+    for found in tests/unit/{kernel,shuffle,bitmap,engine/objects} tests/contract/test_{shuffle_strategies,encodings}.py; do
         [[ ! -e "$found" ]] || tests+=("$found")
     done
 fi
