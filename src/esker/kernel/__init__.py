@@ -4,7 +4,11 @@ from esker import errors
 from esker.kernel import _kernel
 
 _kernel.set_error_types(
-    errors.PageCorruptError, errors.BitmapCorruptError, errors.UnsupportedTypeError, errors.InputError, errors.CorruptError
+    errors.PageCorruptError,
+    errors.BitmapCorruptError,
+    errors.UnsupportedTypeError,
+    errors.InputError,
+    errors.CorruptError,
 )
 
 __all__ = ["_kernel"]
