@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from esker.frozen import FreezeReport
     from esker.index import Bins, BitSliced, Equality, Interval, Range, TimeQuantum
     from esker.index.vectors import VectorIndex
+    from esker.parallel import Par, first, gather, par
     from esker.shuffle.partition import partition, release_memory
     from esker.storage.tiers import open_tier
     from esker.stream import Backoff, KillSwitch, Sink, Stream
@@ -76,6 +77,10 @@ _LAZY = {
     "freeze": "esker.collection.freeze",
     "from_arrow": "esker.collection.read",
     "open_tier": "esker.storage.tiers",
+    "Par": "esker.parallel",
+    "first": "esker.parallel",
+    "gather": "esker.parallel",
+    "par": "esker.parallel",
     "partition": "esker.shuffle.partition",
     "release_memory": "esker.shuffle.partition",
     "read": "esker.collection.read",
@@ -97,6 +102,7 @@ __all__ = [
     "Interval",
     "KillSwitch",
     "Options",
+    "Par",
     "Range",
     "Sink",
     "Stream",
@@ -109,11 +115,14 @@ __all__ = [
     "build_index",
     "errors",
     "find",
+    "first",
     "freeze",
     "from_arrow",
+    "gather",
     "of",
     "open_index",
     "open_tier",
+    "par",
     "partition",
     "range",
     "release_memory",

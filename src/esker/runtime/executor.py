@@ -47,6 +47,14 @@ class Executor(ABC):
         """
 
     @abstractmethod
+    def cancel(self, tickets: Iterable[int]) -> None:
+        """Want nothing of these submitted tasks any more: `completed` will not tell of them.
+
+        Those that have not started never do. Those that run are ended at once where they run in a process of their own,
+        which is gone when this returns; elsewhere they run on, and `close` does not wait for them.
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Stop; calling it again does nothing."""
 

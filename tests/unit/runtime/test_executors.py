@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -117,3 +118,51 @@ def test_what_a_function_keeps_does_not_pass_from_task_to_task() -> None:
 
 def _call(shared: Shared) -> Any:
     return shared.value()
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_nothing_is_told_of_cancelled_tasks(name: str) -> None:
+    with EXECUTORS[name](1) as executor:
+        tickets = [executor.submit(partial(abs, -n)) for n in range(6)]
+        executor.cancel(tickets[1:4])
+        executor.cancel(tickets[1:4])
+        found: list[Completion] = []
+        while completed := executor.completed():
+            found += completed
+    assert {completion.ticket: completion.value for completion in found} == {0: 0, 4: 4, 5: 5}
+
+
+def test_a_cancelled_process_is_gone_and_others_take_its_place(tmp_path: Path) -> None:
+    def work() -> None:
+        (tmp_path / "aside").write_text(str(os.getpid()))
+        (tmp_path / "aside").rename(tmp_path / "pid")
+        time.sleep(600)
+
+    with EXECUTORS["processes"](1) as executor:
+        ticket = executor.submit(work)
+        following = executor.submit(os.getpid)
+        while not (tmp_path / "pid").exists():  # within the test's time limit
+            time.sleep(0.001)
+        executor.cancel([ticket])
+        pid = int((tmp_path / "pid").read_text())
+        assert not Path(f"/proc/{pid}").exists()
+        (completion,) = executor.completed()
+        assert completion.ticket == following
+        assert completion.value != pid
+        assert executor.completed() == []
+
+
+def test_closing_does_not_wait_for_a_cancelled_thread() -> None:
+    begun, let_go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        let_go.wait(60)
+
+    executor = EXECUTORS["threads"](1)
+    ticket = executor.submit(work)
+    begun.wait(60)
+    executor.cancel([ticket])
+    executor.close()
+    assert executor.completed() == []
+    let_go.set()

@@ -48,5 +48,9 @@ class InlineExecutor(Executor):
             if close is not None:
                 close()
 
+    def cancel(self, tickets: Iterable[int]) -> None:
+        unwanted = set(tickets)
+        self._tasks = deque(task for task in self._tasks if task[0] not in unwanted)
+
     def close(self) -> None:
         self._tasks.clear()

@@ -87,6 +87,20 @@ class ProcessExecutor(Executor):
             if self._wake_fd >= 0:
                 os.eventfd_write(self._wake_fd, 1)
 
+    def cancel(self, tickets: Iterable[int]) -> None:
+        unwanted = set(tickets)
+        before = len(self._waiting) + len(self._finished) + len(self._running)
+        self._waiting = deque(job for job in self._waiting if job.window or job.ticket not in unwanted)
+        self._finished = [job for job in self._finished if job.ticket not in unwanted]
+        ended = [worker for worker, job in self._running.items() if not job.window and job.ticket in unwanted]
+        for worker in ended:
+            del self._running[worker]
+            self._pool.end(worker)
+        for worker in ended:
+            self._pool.exit_status(worker)  # known once it is gone
+        self._outstanding -= before - len(self._waiting) - len(self._finished) - len(self._running)
+        self._assign()
+
     def close(self) -> None:
         with self._wake_lock:
             if self._wake_fd >= 0:

@@ -29,7 +29,10 @@ class ThreadExecutor(Executor):
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Completion] = queue.SimpleQueue()
         self._next_ticket = 0
-        self._outstanding = 0
+        self._pending: set[int] = set()
+        self._unwanted: set[int] = set()
+        # Which thread is at which ticket.
+        self._at: dict[int, int] = {}
         self._closing = threading.Event()
         self._streams: list[_Stream] = []
         # Daemons: a user function that hangs must not keep the interpreter from leaving after Ctrl-C.
@@ -42,9 +45,12 @@ class ThreadExecutor(Executor):
     def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
         ticket = self._next_ticket
         self._next_ticket += 1
-        self._outstanding += 1
+        self._pending.add(ticket)
 
         def run() -> None:
+            if ticket in self._unwanted:
+                return
+            self._at[threading.get_ident()] = ticket
             try:
                 with attempting(Attempt(attempt)):
                     completion = Completion(ticket, task())
@@ -56,12 +62,13 @@ class ThreadExecutor(Executor):
         return ticket
 
     def completed(self) -> list[Completion]:
-        if not self._outstanding:
-            return []
-        found = [self._done.get()]
-        while not self._done.empty():
-            found.append(self._done.get())
-        self._outstanding -= len(found)
+        found: list[Completion] = []
+        while self._pending and not found:
+            done = [self._done.get()]
+            while not self._done.empty():
+                done.append(self._done.get())
+            found = [completion for completion in done if completion.ticket in self._pending]
+            self._pending.difference_update(completion.ticket for completion in found)
         return found
 
     def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
@@ -70,6 +77,11 @@ class ThreadExecutor(Executor):
         self._tasks.put(stream.run)
         return stream.items()
 
+    def cancel(self, tickets: Iterable[int]) -> None:
+        unwanted = self._pending.intersection(tickets)
+        self._unwanted |= unwanted
+        self._pending -= unwanted
+
     def close(self) -> None:
         self._closing.set()
         for stream in self._streams:
@@ -77,7 +89,8 @@ class ThreadExecutor(Executor):
         for _ in self._workers:
             self._tasks.put(None)
         for worker in self._workers:
-            worker.join()
+            if self._at.get(worker.ident or 0) not in self._unwanted:
+                worker.join()
         self._workers = []
 
     def _work(self) -> None:
