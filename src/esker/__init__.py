@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from esker.engine.bag.accumulator import accumulator
     from esker.engine.bag.task_state import rng
     from esker.frozen import FreezeReport
+    from esker.graph import Graph
     from esker.index import Bins, BitSliced, Equality, Interval, Range, TimeQuantum
     from esker.index.vectors import VectorIndex
     from esker.parallel import Par, first, gather, par
@@ -67,6 +68,7 @@ _LAZY = {
     "Dataset": "esker.collection.dataset",
     "FreezeReport": "esker.frozen",
     "KillSwitch": "esker.stream",
+    "Graph": "esker.graph",
     "Options": "esker.collection.options",
     "Sink": "esker.stream",
     "Stream": "esker.stream",
@@ -99,6 +101,7 @@ __all__ = [
     "Dataset",
     "Equality",
     "FreezeReport",
+    "Graph",
     "Interval",
     "KillSwitch",
     "Options",

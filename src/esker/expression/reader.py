@@ -66,14 +66,10 @@ class Reader:
         return Compare(op, self.read(node.this), self.read(node.expression), position=self._at(node))
 
     def _read_column(self, node: Any) -> Expression:
-        if node.table:
-            whole = ".".join(part.name for part in node.parts)
-            raise self._refuse(
-                node, f"{whole!r}: columns have one name", f'write "{whole}" if that is a column\'s name'
-            )
         if type(node.this).__name__ == "Star":
             raise self._refuse(node, "* is not a column")
-        return Column(node.name, position=self._at(node))
+        # A predicate is on one input, so a name before the dot is no table: it is how triplets and motifs call columns.
+        return Column(".".join(part.name for part in node.parts), position=self._at(node))
 
     def _read_literal(self, node: Any) -> Expression:
         if node.is_string:
