@@ -4,9 +4,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <memory>
+#include <span>
 
 #include "arrow_capsule.h"
 #include "bind.h"
+#include "esker/hash/code_table.h"
 #include "esker/hash/row_hash.h"
 #include "functions.h"
 
@@ -55,9 +57,29 @@ Output<std::uint32_t> partition_ids(nb::handle batch, const std::vector<int>& ke
                                [&](std::uint32_t* out) { partition_of(view, 0, view.row_count, out); });
 }
 
+using Codes = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// The table, and the number of each of the codes it was made of.
+nb::tuple make_code_table(const Codes& codes) {
+  std::unique_ptr<hash::CodeTable> table;
+  const auto numbers = filled<std::int64_t>(codes.size(), [&](std::int64_t* out) {
+    table = std::make_unique<hash::CodeTable>(std::span(codes.data(), codes.size()), out);
+  });
+  return nb::make_tuple(nb::cast(table.release(), nb::rv_policy::take_ownership), nb::cast(numbers));
+}
+
+Output<std::int64_t> find_codes(const hash::CodeTable& table, const Codes& codes) {
+  return filled<std::int64_t>(codes.size(),
+                              [&](std::int64_t* out) { table.find({codes.data(), codes.size()}, out); });
+}
+
 }  // namespace
 
 void bind_hash(nb::module_& module) {
+  nb::class_<hash::CodeTable>(module, "CodeTable")
+      .def_static("of", &make_code_table, nb::arg("codes"))
+      .def_prop_ro("code_count", &hash::CodeTable::code_count)
+      .def("find", &find_codes, nb::arg("codes"));
   module.def("hash_rows", &hash_rows, nb::arg("batch"), nb::arg("keys"), nb::arg("seed") = 0);
   module.def("partition_ids", &partition_ids, nb::arg("batch"), nb::arg("keys"), nb::arg("partition_count"),
              nb::arg("function") = "hash", nb::arg("seed") = 0);

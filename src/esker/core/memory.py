@@ -29,6 +29,25 @@ def machine_memory_bytes() -> int:
     return physical
 
 
+def file_cache_bytes() -> int:
+    """Bytes that the system could now give to the pages of mapped files; 0 where it does not say.
+
+    Those are no part of a budget, but a file that is read here and there wants to stay in memory.
+    """
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError, IndexError):
+        return 0
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = int((group / "memory.max").read_text()), int((group / "memory.current").read_text())
+        files = next(line for line in (group / "memory.stat").read_text().splitlines() if line.startswith("file "))
+    except (OSError, ValueError, StopIteration):  # no cgroup, or one without a limit ("max")
+        return free
+    return min(free, limit - used + int(files.split()[1]))
+
+
 class Reservation:
     """Bytes an operator holds; give them back with `release` or a `with` block. One owner, no locking of its own."""
 

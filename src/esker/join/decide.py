@@ -20,6 +20,8 @@ from esker.join.problem import JoinProblem, Side
 from esker.join.reading import Spent, deciding_rows, key_arrays
 
 _ROW_ID = "row_id"
+# Matching takes several times what narrow keys do: blocks of them are that much smaller.
+_KEY_SHARE = 4
 
 
 def decide(problem: JoinProblem, context: QueryContext) -> JoinIndex:
@@ -155,7 +157,7 @@ def _match_divided(
     context: QueryContext,
 ) -> None:
     names = readers[0].names
-    right_bytes = row_bytes * readers[1].candidate_count
+    right_bytes = (row_bytes + MATCH_BYTES_PER_ROW) * readers[1].candidate_count
     schemas = readers[0].schema, readers[1].schema
     for part in divide(streams[0], streams[1], schemas, (names, names), right_bytes, context):
         if part.fits:
@@ -168,18 +170,22 @@ def _match_part(part: Part, readers: list[KeyReader], builder: JoinIndexBuilder,
     right = list(load(part.right))
     if not right:
         return
-    for left in blocks(load(part.left), block_bytes(context)):
+    for left in blocks(load(part.left), _key_block_bytes(context)):
         _match_whole(readers[0], left, right, builder)
 
 
 def _match_blocks(part: Part, readers: list[KeyReader], builder: JoinIndexBuilder, context: QueryContext) -> None:
     kept = keep_for_rereading(part.left, readers[0].schema, context)
     try:
-        for right in blocks(load(part.right), block_bytes(context)):
-            for left in blocks(kept.batches(), block_bytes(context)):
+        for right in blocks(load(part.right), _key_block_bytes(context)):
+            for left in blocks(kept.batches(), _key_block_bytes(context)):
                 _match_whole(readers[0], left, right, builder)
     finally:
         kept.close()
+
+
+def _key_block_bytes(context: QueryContext) -> int:
+    return max(block_bytes(context) // _KEY_SHARE, 1)
 
 
 def _drain(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.errors import MemoryBudgetExceededError, UnsupportedTypeError
+from esker.join.key_join import MATCH_BYTES_PER_ROW
 from esker.join.spill_file import SpillFile
 from esker.shuffle.border import require_held
 from esker.shuffle.operator import ShuffleOperator
@@ -55,7 +56,8 @@ def divide(
     """Yield the parts in order of the key's hash; rows of a part keep the order of the input.
 
     `by` are the key columns of each schema, of the same types; `right_bytes` is how large the right side is thought
-    to be. A part is valid until the next one is asked for; one that does not fit is divided again with another seed.
+    to be, with what matching its rows takes. A part is valid until the next one is asked for; one that does not fit
+    is divided again with another seed.
     """
     share = max(context.budget.free_bytes // SHARES, _SHUFFLE_BYTES_MIN)
     part_bytes = min(share // 2, BLOCK_BYTES_MAX)  # loading and encoding a part takes about twice its bytes
@@ -68,7 +70,8 @@ def divide(
                 context.log.emit("join_divided", partitions=count, rows=[sum(lefts.partition_rows), total])
             for index in range(count):
                 context.check()
-                size, rows = rights.partition_bytes[index], rights.partition_rows[index]
+                rows = rights.partition_rows[index]
+                size = rights.partition_bytes[index] + MATCH_BYTES_PER_ROW * rows
                 sides = lefts.partition(index), rights.partition(index)
                 # All rows in one partition: one key, or so few that another seed would not help. Without memory for
                 # pages of another level, blocks cost passes over the left part, and nothing else.

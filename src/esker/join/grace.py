@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading, load
-from esker.join.held_rows import HeldRows
-from esker.join.key_join import drop_null_keys
+from esker.join.held_rows import HeldRows, copies_held
+from esker.join.key_join import MATCH_BYTES_PER_ROW, drop_null_keys
 from esker.join.keyed import KeyedSide
 from esker.join.layout import Layout
 from esker.join.output import Output
@@ -42,8 +42,9 @@ class GraceJoin:
         sides = self._left_nulls.set_aside(left), self._right_nulls.set_aside(right)
         schemas = self._left.schema, self._right.schema
         by = self._left.key_names, self._right.key_names
+        size = right_bytes + MATCH_BYTES_PER_ROW * self._right.candidate_count
         try:
-            for part in divide(*sides, schemas, by, right_bytes, self._context):
+            for part in divide(*sides, schemas, by, size, self._context):
                 yield from self._join(part)
             for batch in self._left_nulls.batches():
                 yield from self._output.left_only(batch, np.arange(batch.num_rows))
@@ -61,10 +62,11 @@ class GraceJoin:
         if not right:
             yield from left_without_partner(part.left, self._layout, self._output)
             return
-        size = 2 * sum(batch.nbytes for batch in right)
+        rows = sum(batch.num_rows for batch in right)
+        size = copies_held(self._right.schema) * sum(batch.nbytes for batch in right) + MATCH_BYTES_PER_ROW * rows
         with self._context.budget.reserve("join part", 0) as held:
             held.try_resize(size)  # the part was sized to fit; what is in flight must not make it fail
-            probe = Probe(right, self._left, self._right, self._context)
+            probe = Probe(right, self._left, self._right, self._context, marks=self._layout.keeps_right)
             yield from join_loaded(probe, part.left, self._layout, self._output)
 
     def _join_blocks(self, part: Part) -> Iterator[pa.RecordBatch]:
@@ -73,7 +75,7 @@ class GraceJoin:
         seen = np.zeros(kept.row_count, np.bool_)
         try:
             for block in blocks(load(part.right), block_bytes(self._context)):
-                probe = Probe(block, self._left, self._right, self._context)
+                probe = Probe(block, self._left, self._right, self._context, marks=layout.keeps_right)
                 first = 0
                 for batch, found in probe.matches(kept.batches()):
                     seen[first : first + batch.num_rows] |= found.counts > 0

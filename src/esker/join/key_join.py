@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esker.kernel import _kernel
+
 Positions = npt.NDArray[np.int64]
 Codes = npt.NDArray[np.int64]
 
@@ -26,7 +28,7 @@ class KeyTable:
     [([0, 1, 1], [2, 0, 3])]
 
     A null matches nothing, NaN matches NaN, -0.0 matches 0.0. All columns come in the same types on both sides.
-    One narrow column is sorted once. Several, or wide ones, are encoded together with each probe, so `probe_rows`
+    One narrow column is grouped once. Several, or wide ones, are encoded together with each probe, so `probe_rows`
     says how many rows a probe should bring to be worth it.
     """
 
@@ -35,7 +37,7 @@ class KeyTable:
         self._columns = list(columns)
         self.row_count = len(columns[0])
         self._narrow = len(columns) == 1 and is_narrow(columns[0].type)
-        self._sorted = _SortedCodes(*narrow_codes(columns[0])) if self._narrow else None
+        self._grouped = _GroupedCodes(*narrow_codes(columns[0])) if self._narrow else None
 
     @property
     def probe_rows(self) -> int:
@@ -44,10 +46,10 @@ class KeyTable:
 
     def match(self, columns: Sequence[pa.Array]) -> Matches:
         """Find the build rows equal to each row of `columns`."""
-        if self._sorted is not None:
-            return self._sorted.match(*narrow_codes(columns[0]))
+        if self._grouped is not None:
+            return self._grouped.match(*narrow_codes(columns[0]))
         probe, build = encode_together(columns, self._columns)
-        return _SortedCodes(*build).match(*probe)
+        return _GroupedCodes(*build).match(*probe)
 
 
 class Matches:
@@ -89,38 +91,63 @@ class Matches:
         return probe, self._order[build]
 
 
-class _SortedCodes:
-    """Codes of the build side in order, with the positions they came from; nulls are left out."""
+class _GroupedCodes:
+    """Codes of the build side, equal ones together in row order, with the positions they came from; no nulls."""
 
     def __init__(self, codes: Codes, valid: npt.NDArray[np.bool_] | None) -> None:
         positions = np.arange(len(codes), dtype=np.int64) if valid is None else np.flatnonzero(valid)
-        kept = codes if valid is None else codes[positions]
-        order = np.argsort(kept, kind="stable")
-        self._codes = kept[order]
-        self._order = positions[order]
-        self._starts: Positions | None = None
-        if len(kept):
-            # Python integers: the distance of two int64 may not be one.
-            span = int(self._codes[-1]) - int(self._codes[0]) + 1
-            if span <= _DENSE_FACTOR * len(kept) + 1024:
-                self._starts = np.zeros(span + 1, np.int64)
-                np.cumsum(np.bincount(self._codes - self._codes[0], minlength=span), out=self._starts[1:])
+        kept = np.ascontiguousarray(codes if valid is None else codes[positions])
+        self._low, self._span = _range_of(kept)
+        self._table: _kernel.CodeTable | None = None
+        if self._span <= _DENSE_FACTOR * len(kept) + 1024:
+            numbers, count = kept - self._low, self._span
+        else:
+            self._table, numbers = _kernel.CodeTable.of(kept)
+            count = self._table.code_count
+        sizes = np.bincount(numbers, minlength=count)
+        self._starts = np.zeros(count + 1, np.int64)
+        np.cumsum(sizes, out=self._starts[1:])
+        # Each code once, and in order: the usual case of a key that is one.
+        ordered = bool((numbers[1:] > numbers[:-1]).all())
+        self._order = positions if ordered else positions[_grouping(numbers, unique=bool((sizes <= 1).all()))]
 
     def match(self, codes: Codes, valid: npt.NDArray[np.bool_] | None) -> Matches:
-        if not len(self._codes):
+        if not len(self._order):
             zeros = np.zeros(len(codes), np.int64)
             return Matches(zeros, zeros, self._order)
-        if self._starts is not None:
-            inside = (codes >= self._codes[0]) & (codes <= self._codes[-1])
-            offsets = np.where(inside, codes, self._codes[0]) - self._codes[0]
-            first = self._starts[offsets]
-            counts = np.where(inside, self._starts[offsets + 1] - first, 0)
-        else:
-            first = np.searchsorted(self._codes, codes, "left")
-            counts = np.searchsorted(self._codes, codes, "right") - first
+        numbers, there = self._find(np.ascontiguousarray(codes))
         if valid is not None:
-            counts = np.where(valid, counts, 0)
-        return Matches(first, counts, self._order)
+            there &= valid
+        numbers = np.where(there, numbers, 0)
+        first = self._starts[numbers]
+        return Matches(first, np.where(there, self._starts[numbers + 1] - first, 0), self._order)
+
+    def _find(self, codes: Codes) -> tuple[Codes, npt.NDArray[np.bool_]]:
+        if self._table is not None:
+            numbers = self._table.find(codes)
+            return numbers, numbers >= 0
+        there = (codes >= self._low) & (codes <= self._low + (self._span - 1))
+        return np.where(there, codes, self._low) - self._low, there
+
+
+def _range_of(codes: Codes) -> tuple[int, int]:
+    """The least code, and how many there are from it to the greatest; Python integers, for the span may not be one."""
+    if not len(codes):
+        return 0, 0
+    low = int(codes.min())
+    return low, int(codes.max()) - low + 1
+
+
+def _grouping(numbers: Codes, *, unique: bool) -> Positions:
+    """Put rows in the order of their numbers; equal ones stay in row order."""
+    if unique:
+        order = np.empty(len(numbers), np.int64)
+        ranks = np.zeros(int(numbers.max()) + 1, np.int64)
+        ranks[numbers] = 1
+        np.cumsum(ranks, out=ranks)
+        order[ranks[numbers] - 1] = np.arange(len(numbers))
+        return order
+    return np.argsort(numbers, kind="stable")
 
 
 def encode_together(

@@ -3,7 +3,8 @@
 The right side's rows are what source 003 calls RC. They are held when they fit; if not, they are written for every
 pair, with the left row id, sorted by it and merged with the left side. The loop printed in the paper drops the last
 partial RC; here what is left in memory is the last run of the sort, so nothing is dropped. Where rows have many
-partners, RC by pair would be many times the rows: then they are written once, and looked up in the mapped file.
+partners, RC by pair would be many times the rows: then they are written once, and looked up in the mapped file. So
+they are, too, where that file stays in the system's cache.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from esker.core.batch import plain_type
 from esker.core.context import QueryContext
-from esker.core.memory import Reservation
+from esker.core.memory import Reservation, file_cache_bytes
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
 from esker.join.cursor import PairCursor
@@ -26,11 +27,20 @@ from esker.join.layout import RESERVED
 from esker.join.output import Matched, Output
 from esker.join.problem import JoinProblem
 from esker.join.reading import read_rows
+from esker.join.row_marks import RowPlaces
 from esker.join.sorted_runs import Ids, SortedRuns, ids_of
 from esker.join.spill_file import SpillFile
+from esker.join.work import (
+    GATHER_BYTES_PER_SECOND,
+    MERGE_BYTES_PER_SECOND,
+    SPILL_BYTES_PER_SECOND,
+    payload_bytes,
+)
 
 # RC by pair may hold a row this many times, on average; beyond that rows are kept once and looked up.
 _COPIES_MAX = 4
+# Of what the system has for files, what one that is looked up may take.
+_CACHE_SHARE = 2
 # Of the free bytes, what held rows may take, and what each of the sorts may; both sides' reads need the rest.
 _HELD_SHARE = 3
 _RUNS_SHARE = 8
@@ -66,10 +76,35 @@ def materialise(problem: JoinProblem, index: JoinIndex, context: QueryContext) -
             return
         held.release()
         fetched = chain(_drain(ids, kept), rest)
-        if index.pair_count <= _COPIES_MAX * len(right_rows_needed(problem, index)):
-            yield from _with_sorted(problem, index, output, fetched, context)
-        else:
+        if looks_up(problem, index.pair_count, len(right_rows_needed(problem, index))):
             yield from _with_mapped(problem, index, output, fetched, context)
+        else:
+            yield from _with_sorted(problem, index, output, fetched, context)
+
+
+def looks_up(problem: JoinProblem, pair_count: int, right_count: int) -> bool:
+    """Whether right rows that memory does not hold are written once and looked up in the mapped file.
+
+    That is quickest while the file stays in the system's cache; where it does not, rows are sorted by pair, unless
+    each has so many partners that sorting would write them over and over.
+    """
+    if pair_count > _COPIES_MAX * right_count:
+        return True
+    return payload_bytes(problem.right, right_count) <= file_cache_bytes() // _CACHE_SHARE
+
+
+def put_together_seconds(problem: JoinProblem, pair_count: int, right_count: int, context: QueryContext) -> float:
+    """Say how long it takes to put so many pairs of so many right rows together, once they are read."""
+    left, right = problem.left, problem.right
+    right_bytes = payload_bytes(right, right_count)
+    copied = payload_bytes(left, pair_count) + payload_bytes(right, pair_count)
+    seconds = copied / GATHER_BYTES_PER_SECOND
+    held = copies_held(pa.schema(_plain(right.input.store.schema, right.columns))) * right_bytes
+    if problem.layout.only_left or held <= context.budget.free_bytes // _HELD_SHARE:
+        return seconds
+    if looks_up(problem, pair_count, right_count):
+        return seconds + right_bytes / SPILL_BYTES_PER_SECOND
+    return seconds + payload_bytes(right, pair_count) / MERGE_BYTES_PER_SECOND
 
 
 def _left(problem: JoinProblem, index: JoinIndex, context: QueryContext) -> Iterator[RowBatch]:
@@ -102,9 +137,11 @@ def _with_held(
 ) -> Iterator[pa.RecordBatch]:
     """Stream the left rows past the right ones in memory."""
     cursor = PairCursor(index.by_left(context.batch_rows))
+    right_places = RowPlaces(ids)
     for found in _left(problem, index, context):
+        places = RowPlaces(found.row_ids)
         pairs = (
-            Matched(_places(found.row_ids, ids_of(part, 0)), right, _places(ids, ids_of(part, 1)))
+            Matched(places.of(ids_of(part, 0)), right, right_places.of(ids_of(part, 1)))
             for part in cursor.through(found.row_ids[-1])
         )
         yield from output.joined(found.batch, pairs, _unmatched(problem, index, found.row_ids))
@@ -121,8 +158,9 @@ def _with_sorted(
         sorted_right.fill(fetched)
         cursor = PairCursor(sorted_right.pairs.merged(context.batch_rows))
         for found in _left(problem, index, context):
+            places = RowPlaces(found.row_ids)
             pairs = (
-                Matched(_places(found.row_ids, ids_of(part, 0)), HeldRows([part]), np.arange(part.num_rows))
+                Matched(places.of(ids_of(part, 0)), HeldRows([part]), np.arange(part.num_rows))
                 for part in cursor.through(found.row_ids[-1])
             )
             yield from output.joined(found.batch, pairs, _unmatched(problem, index, found.row_ids))
@@ -171,8 +209,9 @@ class _SortedRight:
         cursor = PairCursor(self._index.by_right(self._context.batch_rows, self._context, share))
         for found in fetched:
             rows_max = max(share // _RUNS_SHARE // max(found.batch.nbytes // len(found.row_ids), 1), 1)
+            own = RowPlaces(found.row_ids)
             for part in cursor.through(found.row_ids[-1], rows_max):
-                places = pa.array(_places(found.row_ids, ids_of(part, 0)))
+                places = pa.array(own.of(ids_of(part, 0)))
                 self._add(self.pairs, part.column(1), part.column(0), found.batch.take(places))
             if self._keeps_right:
                 mask = pa.array(~self._index.right_matched.contains_each(found.row_ids))
@@ -191,10 +230,6 @@ class _SortedRight:
 
 def _plain(schema: pa.Schema, columns: Sequence[str]) -> list[pa.Field]:
     return [pa.field(name, plain_type(schema.field(name).type)) for name in columns]
-
-
-def _places(ids: Ids, wanted: Ids) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    return np.searchsorted(ids, wanted)
 
 
 def _unmatched(problem: JoinProblem, index: JoinIndex, ids: Ids) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

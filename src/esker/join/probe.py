@@ -19,8 +19,18 @@ from esker.join.output import Matched, Output
 class Probe:
     """Right rows (at least one batch), ready to be met by any number of left batches."""
 
-    def __init__(self, right: list[pa.RecordBatch], left_side: Keyed, right_side: Keyed, context: QueryContext) -> None:
+    def __init__(
+        self,
+        right: list[pa.RecordBatch],
+        left_side: Keyed,
+        right_side: Keyed,
+        context: QueryContext,
+        *,
+        marks: bool = True,
+    ) -> None:
+        """Take the right rows; without `marks` nobody is to know which of them were matched."""
         self._left_side = left_side
+        self._marks = marks
         self._context = context
         indices = [right_side.schema.get_field_index(name) for name in right_side.key_names]
         self._table = KeyTable([concat_column(right, index) for index in indices])
@@ -31,7 +41,8 @@ class Probe:
         """Yield left batches with what they matched, a few batches at a time where that saves work."""
         for batch in self._gathered(left):
             found = self._table.match(self._left_side.keys(batch))
-            self.matched[found.build_matched()] = True
+            if self._marks:
+                self.matched[found.build_matched()] = True
             yield batch, found
 
     def pairs(self, found: Matches) -> Iterator[Matched]:

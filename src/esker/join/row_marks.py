@@ -9,6 +9,9 @@ from esker.core.row_set import RowSet
 
 # Bytes of marks turned into runs at a time.
 _BLOCK_BYTES = 1 << 20
+_WORD_BITS = 64
+# Rows further apart than this are searched for: a bit for each row between them would take as much as their ids.
+_SPARSE_MAX = 64
 
 
 class RowMarks:
@@ -49,3 +52,37 @@ class RowMarks:
         if not starts:
             return RowSet.empty()
         return RowSet.from_runs(np.concatenate(starts), np.concatenate(stops))
+
+
+class RowPlaces:
+    """Where row ids lie in an ascending array of them, which may be long and is asked in any order.
+
+    >>> RowPlaces(np.array([3, 9, 10, 300], np.uint64)).of(np.array([10, 3, 300], np.uint64)).tolist()
+    [2, 0, 3]
+    """
+
+    def __init__(self, row_ids: npt.NDArray[np.uint64]) -> None:
+        self._ids = row_ids
+        self._first = row_ids[0] if len(row_ids) else np.uint64(0)
+        span = int(row_ids[-1] - self._first) + 1 if len(row_ids) else 0
+        self._together = span == len(row_ids)
+        self._words: npt.NDArray[np.uint64] | None = None
+        if not self._together and span <= _SPARSE_MAX * len(row_ids):
+            bits = np.zeros(span // _WORD_BITS * 8 + 8, np.uint8)
+            own = row_ids - self._first
+            np.bitwise_or.at(bits, own >> np.uint64(3), np.left_shift(1, own & np.uint64(7)).astype(np.uint8))
+            self._words = bits.view(np.uint64)
+            counts = np.bitwise_count(self._words).astype(np.int64)
+            self._before = np.cumsum(counts) - counts
+
+    def of(self, row_ids: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Say where `row_ids` lie, which are all there."""
+        if self._words is None and not self._together:
+            return np.searchsorted(self._ids, row_ids)
+        own = row_ids - self._first
+        if self._words is None:
+            return own.astype(np.int64)
+        word = own >> np.uint64(6)
+        below = (np.uint64(1) << (own & np.uint64(_WORD_BITS - 1))) - np.uint64(1)
+        places: npt.NDArray[np.int64] = self._before[word] + np.bitwise_count(self._words[word] & below)
+        return places

@@ -16,6 +16,7 @@ Ids = npt.NDArray[np.uint64]
 
 # Runs merged at a time: each holds one batch, so runs are written in batches of a run's share of the memory.
 FAN_IN = 32
+_IDS, _ID_BITS = 2, 64
 
 
 class SortedRuns:
@@ -140,12 +141,37 @@ def ids_of(batch: pa.RecordBatch, index: int) -> Ids:
 
 
 def _sorted(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    first, second = (np.concatenate([ids_of(batch, index) for batch in batches]) for index in (0, 1))
-    ascending = first[1:] > first[:-1]
-    ascending |= (first[1:] == first[:-1]) & (second[1:] >= second[:-1])
-    if ascending.all():
+    schema = batches[0].schema
+    packed, shift = _packed(batches)
+    if packed is None:
+        first, second = (np.concatenate([ids_of(batch, index) for batch in batches]) for index in range(_IDS))
+        return gather(batches, np.lexsort((second, first)))
+    if (packed[1:] >= packed[:-1]).all():
         return pa.concat_batches(batches) if len(batches) > 1 else batches[0]
-    return gather(batches, np.lexsort((second, first)))
+    if len(schema) > _IDS:
+        return gather(batches, np.argsort(packed))
+    packed.sort()
+    second = packed & np.uint64((1 << shift) - 1)
+    packed >>= np.uint64(shift)
+    return pa.RecordBatch.from_arrays([pa.array(packed), pa.array(second)], schema=schema)
+
+
+def _packed(batches: Sequence[pa.RecordBatch]) -> tuple[Ids | None, int]:
+    """Both ids of each row in one number, which is many times as fast to sort, and the bits of the second.
+
+    None when 64 bits do not hold them.
+    """
+    most = [max(int(ids_of(batch, index).max()) for batch in batches) for index in range(_IDS)]
+    shift = most[1].bit_length()
+    if most[0].bit_length() + shift > _ID_BITS:
+        return None, shift
+    packed = np.concatenate([ids_of(batch, 0) for batch in batches])
+    packed <<= np.uint64(shift)
+    start = 0
+    for batch in batches:
+        packed[start : start + batch.num_rows] |= ids_of(batch, 1)
+        start += batch.num_rows
+    return packed, shift
 
 
 def _key(batch: pa.RecordBatch, row: int) -> tuple[int, int]:

@@ -14,14 +14,17 @@ from esker.join.input import JoinInput
 from esker.join.problem import Side
 from esker.join.reading import choose_read
 
-# Matching a row of either side: encoding, sorting, searching.
-MATCH_SECONDS_PER_ROW = 200e-9
+# Matching a row of either side: encoding, hashing, looking up.
+MATCH_SECONDS_PER_ROW = 100e-9
 # Sorting it by its key.
 SORT_SECONDS_PER_ROW = 150e-9
 # Copying rows into place, dividing them into pages, writing and reading spill.
 GATHER_BYTES_PER_SECOND = 1.5e9
 DIVIDE_BYTES_PER_SECOND = 1.0e9
-SPILL_BYTES_PER_SECOND = 4e8
+SPILL_BYTES_PER_SECOND = 1.0e9
+# Dividing rows on the way to the join's own disk, and sorting them in runs that are spilled and merged.
+CHUNK_BYTES_PER_SECOND = 2.5e8
+MERGE_BYTES_PER_SECOND = 1.0e8
 # Rows expected to match are imagined in so many runs at most: what they cost to fetch is not known better.
 _EXPECTED_RUNS_MAX = 4096
 # A string's length where nothing is known but its type.
@@ -39,6 +42,11 @@ def held_bytes(input_: JoinInput, columns: Sequence[str]) -> int:
     by_type = row_bytes(store.schema, columns) * input_.candidate_count
     stored = store.scan_cost(columns).bytes if columns else 0
     return max(by_type, stored * input_.candidate_count // max(store.row_count, 1))
+
+
+def payload_bytes(side: Side, row_count: int) -> int:
+    """How much memory what the output takes of `row_count` rows of a side may take."""
+    return held_bytes(side.input, side.columns) * row_count // max(side.input.candidate_count, 1)
 
 
 def key_bytes(input_: JoinInput, keys: Sequence[str]) -> int:

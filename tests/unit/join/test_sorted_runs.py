@@ -15,7 +15,9 @@ from esker.join.sorted_runs import SortedRuns, merge
 from esker.join.spill_file import SpillFile
 
 SCHEMA = pa.schema([("first", pa.uint64()), ("second", pa.uint64()), ("text", pa.string())])
-PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2**63)), max_size=20)
+# Ids that 64 bits hold both of, and ids that they do not.
+SECOND = st.one_of(st.integers(0, 9), st.integers(0, 2**63))
+PAIRS = st.lists(st.tuples(st.integers(0, 5), SECOND), max_size=20)
 
 
 def batch_of(pairs: list[tuple[int, int]]) -> pa.RecordBatch:
@@ -27,6 +29,18 @@ def pairs_of(batches: list[pa.RecordBatch]) -> list[tuple[int, int]]:
     rows = [row for batch in batches for row in batch.to_pylist()]
     assert all(row["text"] == str((row["first"], row["second"])) for row in rows)
     return [(row["first"], row["second"]) for row in rows]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), min_size=1, max_size=50))
+def test_ids_alone_are_sorted_without_their_batches(pairs: list[tuple[int, int]]) -> None:
+    with QueryContext(budget=MemoryBudget("16MiB")) as context:
+        runs = SortedRuns("test", pa.schema(list(SCHEMA)[:2]), context, 1 << 20)
+        for pair in pairs:
+            runs.add(batch_of([pair]).select([0, 1]))
+        runs.finish()
+        found = [(row["first"], row["second"]) for batch in runs.merged(7) for row in batch.to_pylist()]
+        runs.close()
+    assert found == sorted(pairs)
 
 
 @settings(deadline=None)

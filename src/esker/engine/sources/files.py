@@ -58,9 +58,11 @@ class FileRows:
         fragments = self._files.fragments
         held = max((self._files.held_bytes(fragment, columns) for fragment in fragments), default=0)
         schema = pa.schema([self.schema.field(name) for name in columns])
+        # Every thread has one in hand, and one waits.
+        batch_rows = max(context.batch_rows // (2 * context.scan_threads), 1)
 
         def partition(index: int) -> Iterator[pa.RecordBatch]:
-            return self._files.read(fragments[index], columns, context.batch_rows)
+            return self._files.read(fragments[index], columns, batch_rows)
 
         first = 0
         for batch in run_in_order(PartitionedStream(schema, len(fragments), partition, held), context, "scan"):

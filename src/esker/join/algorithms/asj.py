@@ -10,13 +10,13 @@ from esker.core.context import QueryContext
 from esker.core.cost import Cost
 from esker.core.row_set import RowSet
 from esker.join.decide import decide
-from esker.join.materialise import left_rows_needed, materialise, right_rows_needed
+from esker.join.materialise import left_rows_needed, materialise, put_together_seconds, right_rows_needed
 from esker.join.orient import scratch_tape
 from esker.join.price import separated
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem, Side
 from esker.join.reading import ReadChoice, choose_read
 from esker.join.separated import SeparatedJoin
-from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, expected_rows, held_bytes, row_bytes
+from esker.join.work import MATCH_SECONDS_PER_ROW, expected_rows
 
 
 class AttributeSeparationJoin(JoinAlgorithm):
@@ -31,7 +31,7 @@ class AttributeSeparationJoin(JoinAlgorithm):
             cost, passes = separated(problem, problem.limits_in(context))
             apart = "keys are apart already" if problem.index is not None else "both sides are scanned for their keys"
             passed = f"{passes:,} pass{'es' if passes > 1 else ''} over the other side's rows"
-            return Estimate(cost, f"{apart}; {passed}", work_seconds=_work_seconds(problem))
+            return Estimate(cost, f"{apart}; {passed}", work_seconds=_work_seconds(problem, context))
         reads = payload_reads(problem)
         if problem.index is not None:
             keys, detail = problem.decided, f"join index of {problem.index.pair_count:,} pairs; "
@@ -42,7 +42,7 @@ class AttributeSeparationJoin(JoinAlgorithm):
             f"{name}: {choice.method if choice.method != 'none' else 'nothing to read'}"
             for name, choice in zip(("left", "right"), reads, strict=True)
         )
-        return Estimate(keys + reads[0].cost + reads[1].cost, detail, work_seconds=_work_seconds(problem))
+        return Estimate(keys + reads[0].cost + reads[1].cost, detail, work_seconds=_work_seconds(problem, context))
 
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
         if _separates(problem):
@@ -92,11 +92,12 @@ def _key_cost(side: Side) -> Cost:
     return choose_read(side.input.store, side.input.candidates, side.input.deciding_columns(side.keys)).cost
 
 
-def _work_seconds(problem: JoinProblem) -> float:
+def _work_seconds(problem: JoinProblem, context: QueryContext) -> float:
     """Matching (done already, with an index) and putting rows together."""
-    left, right = problem.left, problem.right
-    matching = (left.input.candidate_count + right.input.candidate_count) * MATCH_SECONDS_PER_ROW
-    pairs = problem.index.pair_count if problem.index is not None else left.input.candidate_count
-    width = row_bytes(left.input.store.schema, left.columns) + row_bytes(right.input.store.schema, right.columns)
-    copied = pairs * width + held_bytes(right.input, right.columns)
-    return (0.0 if problem.index is not None else matching) + copied / GATHER_BYTES_PER_SECOND
+    left, right = problem.left.input, problem.right.input
+    if problem.index is not None:
+        right_count = len(right_rows_needed(problem, problem.index))
+        return put_together_seconds(problem, problem.index.pair_count, right_count, context)
+    matching = (left.candidate_count + right.candidate_count) * MATCH_SECONDS_PER_ROW
+    right_count = len(_expected(problem)[1])
+    return matching + put_together_seconds(problem, left.candidate_count, right_count, context)

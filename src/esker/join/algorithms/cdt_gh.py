@@ -15,7 +15,7 @@ from esker.join.price import chunked_on_disk
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
 from esker.join.scans import Scans
-from esker.join.work import DIVIDE_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW
+from esker.join.work import CHUNK_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW
 
 
 class DiskGraceJoin(JoinAlgorithm):
@@ -31,7 +31,7 @@ class DiskGraceJoin(JoinAlgorithm):
         size = build.held_bytes
         cost, chunks = chunked_on_disk(build, probe, limits)
         rows = problem.left.input.candidate_count + problem.right.input.candidate_count
-        work = rows * MATCH_SECONDS_PER_ROW + (build.held_bytes + probe.held_bytes) / DIVIDE_BYTES_PER_SECOND
+        work = rows * MATCH_SECONDS_PER_ROW + (build.held_bytes + probe.held_bytes) / CHUNK_BYTES_PER_SECOND
         detail = f"{chunks:,} chunks of the probe side beside {format_bytes(size)} of the build side on the disk"
         if size >= limits.disk_bytes:
             detail = f"the build side takes {format_bytes(size)}, and the disk has {format_bytes(limits.disk_bytes)}"

@@ -11,6 +11,7 @@ from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
 from esker.join.divide import undividable
 from esker.join.grace import GraceJoin
+from esker.join.held_rows import copies_held
 from esker.join.key_join import MATCH_BYTES_PER_ROW
 from esker.join.keyed import KeyedSide, filtered_by
 from esker.join.output import Output
@@ -31,7 +32,8 @@ class InMemoryJoin(JoinAlgorithm):
         right, limit = problem.right, context.budget.free_bytes // 2
         if problem.limits is not None:
             limit = min(limit, problem.limits.memory_bytes)
-        size = _loaded_bytes(held_bytes(right.input, right.all_columns), right.input.candidate_count)
+        copies = copies_held(KeyedSide(right, problem, context).schema)
+        size = _loaded_bytes(held_bytes(right.input, right.all_columns), right.input.candidate_count, copies)
         rows = problem.left.input.candidate_count + right.input.candidate_count
         copied = held_bytes(problem.left.input, problem.left.all_columns) + held_bytes(right.input, right.all_columns)
         work = rows * MATCH_SECONDS_PER_ROW + copied / GATHER_BYTES_PER_SECOND
@@ -50,13 +52,14 @@ class InMemoryJoin(JoinAlgorithm):
     ) -> Iterator[pa.RecordBatch]:
         output = Output(problem.layout, context)
         loaded: list[pa.RecordBatch] = []
+        copies = copies_held(right.schema)
         limit, size, rows = context.budget.free_bytes // 2, 0, 0
         with context.budget.reserve("join build", 0) as held:
             stream = right.batches()
             for batch in stream:
                 loaded.append(batch)
                 size, rows = size + batch.nbytes, rows + batch.num_rows
-                needed = _loaded_bytes(size, rows)
+                needed = _loaded_bytes(size, rows, copies)
                 fits = needed <= limit and held.try_resize(needed)
                 if not fits and undividable(left.schema) is None and undividable(right.schema) is None:
                     context.log.emit("join_fell_back", algorithm="in_memory", to="hash", loaded_bytes=size)
@@ -68,15 +71,15 @@ class InMemoryJoin(JoinAlgorithm):
                 if not fits:
                     held.resize(needed)
             if loaded:
-                probe = Probe(loaded, left, right, context)
+                probe = Probe(loaded, left, right, context, marks=problem.layout.keeps_right)
                 yield from join_loaded(probe, left.batches(), problem.layout, output)
             else:
                 yield from left_without_partner(left.batches(), problem.layout, output)
 
 
-def _loaded_bytes(size: int, rows: int) -> int:
-    """Rows, the copy that makes one run of them, and what matching them takes."""
-    return 2 * size + MATCH_BYTES_PER_ROW * rows
+def _loaded_bytes(size: int, rows: int, copies: int) -> int:
+    """Rows, the copy that makes one run of columns that need it, and what matching them takes."""
+    return copies * size + MATCH_BYTES_PER_ROW * rows
 
 
 def _drain(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

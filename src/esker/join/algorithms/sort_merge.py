@@ -15,7 +15,12 @@ from esker.join.price import disk_cost
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.relation import SideRelation
 from esker.join.scans import Scans
-from esker.join.work import GATHER_BYTES_PER_SECOND, MATCH_SECONDS_PER_ROW, SORT_SECONDS_PER_ROW
+from esker.join.work import (
+    GATHER_BYTES_PER_SECOND,
+    MATCH_SECONDS_PER_ROW,
+    MERGE_BYTES_PER_SECOND,
+    SORT_SECONDS_PER_ROW,
+)
 
 
 class ExternalSortMergeJoin(JoinAlgorithm):
@@ -28,7 +33,7 @@ class ExternalSortMergeJoin(JoinAlgorithm):
     def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
         limits = problem.limits_in(context)
         sides = [Scans.of(problem.left), Scans.of(problem.right)]
-        cost, passes, size = sides[0].first + sides[1].first, 0, 0
+        cost, passes, size, merged = sides[0].first + sides[1].first, 0, 0, 0
         for side in sides:
             size += side.held_bytes
             if side.held_bytes > limits.memory_bytes:
@@ -36,11 +41,13 @@ class ExternalSortMergeJoin(JoinAlgorithm):
                 levels = max(1, math.ceil(math.log(runs, limits.fan_in)))
                 cost += disk_cost(2 * levels * side.held_bytes, limits)
                 passes = max(passes, levels)
+                merged += levels * side.held_bytes
         if problem.limits is not None and passes and size > limits.disk_bytes:
             detail = f"both sides take {format_bytes(size)}, and the disk has {format_bytes(limits.disk_bytes)}"
             return Estimate(cost, detail, supported=False)
         rows = problem.left.input.candidate_count + problem.right.input.candidate_count
         work = rows * (MATCH_SECONDS_PER_ROW + SORT_SECONDS_PER_ROW) + 2 * size / GATHER_BYTES_PER_SECOND
+        work += merged / MERGE_BYTES_PER_SECOND
         detail = (
             f"runs are spilled and merged, {passes:,} times at most" if passes else "both sides are sorted in memory"
         )
