@@ -92,6 +92,7 @@ def test_auto_takes_at_most_a_fifth_more_than_the_best(seed: int, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_of_200_workloads_auto_takes_a_fifth_more_than_the_best_in_one_of_a_hundred_at_most(tmp_path: Path) -> None:
     found = [regret(seed, tmp_path / str(seed)) for seed in range(200)]
     worse = [(factor, text) for factor, text in found if factor > REGRET_MAX]
