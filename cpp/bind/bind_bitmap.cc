@@ -16,6 +16,7 @@
 #include "esker/bitmap/column_writer.h"
 #include "esker/bitmap/narrowing.h"
 #include "esker/bitmap/operations.h"
+#include "esker/bitmap/pack.h"
 #include "esker/error.h"
 
 namespace nb = nanobind;
@@ -195,6 +196,22 @@ nb::object between(nb::handle sequence, std::uint64_t low, std::uint64_t high) {
   return object_of(given.type(), std::move(made));
 }
 
+using PackedArrays = nb::typed<nb::tuple, Output<std::uint8_t>, Output<std::uint64_t>, Output<std::uint64_t>,
+                               Output<std::uint8_t>>;
+
+PackedArrays packed(const Input<std::uint64_t>& rows, const Input<std::uint64_t>& starts,
+                    std::uint64_t row_count, std::string_view encoding, std::string_view profile,
+                    std::uint64_t offset, std::uint64_t aligned_bytes, std::uint64_t alignment) {
+  const Form form = form_of(encoding, profile);
+  bitmap::Packed out;
+  {
+    const NoGil released;
+    out = bitmap::pack(span_of(rows), span_of(starts), row_count, form, offset, {aligned_bytes, alignment});
+  }
+  return nb::make_tuple(hand_over(std::move(out.data)), hand_over(std::move(out.offsets)),
+                        hand_over(std::move(out.lengths)), hand_over(std::move(out.encodings)));
+}
+
 // A narrowing and the vectors it began with.
 class Narrowed {
  public:
@@ -348,6 +365,10 @@ void bind_bitmap(nb::module_& module) {
   nb::class_<bitmap::RowCursor>(module, "RowCursor")
       .def(nb::init<const Vector&>(), nb::arg("vector"), nb::keep_alive<1, 2>())
       .def("next", &next_rows, nb::arg("size"));
+  module.def("pack", &packed, nb::arg("rows"), nb::arg("starts"), nb::arg("row_count"), nb::arg("encoding"),
+             nb::arg("profile"), nb::arg("offset"), nb::arg("aligned_bytes"), nb::arg("alignment"));
+  module.def("encoding_name",
+             [](std::uint8_t encoding) { return bitmap::name_of(static_cast<bitmap::Encoding>(encoding)); });
   nb::class_<Narrowed>(module, "Narrowing")
       .def(nb::init<nb::handle>(), nb::arg("vectors"))
       .def("within", &Narrowed::within, nb::arg("vectors"))

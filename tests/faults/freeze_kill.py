@@ -1,22 +1,16 @@
-"""Run freeze or append in children that are killed at the n-th operation, and check what is left.
+"""Freeze or append, killed at the n-th operation: what is left.
 
-    python freeze_kill.py freeze|append <folder> <stride>
-
-Everything happens in forked children, so that the parent never has a second thread when it forks.
+python -m tests.faults.freeze_kill freeze|append <folder> <stride>
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import signal
 import sys
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
-import apsw
 import pyarrow as pa
 
 from esker.core.checksum import checksum_bytes
@@ -26,86 +20,9 @@ from esker.core.memory import MemoryBudget
 from esker.errors import InputFileError
 from esker.frozen import FrozenCatalog, append, collect_garbage, freeze
 from esker.storage.tiers.disk import DiskTier
+from tests.faults.killing import files, kill_everywhere
 
 SALES = pa.table({"id": range(40), "month": sorted([1, 2] * 20), "note": [f"row {row}" for row in range(40)]})
-
-
-class Countdown:
-    """Kills this process at one operation; `tear` does the first half of a write before."""
-
-    def __init__(self, kill_at: int) -> None:
-        self.kill_at = kill_at
-        self.operations = 0
-
-    def step(self, tear: Callable[[], object] | None = None) -> None:
-        self.operations += 1
-        if self.operations == self.kill_at:
-            if tear is not None:
-                tear()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-class KillingFileSystem(FileSystem):
-    def __init__(self, countdown: Countdown) -> None:
-        self.countdown = countdown
-
-    def open_new(self, path: Path) -> BinaryIO:
-        self.countdown.step()
-        return super().open_new(path)
-
-    def write(self, file: BinaryIO, data: bytes | memoryview) -> None:
-        half = memoryview(data)[: len(memoryview(data)) // 2]
-        self.countdown.step(lambda: (file.write(half), file.flush()))
-        super().write(file, data)
-
-    def sync(self, file: BinaryIO) -> None:
-        self.countdown.step()
-        super().sync(file)
-
-    def rename(self, source: Path, target: Path) -> None:
-        self.countdown.step()
-        super().rename(source, target)
-
-    def sync_folder(self, folder: Path) -> None:
-        self.countdown.step()
-        super().sync_folder(folder)
-
-    def delete(self, path: Path) -> None:
-        self.countdown.step()
-        super().delete(path)
-
-
-class KillingVfs(apsw.VFS):
-    """SQLite's files; every change of one counts."""
-
-    def __init__(self, countdown: Countdown) -> None:
-        self.countdown = countdown
-        super().__init__("killing", "unix", makedefault=True)
-
-    def xOpen(self, name: Any, flags: list[int]) -> KillingVfsFile:
-        return KillingVfsFile(self.countdown, name, flags)
-
-    def xDelete(self, name: str, sync: bool) -> None:
-        self.countdown.step()
-        super().xDelete(name, sync)
-
-
-class KillingVfsFile(apsw.VFSFile):
-    def __init__(self, countdown: Countdown, name: Any, flags: list[int]) -> None:
-        self.countdown = countdown
-        super().__init__("unix", name, flags)
-
-    def xWrite(self, data: bytes, offset: int) -> None:
-        self.countdown.step(lambda: super(KillingVfsFile, self).xWrite(data[: len(data) // 2], offset))
-        super().xWrite(data, offset)
-
-    def xSync(self, flags: int) -> None:
-        self.countdown.step()
-        super().xSync(flags)
-
-    def xTruncate(self, size: int) -> None:
-        self.countdown.step()
-        super().xTruncate(size)
 
 
 class Segment(NamedTuple):
@@ -182,60 +99,14 @@ def check(scenario: str, folder: Path) -> None:
     assert files(folder) == referenced(folder)
 
 
-def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def in_child(work: Callable[[], object]) -> int:
-    """Run in a forked child; its wait status."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
-    return os.waitpid(child, 0)[1]
-
-
-def killed(scenario: str, folder: Path, kill_at: int) -> None:
-    countdown = Countdown(kill_at)
-    vfs = KillingVfs(countdown)
-    act(scenario, folder, KillingFileSystem(countdown))
-    del vfs
-    (folder.parent / "operations").write_text(str(countdown.operations))
-
-
-def main(scenario: str, folder: Path, stride: int) -> None:
-    base, work = folder / "base", folder / "work"
-    os.environ["ESKER_SPILL_FOLDER"] = str(folder / "spill")
-    (folder / "spill").mkdir()
-    base.mkdir()
-    if scenario == "append":
-        assert in_child(lambda: act("freeze", base, LOCAL)) == 0
-    kill_at, kills = 1, 0
-    while True:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.copytree(base, work)
-        at = kill_at
-        status = in_child(lambda: killed(scenario, work, at))  # noqa: B023
-        if status not in (0, signal.SIGKILL):
-            sys.exit(f"{scenario} failed before operation {kill_at} with status {status}")
-        if in_child(lambda: check(scenario, work)):
-            sys.exit(f"after a kill at operation {kill_at} of {scenario}, the data set is not as promised")
-        if status == 0:
-            break
-        kills += 1
-        kill_at += stride
-    operations = int((folder / "operations").read_text())
-    assert kill_at > operations > 60, f"only {operations} operations: is the seam still in use?"
-    print(f"{scenario}: {kills} kills over {operations} operations")
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    name = sys.argv[1]
+    kill_everywhere(
+        act,
+        check,
+        ["freeze"] if name == "append" else [],
+        scenario=name,
+        folder=Path(sys.argv[2]),
+        stride=int(sys.argv[3]),
+        operations_min=60,
+    )

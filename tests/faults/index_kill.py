@@ -5,9 +5,7 @@ python -m tests.faults.index_kill build|append|delete|compact|put <folder> <stri
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from esker.errors import InputFileError
 from esker.index import BitSliced, Equality
 from esker.index.store import IndexStore, StoreOptions, StoreWriter
 from esker.index.vectors import VectorIndex
-from tests.faults.freeze_kill import Countdown, KillingFileSystem, KillingVfs, files, in_child
+from tests.faults.killing import files, kill_everywhere
 
 ROWS = pa.table({"id": range(40), "month": sorted([1, 2] * 20), "note": [f"row {row}" for row in range(40)]})
 OPTIONS = StoreOptions({"month": Equality(), "id": BitSliced()})
@@ -98,40 +96,16 @@ def check_vectors(folder: Path) -> None:
         assert {number: vectors.get(number).to_numpy().tolist() for number in vectors.numbers()} == wanted
 
 
-def killed(scenario: str, folder: Path, kill_at: int) -> None:
-    countdown = Countdown(kill_at)
-    vfs = KillingVfs(countdown)
-    act(scenario, folder, KillingFileSystem(countdown))
-    del vfs
-    (folder.parent / "operations").write_text(str(countdown.operations))
-
-
-def main(scenario: str, folder: Path, stride: int) -> None:
-    base, work = folder / "base", folder / "work"
-    os.environ["ESKER_SPILL_FOLDER"] = str(folder / "spill")
-    (folder / "spill").mkdir()
-    base.mkdir()
-    steps = {"append": ["build"], "delete": ["build"], "compact": ["build", "delete"]}.get(scenario, [])
-    for step in steps:
-        assert in_child(lambda step=step: act(step, base, LOCAL)) == 0
-    kill_at, kills = 1, 0
-    while True:
-        shutil.rmtree(work, ignore_errors=True)
-        shutil.copytree(base, work)
-        at = kill_at
-        status = in_child(lambda: killed(scenario, work, at))  # noqa: B023
-        if status not in (0, signal.SIGKILL):
-            sys.exit(f"{scenario} failed before operation {kill_at} with status {status}")
-        if in_child(lambda: check(scenario, work)):
-            sys.exit(f"after a kill at operation {kill_at} of {scenario}, the index is not as promised")
-        if status == 0:
-            break
-        kills += 1
-        kill_at += stride
-    operations = int((folder / "operations").read_text())
-    assert kill_at > operations > 10, f"only {operations} operations: is the seam still in use?"
-    print(f"{scenario}: {kills} kills over {operations} operations")
-
+BEFORE = {"append": ["build"], "delete": ["build"], "compact": ["build", "delete"]}
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    name = sys.argv[1]
+    kill_everywhere(
+        act,
+        check,
+        BEFORE.get(name, []),
+        scenario=name,
+        folder=Path(sys.argv[2]),
+        stride=int(sys.argv[3]),
+        operations_min=10,
+    )

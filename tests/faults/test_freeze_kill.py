@@ -1,41 +1,23 @@
-"""Freeze and append, killed at every step: the state before or the state after, and nothing else for long.
-
-One counter runs over every operation on local files, on the tier's files and on the database (through an SQLite VFS).
-A child process is killed (SIGKILL) before the chosen operation, or half-way through a write; then another looks.
-"""
+"""Freeze and append, killed at every step: the state before or the state after, and nothing else for long."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.frozen.tools import MEMORY_FOLDER
-
-HERE = Path(__file__)
+from tests.faults import killing
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder in memory where there is one: thousands of syncs take minutes on a busy disk."""
-    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER, prefix="esker-test-") as made:
-        yield Path(made).resolve()
+    with killing.fast_folder() as made:
+        yield made
 
 
 def run(scenario: str, folder: Path, stride: int) -> str:
-    done = subprocess.run(
-        [sys.executable, str(HERE.with_name("freeze_kill.py")), scenario, str(folder), str(stride)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout
+    return killing.run("tests.faults.freeze_kill", scenario, folder, stride)
 
 
 @pytest.mark.parametrize("scenario", ["freeze", "append"])

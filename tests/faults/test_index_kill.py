@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.frozen.tools import MEMORY_FOLDER
+from tests.faults import killing
 
-ROOT = Path(__file__).parents[2]
 SCENARIOS = ["build", "append", "delete", "compact", "put"]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=MEMORY_FOLDER, prefix="esker-test-") as made:
-        yield Path(made).resolve()
+    with killing.fast_folder() as made:
+        yield made
 
 
 def run(scenario: str, folder: Path, stride: int) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.faults.index_kill", scenario, str(folder), str(stride)],
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-        cwd=ROOT,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return done.stdout
+    return killing.run("tests.faults.index_kill", scenario, folder, stride)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

@@ -230,6 +230,27 @@ class Bitmap(_kernel.Vector):
         return made
 
 
+def pack(
+    rows: npt.NDArray[np.uint64],
+    starts: npt.NDArray[np.uint64],
+    row_count: int,
+    encoding: str,
+    profile: str,
+    offset: int,
+    aligned_bytes: int,
+    alignment: int,
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64], npt.NDArray[np.uint64], list[str]]:
+    """Encode rows `starts[i]` to `starts[i + 1]` as bitmap i, all in one call, as a file is to hold them at `offset`.
+
+    Those of `aligned_bytes` or more begin at a multiple of `alignment`. Gives bytes, places, lengths and encodings.
+    """
+    data, offsets, lengths, codes = _kernel.pack(
+        rows, starts, row_count, *_form(encoding, profile), offset, aligned_bytes, alignment
+    )
+    names = {code: _kernel.encoding_name(code) for code in np.unique(codes).tolist()}
+    return data, offsets, lengths, [names[code] for code in codes.tolist()]
+
+
 def _form(encoding: str, profile: str) -> tuple[str, str]:
     """Give what the kernel takes: the encoding's name in files and no profile, or a profile."""
     if encoding == AUTO:

@@ -23,6 +23,8 @@ def freeze(
         list[str] | None,
         typer.Option("--index", metavar="COLUMN", help="Bitmap index: month, or delay:bins=0,15,60. Repeatable."),
     ] = None,
+    encoding: Annotated[str, typer.Option(metavar="NAME", help="Of index vectors; auto chooses for each.")] = "auto",
+    profile: Annotated[str, typer.Option(metavar="NAME", help="Of auto: speed, balanced or size.")] = "balanced",
     tier: Annotated[
         str | None, typer.Option(metavar="URI", help="Where the payload goes: a folder, disk:/path, tape:/folder?…")
     ] = None,
@@ -57,7 +59,9 @@ def freeze(
         session.show_plan(plan_freeze(rows, target, **arguments))
         return
     with session.progress() as options:
-        report = esker.freeze(rows, target, **arguments, extent_rows=extent_rows, **options)
+        report = esker.freeze(
+            rows, target, **arguments, encoding=encoding, profile=profile, extent_rows=extent_rows, **options
+        )
     if session.json:
         session.document({"target": target, "report": report.to_json()})
     else:

@@ -20,6 +20,7 @@ from esker.errors import OptionError
 from esker.frozen import FreezeReport
 from esker.frozen.write import ROW_GROUP_ROWS
 from esker.index import ColumnSpec, Equality, SegmentInfo, build_index, spec_of_word
+from esker.index.encode import Encoder
 from esker.plan.compile import compile_plan
 from esker.storage import Tier, open_tier
 
@@ -32,6 +33,8 @@ def freeze(
     *,
     keys: str | Sequence[str] = (),
     index: IndexOption = (),
+    encoding: str = "auto",
+    profile: str = "balanced",
     tier: str | Tier | None = None,
     order_by: str | Sequence[str] = (),
     split_by: str | None = None,
@@ -45,8 +48,9 @@ def freeze(
     `keys` are the columns that joins and finds decide on; they and the indexed columns are repeated in the folder,
     where they can be read without the payload. `index` names the columns that get a bitmap index: a list (one vector
     per value), or a mapping to a kind: `"equality"`, `"range"`, `"interval"`, `"bit_sliced"`, `"time_quantum"` or
-    `esker.Bins([...])`. `tier` is where the payload goes: a folder, or
-    a URI such as `tape:/library?device=lto9-hh&cartridge=4MiB` (default: `payload/` inside `target`). `order_by`
+    `esker.Bins([...])`; `encoding` and `profile` are those of its vectors, as `build_index` takes them. `tier` is where
+    the payload goes: a folder, or a URI such as `tape:/library?device=lto9-hh&cartridge=4MiB` (default: `payload/`
+    inside `target`). `order_by`
     sorts first, within the memory budget; `split_by` starts a new extent (the unit of recall) when that column's
     value changes. Options are those of `Dataset.with_options`.
 
@@ -60,6 +64,7 @@ def freeze(
     Raises OutputExistsError, UnknownColumnError, OptionError; SpillError when sorting fills the disk.
     """
     dataset, specs, hot = _checked(source, keys, index, options)
+    encoder = Encoder(encoding, profile)
     path = Path(target)
     require_parent(path)
     frozen.require_unfrozen(path)
@@ -78,7 +83,7 @@ def freeze(
             row_group_rows=row_group_rows or ROW_GROUP_ROWS,
             page_bytes=page_bytes,
             context=context,
-            index_builder=_builder(specs, context) if specs else None,
+            index_builder=_builder(specs, encoder, context) if specs else None,
         )
 
 
@@ -136,9 +141,17 @@ def _checked(
     return dataset, specs, hot
 
 
-def _builder(specs: Mapping[str, ColumnSpec], context: QueryContext) -> frozen.IndexBuilder:
+def _builder(specs: Mapping[str, ColumnSpec], encoder: Encoder, context: QueryContext) -> frozen.IndexBuilder:
     def build(batches: Iterator[pa.RecordBatch], row_count: int, folder: Path) -> Sequence[SegmentInfo]:
-        return build_index(batches, row_count, specs, folder, context=context)
+        return build_index(
+            batches,
+            row_count,
+            specs,
+            folder,
+            context=context,
+            encoding=encoder.encoding,
+            profile=encoder.profile,
+        )
 
     return build
 

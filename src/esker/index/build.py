@@ -17,7 +17,7 @@ from esker.errors import EskerError, InputError, OutputFileError, UnknownColumnE
 from esker.index.column_spec import Bins, BitSliced, ColumnSpec, Equality, Interval, Range, TimeQuantum, typed_edges
 from esker.index.encode import Encoder
 from esker.index.segment import SegmentInfo
-from esker.index.segment_file import Block, Meta, write_segment
+from esker.index.segment_file import Block, Meta, PackedBlock, write_segment
 from esker.index.sliced_build import SlicedBuild
 from esker.index.slot_build import SlotBuild
 from esker.index.slots import BinSlots, QuantumSlots, ValueSlots, indexed_type
@@ -63,7 +63,7 @@ class Finished(Protocol):
     @property
     def label_type(self) -> pa.DataType: ...
 
-    def blocks(self) -> Iterator[Block]: ...
+    def blocks(self) -> Iterator[Block | PackedBlock]: ...
 
     def meta(self) -> Meta:
         """What holds for the segment; asked when all blocks were taken."""

@@ -6,8 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from esker.bitmap import ENCODINGS, Bitmap
+from esker.bitmap.bitmap import pack
 from esker.core.row_set import RowSet
 from esker.errors import OptionError
+from esker.index.segment_file import ALIGNED_BYTES, ALIGNMENT, Packed
 
 AUTO = "auto"
 PROFILES = ("speed", "balanced", "size")
@@ -31,6 +33,10 @@ class Encoder:
     def of_rows(self, rows: npt.NDArray[np.uint64], row_count: int) -> Bitmap:
         """Encode ascending row ids."""
         return Bitmap.from_positions(rows, row_count, self.encoding, self.profile)
+
+    def pack(self, rows: npt.NDArray[np.uint64], starts: npt.NDArray[np.uint64], row_count: int, offset: int) -> Packed:
+        """Encode vectors, of rows `starts[i]` to `starts[i + 1]` each, as they are to lie from `offset` of a file."""
+        return Packed(*pack(rows, starts, row_count, self.encoding, self.profile, offset, ALIGNED_BYTES, ALIGNMENT))
 
     def of_row_set(self, rows: RowSet, row_count: int) -> Bitmap:
         """Encode a row set."""

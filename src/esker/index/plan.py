@@ -13,6 +13,8 @@ from esker.index.store import IndexStore
 
 # Plans an open index remembers.
 PLANS_KEPT = 64
+# Of the bytes of a scan, what vectors may take beside rows that take as many as the scan.
+SMALL_SHARE = 32
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,9 @@ def _planned(store: IndexStore, names: Sequence[str], predicate: Expression | No
     The most that the index path reads: its vectors; for the rows it may be unsure of, the columns they are checked
     by; for all rows it may give, the columns asked for. A fetch never reads more than a scan of the same columns, so
     an exact index wins once its vectors are smaller than the columns that only the predicate needs.
+
+    Where the predicate needs no column of its own, that would never be. So vectors that take a thirty-second of the
+    scan's bytes at most are read for what they spare in work, if they leave half of the rows at most.
     """
     scanned = [*names, *sorted((columns(predicate) if predicate is not None else frozenset()) - set(names))]
     scan = store.scan_price(scanned)
@@ -60,7 +65,9 @@ def _planned(store: IndexStore, names: Sequence[str], predicate: Expression | No
         return StorePlan("index", "vectors are named by number", most, scan, price)
     if not price.vectors and price.rows_max >= store.row_count:
         return StorePlan("scan", "no condition is one that vectors narrow down", most, scan, price)
-    if most.within(scan):
+    small = price.bytes <= scan.bytes // SMALL_SHARE and 2 * price.rows_max <= store.row_count
+    fetched = ReadPrice(most.bytes - price.bytes, most.requests - price.requests)
+    if most.within(scan) or (small and fetched.within(scan)):
         reason = f"{price.vectors:,} vectors, at most {price.rows_max:,} rows"
         return StorePlan("index", reason, most, scan, price)
     what = "bytes" if most.bytes > scan.bytes else "requests"

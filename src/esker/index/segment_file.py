@@ -72,6 +72,28 @@ class Block:
     entries: Iterable[Entry]
 
 
+class Packed(NamedTuple):
+    """Encoded vectors as they are to lie in the file: bytes, and of each its place, length and encoding."""
+
+    data: npt.NDArray[np.uint8]
+    offsets: Counts
+    lengths: Counts
+    encodings: list[str]
+
+
+@dataclass(frozen=True)
+class PackedBlock:
+    """Vectors to be written, without empty ones, that are encoded many at a time.
+
+    `starts` cuts the rows of all into those of each; `pack(first, stop, offset)` encodes some of them for a place in
+    the file.
+    """
+
+    labels: pa.Array
+    starts: Counts
+    pack: Callable[[int, int, int], Packed]
+
+
 @dataclass(frozen=True)
 class Meta:
     """What holds for a segment as a whole; `slot_count` of its vectors cut the rows into parts, the others do not.
@@ -193,7 +215,7 @@ class Written(NamedTuple):
 def write_segment(
     path: Path,
     meta: Meta | Callable[[], Meta],
-    blocks: Iterable[Block],
+    blocks: Iterable[Block | PackedBlock],
     label_type: pa.DataType,
     row_count: int,
     file_system: FileSystem = LOCAL,
@@ -223,7 +245,11 @@ class _SegmentWriter:
         self._lasts: list[pa.Array] = []
         self._encodings: dict[str, int] = {}
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block | PackedBlock) -> None:
+        if isinstance(block, PackedBlock):
+            for start in range(0, len(block.labels), BLOCK_VECTORS):
+                self._add_packed(block, start, min(start + BLOCK_VECTORS, len(block.labels)))
+            return
         entries = iter(block.entries)
         for start in range(0, len(block.labels), BLOCK_VECTORS):
             labels = block.labels.slice(start, BLOCK_VECTORS)
@@ -246,15 +272,33 @@ class _SegmentWriter:
             places.add(*self._write(entry))
             count += 1
         assert count == len(labels), "a label for each vector"
+        self._add_places(places, labels)
+
+    def _add_packed(self, block: PackedBlock, first: int, stop: int) -> None:
+        packed = block.pack(first, stop, self.out.offset)
+        begin, data = self.out.offset, packed.data.data
+        self.out.write(data)
+        self.encoded.update(packed.encodings)
+        places = _Columns(_PLACES)
+        rows = np.diff(block.starts[first : stop + 1]).tolist()
+        for offset, length, count, encoding in zip(
+            packed.offsets.tolist(), packed.lengths.tolist(), rows, packed.encodings, strict=True
+        ):
+            code = self._encodings.setdefault(encoding, len(self._encodings))
+            part = data[offset - begin : offset - begin + length]
+            places.add(offset, length, count, count, zlib.crc32(part), code)
+        self._add_places(places, block.labels.slice(first, stop - first))
+
+    def _add_places(self, places: _Columns, labels: pa.Array) -> None:
         self.out.align()
         data = places.to_bytes({LABEL: labels})
         self._root.add(
-            self.out.offset, len(data), zlib.crc32(data), count, places.total("slot_rows"), places.total("bytes")
+            self.out.offset, len(data), zlib.crc32(data), len(labels), places.total("slot_rows"), places.total("bytes")
         )
         # Copies: a slice would keep all labels.
         self._firsts.append(labels.take(pa.array([0])))
         self._lasts.append(labels.take(pa.array([len(labels) - 1])))
-        self.vector_count += count
+        self.vector_count += len(labels)
         self.out.write(data)
 
     def _write(self, entry: Entry) -> tuple[int, ...]:

@@ -10,11 +10,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from esker.bitmap import Bitmap
+from esker.bitmap.slices import BitSlices
 from esker.errors import BitmapCorruptError, EskerError
 from esker.expression import Literal
 from esker.expression.exact import ticks_of
 from esker.frozen.records import SegmentLike
-from esker.index.encode import every_row, no_rows
+from esker.index.encode import no_rows
 from esker.index.segment import ReadCount, SegmentFile
 from esker.index.ticks import scalar_of
 
@@ -53,7 +54,10 @@ class SlicedSegment(SegmentFile):
 
 
 class Slices:
-    """The slices of a segment, read when first needed, and the arithmetic on them."""
+    """The slices of a segment, read when first needed, and the arithmetic on them.
+
+    Ranges and single values are one pass of the kernel over all slices, some rows at a time.
+    """
 
     def __init__(self, segment: SlicedSegment, count: ReadCount) -> None:
         self.segment = segment
@@ -78,6 +82,10 @@ class Slices:
         """The rows with a value."""
         return ~self.nulls
 
+    @property
+    def _digits(self) -> BitSlices:
+        return BitSlices([self.vector(FIRST_SLICE + digit) for digit in range(self.segment.slice_count)])
+
     def at_most(self, offset: int) -> Bitmap:
         """Give the rows whose value is at most `offset` over the base."""
         segment = self.segment
@@ -86,12 +94,7 @@ class Slices:
         if offset >= (1 << segment.slice_count) - 1:
             return self.known
         if offset not in self._at_most:
-            rows = every_row(segment.row_count)
-            for digit in range(segment.slice_count):
-                one = self.vector(FIRST_SLICE + digit)
-                # A one where the offset has none is more, whatever comes below; a zero where it has a one is less.
-                rows = ~(one - rows) if offset >> digit & 1 else rows - one
-            self._at_most[offset] = rows & self.known
+            self._at_most[offset] = self._digits.between(0, offset) & self.known
         return self._at_most[offset]
 
     def equal(self, offset: int) -> Bitmap:
@@ -99,13 +102,9 @@ class Slices:
         segment = self.segment
         if not 0 <= offset < 1 << segment.slice_count:
             return no_rows(segment.row_count)
-        rows = self.known
-        for digit in reversed(range(segment.slice_count)):
-            one = self.vector(FIRST_SLICE + digit)
-            rows = rows & one if offset >> digit & 1 else rows - one
-            if not rows:
-                break
-        return rows
+        if not segment.slice_count:
+            return self.known
+        return self._digits.between(offset, offset) & self.known
 
     def compare(self, op: str, literal: Literal) -> Bitmap | None:
         """Give the rows whose value compares so with a constant that is not null; None where that cannot be said."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +20,7 @@ from esker.errors import OptionError
 from esker.index.column_spec import Equality
 from esker.index.column_spool import ColumnSpool
 from esker.index.encode import Encoder
-from esker.index.segment_file import Block, Entry, Meta
+from esker.index.segment_file import Block, Entry, Meta, Packed, PackedBlock
 from esker.index.slot_build import SlotBuild
 from esker.index.slots import FIRST_SLOT, NAN_SLOT, NULL_SLOT, ValueSlots, missing_slots, plain_values
 from esker.shuffle.operator import ShuffleOperator
@@ -115,6 +116,7 @@ class SortedColumn:
         self._chance = seeded.generator(context.seed, 0x50F7)
         self._sample: list[pa.Array] = []
         self._sampled = 0
+        self._sample_bytes = 0
         self._share = 1.0
         self._bytes = 0
         self._row_count = 0
@@ -122,7 +124,7 @@ class SortedColumn:
 
     @property
     def held_bytes(self) -> int:
-        return self._missing.held_bytes + sum(int(part.nbytes) for part in self._sample)
+        return self._missing.held_bytes + self._sample_bytes
 
     def take_over(self, vectors: Iterable[Bitmap], values: pa.Array, row_count: int) -> None:
         """Begin with what was built in memory: the vectors of null, NaN and `values`, of `row_count` rows."""
@@ -153,7 +155,7 @@ class SortedColumn:
         else:
             self._put(values.filter(pa.array(known)), rows[known])
 
-    def blocks(self) -> Iterator[Block]:
+    def blocks(self) -> Iterator[Block | PackedBlock]:
         yield Block(pa.nulls(FIRST_SLOT, self.label_type), self._missing_entries())
         partitions = self._partition_count()
         memory_bytes = max(16 << 20, self._context.budget.free_bytes // SHUFFLE_SHARE)
@@ -195,10 +197,12 @@ class SortedColumn:
         taken = values.filter(pa.array(self._chance.random(len(values)) < self._share))
         self._sample.append(taken)
         self._sampled += len(taken)
+        self._sample_bytes += int(taken.nbytes)
         if self._sampled > 2 * SAMPLE_ROWS:
             # Every row so far was taken with one chance; thinned, it was taken with half of that.
             kept = [part.filter(pa.array(self._chance.random(len(part)) < 0.5)) for part in self._sample]
             self._sample, self._sampled, self._share = kept, sum(map(len, kept)), self._share / 2
+            self._sample_bytes = sum(int(part.nbytes) for part in kept)
 
     def _missing_entries(self) -> Iterator[Entry]:
         late = self._missing.end()
@@ -238,7 +242,7 @@ class SortedColumn:
             del table
             yield batch.take(stable_order(batch.column(0)))
 
-    def _counted(self, blocks: Iterable[Block]) -> Iterator[Block]:
+    def _counted(self, blocks: Iterable[Block | PackedBlock]) -> Iterator[Block | PackedBlock]:
         for block in blocks:
             self._slot_count += len(block.labels)
             if self._spec.values_max is not None and self._slot_count - FIRST_SLOT > self._spec.values_max:
@@ -288,7 +292,7 @@ class _Groups:
         self._open_rows: list[Rows] = []
         self._open_parts: list[Bitmap] = []
 
-    def take(self, batch: pa.RecordBatch) -> Iterator[Block]:
+    def take(self, batch: pa.RecordBatch) -> Iterator[Block | PackedBlock]:
         values, rows = batch.column(0), batch.column(1).to_numpy()
         if not len(values):
             return
@@ -306,11 +310,15 @@ class _Groups:
         # The last value may go on in the next batch.
         last = int(firsts[-1])
         if len(firsts) > 1:
-            parts = np.split(rows[int(firsts[0]) : last], firsts[1:-1] - firsts[0])
-            entries = (Entry(self._encoder.of_rows(part, self._row_count)) for part in parts)
-            yield Block(values.take(pa.array(firsts[:-1])), entries)
+            starts = firsts.astype(np.uint64)
+            yield PackedBlock(
+                values.take(pa.array(firsts[:-1])), starts, partial(self._packed, np.ascontiguousarray(rows), starts)
+            )
         self._open = values[last : last + 1]
         self._hold(rows[last:])
+
+    def _packed(self, rows: Rows, starts: Rows, first: int, stop: int, offset: int) -> Packed:
+        return self._encoder.pack(rows, starts[first : stop + 1], self._row_count, offset)
 
     def end(self) -> Iterator[Block]:
         if len(self._open):

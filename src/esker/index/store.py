@@ -179,13 +179,13 @@ class IndexStore:
         # What plan.py chose before, by columns and predicate.
         self.plans: dict[Any, Any] = {}
         self.blocks: list[OpenBlock] = []
-        cache = VectorCache()
+        self.cache = VectorCache()
         self._on_close = on_close
         try:
             for block in contents.blocks:
                 segments = contents.segments.get(block.number, ())
                 self.blocks.append(
-                    OpenBlock(folder, block, segments, self.schema, self.options.rows, self.deleted, cache)
+                    OpenBlock(folder, block, segments, self.schema, self.options.rows, self.deleted, self.cache)
                 )
         except BaseException:
             self.close()
@@ -226,6 +226,7 @@ class IndexStore:
 
     def matches(self, predicate: Expression | None, context: QueryContext) -> Iterator[tuple[OpenBlock, Bitmap]]:
         """Yield each block and the rows of it for which `predicate` is true."""
+        self.cache.charge(context)
         for block in self.blocks:
             context.check()
             yield block, block.matches(predicate, context)

@@ -12,6 +12,7 @@ import pytest
 
 import esker
 from esker.errors import CostLimitError, InputFileError, OptionError, OutputExistsError, UnknownColumnError
+from esker.frozen import FrozenCatalog
 from tests.unit.collection.test_dataset_against_duckdb import PREDICATES
 from tests.unit.collection.wide import rows_of, wide_table
 
@@ -148,7 +149,7 @@ def test_a_data_set_without_its_catalogue_is_not_read_as_plain_files(tmp_path: P
 
 def test_the_index_is_not_asked_where_its_vectors_are_larger_than_the_keys(tmp_path):
     rows = {"id": list(range(3_000)), "text": [f"row {number}" for number in range(3_000)]}
-    esker.freeze(rows, tmp_path / "r.esker", index=["id"])
+    esker.freeze(rows, tmp_path / "r.esker", index=["id"], encoding="wah32")
     many = esker.find(tmp_path / "r.esker", "id % 2 = 0", columns=["text"])
     assert "not asked" in many.explain().detail["index"]
     assert many.to_arrow()["text"].to_pylist() == rows["text"][::2]
@@ -169,3 +170,19 @@ def test_only_rows_that_the_bins_leave_open_are_checked(tmp_path, monkeypatch):
     assert found["text"].to_pylist() == rows["text"][10:60]
     # Those of the bin from 50 on; the bin from 10 to 50 is sure.
     assert checked == [50]
+
+
+@pytest.mark.parametrize(
+    ("options", "encodings"),
+    [({"encoding": "wah32"}, {"wah32.1"}), ({"encoding": "auto", "profile": "size"}, {"gap_run.1", "wah64.1"})],
+)
+def test_vectors_of_frozen_data_are_encoded_as_asked_for(tmp_path, options, encodings):
+    target = tmp_path / "wide.esker"
+    esker.freeze(TABLE, target, index=["k", "id"], **options)
+    with FrozenCatalog.open(target) as catalog:
+        used = {name for segment in catalog.segments for name in segment.spec["encodings"]}
+    assert used and used <= encodings
+    assert esker.find(target, "k = 3").count() == esker.from_arrow(TABLE).filter("k = 3").count()
+    with pytest.raises(OptionError, match="no encoding 'wah33'"):
+        esker.freeze(TABLE, tmp_path / "other.esker", index=["k"], encoding="wah33")
+    assert not (tmp_path / "other.esker").exists()
