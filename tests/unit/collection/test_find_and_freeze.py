@@ -174,7 +174,7 @@ def test_only_rows_that_the_bins_leave_open_are_checked(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("options", "encodings"),
-    [({"encoding": "wah32"}, {"wah32.1"}), ({"encoding": "auto", "profile": "size"}, {"gap_run.1", "wah64.1"})],
+    [({"encoding": "wah32"}, {"wah32.1"}), ({"encoding": "auto", "profile": "size"}, {"gap_run.1", "dense.1"})],
 )
 def test_vectors_of_frozen_data_are_encoded_as_asked_for(tmp_path, options, encodings):
     target = tmp_path / "wide.esker"
