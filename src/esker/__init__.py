@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from esker.collection.options import Options
     from esker.collection.read import from_arrow, read, read_csv, read_frozen, read_parquet
     from esker.engine.bag.accumulator import accumulator
+    from esker.engine.bag.broadcast import broadcast
     from esker.engine.bag.task_state import rng
     from esker.frozen import FreezeReport
     from esker.graph import Graph
@@ -49,6 +50,7 @@ _LAZY = {
     "Backoff": "esker.stream",
     "Bag": "esker.collection.bag.bag",
     "accumulator": "esker.engine.bag.accumulator",
+    "broadcast": "esker.engine.bag.broadcast",
     "of": "esker.collection.bag.read",
     "range": "esker.collection.bag.read",
     "read_binary": "esker.collection.bag.read",
@@ -115,6 +117,7 @@ __all__ = [
     "accumulator",
     "as_arrow_dataset",
     "bitmap",
+    "broadcast",
     "build_index",
     "errors",
     "find",

@@ -70,7 +70,10 @@ class _Server:
         return True
 
     def _hear(self) -> bool:
-        data, ancillary, _, _ = self._control.recvmsg(MESSAGE.size, socket.CMSG_SPACE(2 * 4))
+        try:
+            data, ancillary, _, _ = self._control.recvmsg(MESSAGE.size, socket.CMSG_SPACE(2 * 4))
+        except ConnectionResetError:  # the driver ended before it had read what we told it
+            return False
         if len(data) < MESSAGE.size:
             return False
         what, worker, _ = MESSAGE.unpack(data)

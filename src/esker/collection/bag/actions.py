@@ -19,6 +19,7 @@ from esker.engine.bag.consumers import (
     Take,
     count_values,
 )
+from esker.engine.bag.distinct_estimate import Registered, bits_for, estimated
 from esker.engine.bag.histogram import Histogram, bounds, even_edges
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.plan import count_elements
@@ -310,6 +311,16 @@ class Actions(BagBase):
         {'a': 2, 'b': 1}
         """
         return _added(self._results(self._consumer(_count_keys, "count_by_key")))
+
+    def count_approx_distinct(self, relative_error: float = 0.05) -> int:
+        """Count different elements, about: the standard error is `relative_error` of the count.
+
+        >>> import esker
+        >>> 970 <= esker.range(10_000).map(lambda n: n % 1000).count_approx_distinct(0.01) <= 1030
+        True
+        """
+        bits = bits_for(relative_error)
+        return estimated(self._results(self._consumer(Registered(bits), "count_approx_distinct")), bits)
 
     def collect_as_dict(self) -> dict[Any, Any]:
         """Collect pairs as a dict; the last value of a key stays."""

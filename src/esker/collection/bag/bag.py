@@ -7,9 +7,10 @@ from typing import Any
 
 from esker.collection.bag.actions import Actions
 from esker.collection.bag.narrow import NarrowSteps
+from esker.collection.bag.wide import WideSteps
 
 
-class Bag(NarrowSteps, Actions):
+class Bag(NarrowSteps, WideSteps, Actions):
     """Python objects in partitions, and the plan that makes them.
 
     Make one with `esker.of`, `esker.range`, `esker.read_text`, ...; each step returns a new Bag and runs nothing.

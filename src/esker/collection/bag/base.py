@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.closures import require_no_collections
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
+from esker.engine.bag.persisted import PersistNode
 from esker.engine.bag.plan import Node, StepNode
 from esker.engine.bag.run import running_bag
 from esker.engine.bag.steps import Step
@@ -53,6 +54,29 @@ class BagBase:
         Steps and Bags made of it keep the options; of two Bags, those of the left one hold.
         """
         return self._made(self._node, self._options.updated(changes))
+
+    def persist(self, level: str = "memory") -> Bag:
+        """Keep the elements once they were computed, in `memory` or on `disk`; of a partition, when it was read whole.
+
+        >>> import esker
+        >>> computed = esker.accumulator()
+        >>> kept = esker.range(10).map(lambda n: computed.add(1) or n).persist()
+        >>> kept.sum(), kept.sum(), computed.value
+        (45, 45, 10)
+        >>> dropped = kept.unpersist()
+
+        In memory lies at most half of what `memory=` allows, what is more on disk. Files go with the last Bag that
+        uses them, with `unpersist`, or with the process.
+        """
+        return self._made(PersistNode(self._node, level, self._options))
+
+    def unpersist(self) -> Bag:
+        """Drop what `persist` kept; gives the Bag before it. Bags made of the kept one compute again."""
+        node = self._node
+        if not isinstance(node, PersistNode):
+            return self._made(node)
+        node.drop()
+        return self._made(node.parents[0])
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise NestedCollectionError(

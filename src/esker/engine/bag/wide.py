@@ -1,0 +1,416 @@
+"""Wide steps in the plan: a stage that sorts pairs into files by partition, and splits that read them.
+
+The stage runs when the node is asked for its partitions, as tasks of the same run; its files lie in the run's spill
+folder and go with it. What goes between processes are places in files.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
+from esker.engine.bag.plan import Node
+from esker.engine.bag.task import Consumer
+from esker.engine.bag.task_state import current_task
+from esker.engine.objects import (
+    Combine,
+    FunctionPartitioner,
+    HashPartitioner,
+    KeySample,
+    NumberPartitioner,
+    Partitioner,
+    RangePartitioner,
+    Runs,
+    Section,
+    SpillPlace,
+    cogrouped,
+    collect,
+    groups,
+    range_bounds,
+    records,
+    reduced,
+    sorted_records,
+    spool,
+)
+
+if TYPE_CHECKING:
+    from esker.engine.bag.run import Run
+
+Function = Callable[[Any], Any]
+
+# A task may read one shuffle while it feeds the next.
+_HOLDERS_OF_A_TASK = 2
+# So many keys of each input partition, for each output partition, tell where to cut.
+_SAMPLE_KEYS = 20
+_SAMPLE_KEYS_MAX = 10_000
+
+
+def partitioner_of(partitions: int, function: Function | None) -> Partitioner:
+    """Place keys by a function of them, or by their hash."""
+    return HashPartitioner(partitions) if function is None else FunctionPartitioner(partitions, function)
+
+
+def _place(run: Run, name: str) -> SpillPlace:
+    return SpillPlace.of(run.context.spill, name)
+
+
+def _memory_bytes(run: Run) -> int:
+    """What one shuffle of one task may hold."""
+    return run.context.budget.total_bytes // (run.options.worker_count * _HOLDERS_OF_A_TASK)
+
+
+def _unique(place: SpillPlace) -> SpillPlace:
+    """A place of this attempt alone, within a task."""
+    task = current_task()
+    where = f"{task.stage}-{task.partition}-{task.attempt}" if task is not None else "driver"
+    return place.below(f"{where}-{secrets.token_hex(4)}")
+
+
+@dataclass(frozen=True)
+class _Collect:
+    """The map side: leaves the pairs of an input partition in files."""
+
+    partitioner: Partitioner
+    place: SpillPlace
+    memory_bytes: int
+    shape: Any
+    combine: Combine | None = None
+    user_function: Any = None
+
+    def __call__(self, pairs: Iterator[Any]) -> Runs:
+        return collect(
+            pairs,
+            self.partitioner,
+            place=_unique(self.place),
+            memory_bytes=self.memory_bytes,
+            shape=self.shape,
+            combine=self.combine,
+        )
+
+
+@dataclass(frozen=True)
+class _Spool:
+    """The map side of a sort: keeps the pairs, and draws some of their keys."""
+
+    place: SpillPlace
+    memory_bytes: int
+    sample_size: int
+    seed: int
+
+    def __call__(self, pairs: Iterator[Any]) -> tuple[Runs, KeySample]:
+        task = current_task()
+        return spool(
+            pairs,
+            place=_unique(self.place),
+            memory_bytes=self.memory_bytes,
+            sample_size=self.sample_size,
+            seed=self.seed,
+            stream=task.partition if task is not None else 0,
+        )
+
+
+class _Shuffled(Split):
+    """The reduce side of one partition: reads sections, and makes elements of them."""
+
+    def __init__(
+        self, sides: Sequence[Sequence[Section]], place: SpillPlace, memory_bytes: int, read: Callable[..., Any]
+    ) -> None:
+        self.sides = sides
+        self.place = place
+        self.memory_bytes = memory_bytes
+        self.read = read
+
+    def open(self) -> Iterator[Any]:
+        elements: Iterator[Any] = self.read(self.sides, place=_unique(self.place), memory_bytes=self.memory_bytes)
+        return elements
+
+
+# What a reduce side makes of its sections. Values, so that they pickle by name.
+
+
+@dataclass(frozen=True)
+class ReadReduced:
+    """A pair of each key: with what its values come to."""
+
+    combine: Combine
+
+    def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+        return reduced(sides[0], self.combine, **where)
+
+
+@dataclass(frozen=True)
+class ReadDistinct:
+    """Each key once."""
+
+    combine: Combine
+
+    def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+        return (key for key, _ in reduced(sides[0], self.combine, **where))
+
+
+def read_groups(sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+    """A pair of each key: with its values."""
+    return groups(sides[0], **where)
+
+
+def read_records(sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+    """The pairs themselves."""
+    return records(sides[0])
+
+
+def read_values(sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+    """What stood in the pairs."""
+    return (value for _, value in records(sides[0]))
+
+
+@dataclass(frozen=True)
+class ReadSorted:
+    """The pairs, by their keys; or what stood in them."""
+
+    ascending: bool
+    key: Function | None = None
+    values: bool = False
+
+    def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+        pairs = sorted_records(sides[0], key=self.key, reverse=not self.ascending, **where)
+        return (value for _, value in pairs) if self.values else pairs
+
+
+@dataclass(frozen=True)
+class ReadCogrouped:
+    """What a function makes of each key and its values on all sides."""
+
+    each: Callable[[Any, Any], Iterable[Any]]
+
+    def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
+        for key, values in cogrouped(sides, **where):
+            yield from self.each(key, values)
+
+
+# What a join makes of a key and the values of both sides.
+
+
+def cogroup_of(key: Any, sides: Any) -> Iterator[Any]:
+    """The key and its values on all sides."""
+    yield key, sides
+
+
+def join_of(key: Any, sides: Any) -> Iterator[Any]:
+    """Each value of the left with each of the right."""
+    left, right = sides
+    if len(left) and len(right):
+        yield from ((key, (one, other)) for one in left for other in right)
+
+
+def left_join_of(key: Any, sides: Any) -> Iterator[Any]:
+    """As join, and values of the left alone with None."""
+    left, right = sides
+    yield from ((key, (one, other)) for one in left for other in (right if len(right) else (None,)))
+
+
+def right_join_of(key: Any, sides: Any) -> Iterator[Any]:
+    """As join, and values of the right alone with None."""
+    left, right = sides
+    if len(right):
+        yield from ((key, (one, other)) for one in (left if len(left) else (None,)) for other in right)
+
+
+def full_join_of(key: Any, sides: Any) -> Iterator[Any]:
+    """As join, and values of either side alone with None."""
+    return left_join_of(key, sides) if len(sides[0]) else right_join_of(key, sides)
+
+
+def subtract_by_key_of(key: Any, sides: Any) -> Iterator[Any]:
+    """Pairs of the left whose key the right does not have."""
+    left, right = sides
+    if not len(right):
+        yield from ((key, value) for value in left)
+
+
+def subtract_of(key: Any, sides: Any) -> Iterator[Any]:
+    """Keys of the left that the right does not have, as often as they come."""
+    left, right = sides
+    if not len(right):
+        yield from (key for _ in left)
+
+
+def intersection_of(key: Any, sides: Any) -> Iterator[Any]:
+    """Keys that both have, once."""
+    if all(len(side) for side in sides):
+        yield key
+
+
+class WideNode(Node):
+    """A step that moves elements between partitions."""
+
+    def __init__(self, parents: Sequence[Node], partitions: int, operator: str, site: str) -> None:
+        self.parents = tuple(parents)
+        self._partitions = partitions
+        self.operator = operator
+        self.site = site
+
+    @property
+    def partition_count(self) -> int:
+        return self._partitions
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        # A plan may lead here by several ways: the elements are moved once.
+        made: Sequence[Split] | None = run.made.get(id(self))
+        if made is None:
+            made = run.made[id(self)] = self.moved(run)
+        return pipelines_of(made)
+
+    @abstractmethod
+    def moved(self, run: Run) -> Sequence[Split]:
+        """Run what comes before, and give what reads each partition."""
+
+    def _stage(self, run: Run, pipelines: Sequence[Pipeline], consumer: Callable[[Iterator[Any]], Any]) -> list[Any]:
+        where = f"{self.operator} at {self.site}" if self.site else self.operator
+        return run.results(pipelines, Consumer(consumer, where), stage=run.next_stage())
+
+
+def _sections(runs: Iterable[Runs], partition: int) -> list[Section]:
+    """The sections of a partition, in the order of the input."""
+    return list(chain.from_iterable(one.sections(partition) for one in runs))
+
+
+class ShuffleNode(WideNode):
+    """Pairs of one or several Bags, by the partition of their keys."""
+
+    def __init__(
+        self,
+        parents: Sequence[Node],
+        partitioner: Partitioner,
+        read: Callable[..., Any],
+        operator: str,
+        site: str,
+        *,
+        shape: str = "groups",
+        combine: Combine | None = None,
+    ) -> None:
+        super().__init__(parents, partitioner.partition_count, operator, site)
+        self._partitioner = partitioner
+        self._read = read
+        self._shape = shape
+        self._combine = combine
+
+    def moved(self, run: Run) -> Sequence[Split]:
+        memory_bytes = _memory_bytes(run)
+        work = _Collect(self._partitioner, _place(run, "map"), memory_bytes, self._shape, self._combine)
+        sides = [self._stage(run, parent.pipelines(run), work) for parent in self.parents]
+        place = _place(run, "reduce")
+        return [
+            _Shuffled([_sections(runs, partition) for runs in sides], place, memory_bytes, self._read)
+            for partition in range(self._partitions)
+        ]
+
+
+class SortNode(WideNode):
+    """Pairs by ranges of their keys, each range sorted. Where to cut is told by a sample of the keys."""
+
+    def __init__(self, parent: Node, partitions: int, read: ReadSorted, operator: str, site: str) -> None:
+        super().__init__([parent], partitions, operator, site)
+        self._read = read
+
+    def moved(self, run: Run) -> Sequence[Split]:
+        memory_bytes = _memory_bytes(run)
+        pipelines = self.parents[0].pipelines(run)
+        if self._partitions == 1:
+            ranges: Partitioner = RangePartitioner(())
+        else:
+            size = min(_SAMPLE_KEYS * self._partitions, _SAMPLE_KEYS_MAX)
+            keeping = _Spool(_place(run, "spool"), memory_bytes, size, run.options.seed)
+            kept: list[tuple[Runs, KeySample]] = self._stage(run, pipelines, keeping)
+            bounds = range_bounds([sample for _, sample in kept if sample.keys], self._partitions, self._read.key)
+            ranges = RangePartitioner(bounds, not self._read.ascending, self._read.key)
+            place = _place(run, "again")
+            pipelines = pipelines_of(
+                [_Shuffled([runs.sections(0)], place, memory_bytes, read_records) for runs, _ in kept]
+            )
+        moving = _Collect(ranges, _place(run, "map"), memory_bytes, "records")
+        moved = self._stage(run, pipelines, moving)
+        place = _place(run, "sort")
+        # There may be fewer ranges than were asked for: equal keys are not cut apart.
+        filled = ranges.partition_count
+        return [
+            _Shuffled([_sections(moved, n) if n < filled else []], place, memory_bytes, self._read)
+            for n in range(self._partitions)
+        ]
+
+
+class RepartitionNode(WideNode):
+    """Elements dealt out evenly: the partitions of the input begin at different places."""
+
+    def moved(self, run: Run) -> Sequence[Split]:
+        memory_bytes = _memory_bytes(run)
+        work = _Deal(NumberPartitioner(self._partitions), _place(run, "map"), memory_bytes)
+        dealt = self._stage(run, self.parents[0].pipelines(run), work)
+        place = _place(run, "reduce")
+        return [_Shuffled([_sections(dealt, n)], place, memory_bytes, read_values) for n in range(self._partitions)]
+
+
+@dataclass(frozen=True)
+class _Deal:
+    partitioner: NumberPartitioner
+    place: SpillPlace
+    memory_bytes: int
+
+    def __call__(self, elements: Iterator[Any]) -> Runs:
+        task = current_task()
+        count = self.partitioner.partition_count
+        start = task.partition if task is not None else 0
+        pairs = ((number % count, element) for number, element in enumerate(elements, start))
+        return collect(
+            pairs, self.partitioner, place=_unique(self.place), memory_bytes=self.memory_bytes, shape="records"
+        )
+
+
+class CartesianNode(WideNode):
+    """Each element of the left with each of the right: partition i * n + j has those of i and j, of n on the right.
+
+    The right side is kept in files, so that it is made once, and read again for each element of the left.
+    """
+
+    def __init__(self, left: Node, right: Node, site: str) -> None:
+        super().__init__([left, right], left.partition_count * right.partition_count, "cartesian", site)
+
+    def moved(self, run: Run) -> Sequence[Split]:
+        left, right = (parent.pipelines(run) for parent in self.parents)
+        keeping = _Keep(_place(run, "right"), _memory_bytes(run))
+        kept: list[Runs] = self._stage(run, right, keeping)
+        return [_Crossed(one, runs.sections(0), _memory_bytes(run)) for one in left for runs in kept]
+
+
+@dataclass(frozen=True)
+class _Keep:
+    place: SpillPlace
+    memory_bytes: int
+
+    def __call__(self, elements: Iterator[Any]) -> Runs:
+        pairs = ((0, element) for element in elements)
+        return collect(
+            pairs, NumberPartitioner(1), place=_unique(self.place), memory_bytes=self.memory_bytes, shape="records"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Crossed(Split):
+    left: Split
+    right: list[Section]
+    memory_bytes: int
+
+    def describe(self) -> str:
+        return self.left.describe()
+
+    def open(self) -> Iterator[Any]:
+        # Objects take a few times their bytes: what is small is decoded once.
+        small = sum(section.end - section.begin for section in self.right) * 8 <= self.memory_bytes
+        held = [value for _, value in records(self.right)] if small else None
+        for one in self.left.open():
+            for other in held if held is not None else (value for _, value in records(self.right)):
+                yield one, other
