@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import join_out_of_core, map_groups, shuffle_peers, spill_to_parquet
+from benchmarks import all_pairs, join_out_of_core, map_groups, shuffle_peers, spill_to_parquet, stream_files
 from benchmarks.harness import Outcome, measure
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
@@ -24,11 +24,13 @@ SUITES = {
     "map_groups": map_groups.workloads,
     "spill_to_parquet": spill_to_parquet.workloads,
     "join_out_of_core": join_out_of_core.workloads,
+    "stream_files": stream_files.workloads,
+    "all_pairs": all_pairs.workloads,
 }
 # What is told of all workloads of a suite together, after them.
 SUMMARIES = {"map_groups": map_groups.print_scales}
 # Minutes each, and most of their peers are installed apart: they run when they are named.
-OPTIONAL = ("shuffle_slow_peers", "map_groups", "spill_to_parquet", "join_out_of_core")
+OPTIONAL = ("shuffle_slow_peers", "map_groups", "spill_to_parquet", "join_out_of_core", "stream_files", "all_pairs")
 
 
 def main(arguments: list[str]) -> int:

@@ -8,7 +8,19 @@ from benchmarks.interpreter import peer_versions
 from esker.bench import machine
 
 PACKAGES = ("esker", "numpy", "pyarrow", "duckdb", "polars")
-PEERS = ("pyarrow", "pandas", "datafusion", "dask", "distributed", "pyspark", "ray", "daft")
+PEERS = (
+    "pyarrow",
+    "pandas",
+    "datafusion",
+    "dask",
+    "distributed",
+    "pyspark",
+    "ray",
+    "daft",
+    "aiostream",
+    "streamable",
+    "reactivex",
+)
 
 
 def describe_machine() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, overload
 
 from esker.errors import InputError, OptionError
 from esker.parallel import ends
@@ -80,7 +80,12 @@ class Par(Generic[T]):
             raise OptionError(f"count={count} is too small; 1 is the least")
         return Par(source_of(_Grouped(self, count)), (), self._options)
 
-    def combinations(self, k: int) -> Par[tuple[T, ...]]:
+    @overload
+    def combinations(self, k: Literal[2]) -> Par[tuple[T, T]]: ...
+    @overload
+    def combinations(self, k: int) -> Par[tuple[T, ...]]: ...
+
+    def combinations(self, k: int) -> Par[Any]:
         """Give all combinations of `k` items, in the order of itertools; they are made where they are worked on.
 
         The items go to each worker once, then only numbers do: a chunk is a span of the combinations.

@@ -75,7 +75,7 @@ class _Calls(Generic[T, U]):
         call = asynchronous(function, anyio.CapacityLimiter(workers))
         self._call = call if retry is None else retry.wrap(call)
         self._ordered = ordered
-        self._asking = anyio.Lock()
+        self._asking = anyio.Lock(fast_acquire=True)
         self._asked = 0  # elements asked for, so the turn of the next one
         self._given = 0  # outcomes taken, when ordered
         self._exhausted = False

@@ -13,7 +13,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from benchmarks import map_groups, shuffle_engines, shuffle_peers, shuffle_rows, spill_to_parquet
+from benchmarks import (
+    all_pairs,
+    map_groups,
+    shuffle_engines,
+    shuffle_peers,
+    shuffle_rows,
+    spill_to_parquet,
+    stream_files,
+)
 from benchmarks.case import Case, Digest, Setting, Workload, load
 from benchmarks.contestant import Sample
 from benchmarks.harness import Figure, calm_rounds, measure, round_ratios
@@ -215,7 +223,13 @@ def test_only_named_cases_are_kept() -> None:
 
 
 def test_every_package_a_case_requires_is_pinned() -> None:
-    suites = (shuffle_peers.workloads, shuffle_peers.slow_workloads, map_groups.workloads)
+    suites = (
+        shuffle_peers.workloads,
+        shuffle_peers.slow_workloads,
+        map_groups.workloads,
+        stream_files.workloads,
+        all_pairs.workloads,
+    )
     required = {
         name for suite in suites for whole in suite(4_000, 1, 2**30) for case in whole.cases for name in case.requires
     }
@@ -254,3 +268,25 @@ def test_a_key_in_two_files_is_counted_as_misplaced(tmp_path: Path) -> None:
     for name in ("a", "b"):
         spill_to_parquet.write_rows(tmp_path / name, 1_000)
     assert spill_to_parquet.digest([tmp_path / "a", tmp_path / "b"], tmp_path)["misplaced_keys"] > 0
+
+
+@pytest.mark.parametrize("suite", [stream_files, all_pairs], ids=["stream_files", "all_pairs"])
+def test_all_ways_to_stream_and_to_walk_come_to_the_same(suite: Any, tmp_path: Path) -> None:
+    for whole in suite.workloads(20_000, threads=2, memory_bytes=2**30):
+        whole.generate(tmp_path)
+        digests = {
+            case.name: suite.digest(load(case.prepare)(Setting(tmp_path, threads=2))(), tmp_path)
+            for case in whole.cases
+            if all(map(importlib.util.find_spec, case.requires))
+        }
+        assert len(digests) >= 4
+        assert digests == dict.fromkeys(digests, digests[whole.reference])
+
+
+def test_the_order_of_chunks_counts(tmp_path: Path) -> None:
+    assert stream_files.digest([1, 2], tmp_path) != stream_files.digest([2, 1], tmp_path)
+
+
+def test_a_loop_reads_one_chunk_ahead_of_its_sink(tmp_path: Path) -> None:
+    stream_files.write(tmp_path, 4)
+    assert stream_files.most_ahead(stream_files.run_loop, tmp_path / "data") == stream_files.CHUNK_BYTES
