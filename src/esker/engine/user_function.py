@@ -38,7 +38,7 @@ def call(function: Callable[[Any], Any], argument: Any, operator: str, where: Ca
     return result
 
 
-def failure(error: Exception, function: Callable[..., Any], operator: str, where: str) -> UserFunctionError:
+def failure(error: BaseException, function: Callable[..., Any], operator: str, where: str) -> UserFunctionError:
     """Make the error that tells of the user's function that raised `error`: the user's own line first.
 
     >>> print(failure(ValueError("no number"), int, "map", "element 'x'"))
@@ -61,7 +61,7 @@ def _watched(
         raise UserFunctionError(_message(error, function, operator, where())) from error
 
 
-def _message(error: Exception, function: Callable[..., Any], operator: str, where: str) -> str:
+def _message(error: BaseException, function: Callable[..., Any], operator: str, where: str) -> str:
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     what = f"{type(error).__name__}: {error}"
     if not frames:

@@ -12,7 +12,7 @@ from esker.engine.user_function import failure, function_name
 from esker.errors import EskerError, InputError, OptionError
 from esker.parallel import awaited
 from esker.parallel.run import check_runtime, is_failure, nested_seed, open_executor, raised, worker_count
-from esker.parallel.task import Broken, Failure, portable
+from esker.parallel.task import USERS, Broken, Failure, portable
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class _Call:
                 return self.function()
             except EskerError:
                 raise
-            except Exception as error:  # noqa: BLE001  # sent to the caller, who raises it
+            except USERS as error:
                 found = failure(error, self.function, self.verb, f"task {self.number}")
                 return Failure(str(found), portable(error))
 

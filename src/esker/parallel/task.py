@@ -14,6 +14,8 @@ from esker.runtime.attempt import current_attempt
 from esker.runtime.pickled import Shared, dump, load
 
 SHOWN_CHARACTERS = 80
+# What a user's function may raise: leaving the interpreter is not its to decide, where it is one of many.
+USERS = (Exception, SystemExit)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Program:
 class _Failed(Exception):
     """A user's function raised: carries the step and the element, until the chunk is given up."""
 
-    def __init__(self, error: Exception, step: Step, element: object) -> None:
+    def __init__(self, error: BaseException, step: Step, element: object) -> None:
         self.error = error
         self.step = step
         self.element = element
@@ -48,7 +50,7 @@ class Failure:
     """What a chunk failed with, on its way to the caller."""
 
     message: str
-    original: Exception | None
+    original: BaseException | None
 
     def error(self) -> UserFunctionError:
         """The error to raise where the result was asked for."""
@@ -109,7 +111,7 @@ def called(function: Callable[..., Any], step: Step, *arguments: Any, element: o
         return function(*arguments)
     except EskerError:
         raise
-    except Exception as error:
+    except USERS as error:
         raise _Failed(error, step, element) from error
 
 
@@ -149,7 +151,7 @@ def _failure(failed: _Failed, number: int) -> Failure:
     return Failure(str(error), portable(failed.error))
 
 
-def portable(error: Exception) -> Exception | None:
+def portable(error: BaseException) -> BaseException | None:
     """The error itself, if another process can read it."""
     try:
         load(*dump(error))

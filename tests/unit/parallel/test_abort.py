@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,6 +15,8 @@ import pytest
 
 from esker import first, gather, par
 from esker.errors import UserFunctionError
+
+ROOT = Path(__file__).parents[3]
 
 
 def at_work(folder: Path, name: object) -> None:
@@ -37,7 +41,8 @@ def runs(pid: int) -> bool:
 
 
 def pids(folder: Path) -> list[int]:
-    return [int(path.read_text()) for path in folder.iterdir()]
+    # One that was killed before it could say so has left a file aside.
+    return [int(path.read_text()) for path in folder.iterdir() if not path.name.startswith(".")]
 
 
 @pytest.fixture
@@ -120,6 +125,29 @@ def test_leaving_the_loop_ends_all_workers(folder: Path) -> None:
         assert n == 0
         wait_for(folder, 1)
         break
+    assert not any(map(runs, pids(folder)))
+
+
+INTERRUPTED = """
+import pathlib, sys, time
+from esker import par
+from tests.unit.parallel.test_abort import at_work
+folder = pathlib.Path(sys.argv[1])
+try:
+    par(range(4), 2, chunk=1).map(lambda n: at_work(folder, n)).to_list()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_ends_all_workers(folder: Path) -> None:
+    command = [sys.executable, "-c", INTERRUPTED, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        wait_for(folder, 0, 1)
+        process.send_signal(signal.SIGINT)
+        assert process.communicate() == ("interrupted\n", None)
+    assert process.returncode == 0
     assert not any(map(runs, pids(folder)))
 
 

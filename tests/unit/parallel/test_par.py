@@ -6,6 +6,7 @@ import functools
 import itertools
 import math
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -204,6 +205,14 @@ def test_stop_iteration_fails_and_cuts_nothing_off() -> None:
         items = par(range(4), runtime="inline").map(step).flat_map(lambda n: (next(iter(())) for _ in range(1)))
         with pytest.raises(UserFunctionError, match="StopIteration"):
             items.to_list()
+
+
+@pytest.mark.parametrize("runtime", ["inline", "processes"])
+def test_a_function_that_exits_fails_and_does_not_end_the_caller(runtime: str) -> None:
+    with pytest.raises(UserFunctionError, match="SystemExit: 3\n"):
+        par([3], 1, runtime=runtime).map(sys.exit).to_list()
+    with pytest.raises(UserFunctionError, match="SystemExit: 3\n"):
+        esker.gather([functools.partial(sys.exit, 3)], runtime=runtime)
 
 
 def test_a_worker_that_dies_is_told_with_the_item_it_died_of() -> None:
