@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import all_pairs, join_out_of_core, map_groups, shuffle_peers, spill_to_parquet, stream_files
+from benchmarks import all_pairs, bags, join_out_of_core, map_groups, shuffle_peers, spill_to_parquet, stream_files
 from benchmarks.harness import Outcome, measure
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
@@ -26,11 +26,22 @@ SUITES = {
     "join_out_of_core": join_out_of_core.workloads,
     "stream_files": stream_files.workloads,
     "all_pairs": all_pairs.workloads,
+    "bags": bags.workloads,
+    "bag_groups": bags.group_workloads,
 }
 # What is told of all workloads of a suite together, after them.
-SUMMARIES = {"map_groups": map_groups.print_scales}
+SUMMARIES = {"map_groups": map_groups.print_scales, "bag_groups": map_groups.print_scales}
 # Minutes each, and most of their peers are installed apart: they run when they are named.
-OPTIONAL = ("shuffle_slow_peers", "map_groups", "spill_to_parquet", "join_out_of_core", "stream_files", "all_pairs")
+OPTIONAL = (
+    "shuffle_slow_peers",
+    "map_groups",
+    "spill_to_parquet",
+    "join_out_of_core",
+    "stream_files",
+    "all_pairs",
+    "bags",
+    "bag_groups",
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -219,7 +219,7 @@ def print_scales(console: Console, outcomes: Sequence[Outcome]) -> None:
     from rich.table import Table
 
     scales = [f"{outcome.workload.facts['scale']}x" for outcome in outcomes]
-    title = "map_groups over all scales\npeak anonymous MiB over the prepared process; times Esker's seconds"
+    title = "all scales\npeak anonymous MiB over the prepared process; times Esker's seconds"
     table = Table(title=title, title_justify="left")
     table.add_column("case")
     for heading in (*(f"MiB {scale}" for scale in scales), *(f"time {scale}" for scale in scales)):

@@ -258,6 +258,11 @@ class Table {
     return partition_of(codec_.decode(original).ptr());
   }
 
+  // Of a key that is at hand in both forms.
+  std::uint32_t partition_of(PyObject* key, Bytes canonical) const {
+    return partition_ ? partition_of(key) : remainder(objects::stable_hash(canonical), partition_count_);
+  }
+
   std::uint32_t partition_of(PyObject* key) const {
     const nb::object number = call(*partition_, key);
     const auto partition = nb::cast<std::int64_t>(number);
@@ -267,8 +272,6 @@ class Table {
     }
     return static_cast<std::uint32_t>(partition);
   }
-
-  bool partitions_by_hash() const { return !partition_; }
 
   ObjectCodec codec_;
   nb::object pair_;
@@ -387,9 +390,7 @@ class RecordTable : public Table {
   bool take(nb::handle iterator) {
     return drive(iterator, UINT64_MAX, [this](PyObject* key, PyObject* value) {
       const EncodedKey encoded = codec_.encode_key(key);
-      const std::uint32_t partition =
-          partitions_by_hash() ? remainder(objects::stable_hash(encoded.canonical), partition_count_)
-                               : partition_of(key);
+      const std::uint32_t partition = partition_of(key, encoded.canonical);
       keys_[partition].append(pool_, encoded.original);
       value_.clear();
       codec_.encode(value, value_);

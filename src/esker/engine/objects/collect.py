@@ -8,7 +8,7 @@ from typing import Any, Literal
 from esker.engine.objects.codec import dump_one, load_one, weight
 from esker.engine.objects.combine import Combine
 from esker.engine.objects.keys import plain_key
-from esker.engine.objects.partitioners import HashPartitioner, Partitioner
+from esker.engine.objects.partitioners import HashPartitioner, NumberPartitioner, Partitioner
 from esker.engine.objects.runs import Runs, RunWriter, SpillPlace
 from esker.errors import InputError
 from esker.kernel import _kernel
@@ -67,7 +67,8 @@ def table_options(partitioner: Partitioner, memory_bytes: int) -> dict[str, Any]
         "dump": dump_one,
         "load": load_one,
         "pair": _as_pair,
-        "partition": None if isinstance(partitioner, HashPartitioner) else partitioner,
+        # Without a function the kernel hashes; that leaves a number from 0 to the count as it is.
+        "partition": None if isinstance(partitioner, HashPartitioner | NumberPartitioner) else partitioner,
     }
 
 
