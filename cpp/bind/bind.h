@@ -3,9 +3,13 @@
 
 #include <nanobind/nanobind.h>
 
+#include "esker/error.h"
+
 namespace esker::bind {
 
 void bind_errors(nanobind::module_& module);
+// For functions that the interpreter calls itself.
+void raise_corrupt(const ObjectsCorrupt& error);
 void bind_page(nanobind::module_& module);
 void bind_shuffle(nanobind::module_& module);
 void bind_hash(nanobind::module_& module);

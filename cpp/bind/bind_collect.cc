@@ -87,11 +87,8 @@ class ItemReader {
         codec_({nb::none(), nb::none(), std::move(load)}),
         reader_(after_mark(borrowed_.bytes())) {}
 
-  nb::object take(std::uint32_t count) {
-    ListMaker items;
-    for (std::uint32_t i = 0; i < count && !reader_.done(); ++i) items.add(codec_.decode(reader_));
-    return items.list();
-  }
+  // A new reference, or null at the end.
+  PyObject* next() { return reader_.done() ? nullptr : codec_.decode(reader_).release().ptr(); }
 
  private:
   static Bytes after_mark(Bytes block) {
@@ -210,6 +207,29 @@ class Weave {
   nb::list kept_;
   std::vector<Head> heads_;
 };
+
+// Called by the interpreter for each item, without the way through a method: reading is what groups are for.
+PyObject* next_item(PyObject* self) noexcept {
+  try {
+    return nb::inst_ptr<ItemReader>(nb::handle(self))->next();
+  } catch (nb::python_error& error) {
+    error.restore();
+  } catch (const ObjectsCorrupt& error) {
+    raise_corrupt(error);
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  return nullptr;
+}
+
+PyObject* same_object(PyObject* self) noexcept {
+  Py_INCREF(self);
+  return self;
+}
+
+PyType_Slot item_reader_slots[] = {{Py_tp_iter, reinterpret_cast<void*>(same_object)},
+                                   {Py_tp_iternext, reinterpret_cast<void*>(next_item)},
+                                   {0, nullptr}};
 
 nb::bytes encode_items(nb::handle items, nb::object dump) {
   const ObjectCodec codec({nb::none(), std::move(dump), nb::none()});
@@ -499,10 +519,14 @@ class CombineTable : public Table {
   // True when the iterator ended.
   bool take(nb::handle iterator, std::optional<std::uint64_t> limit) {
     return drive(iterator, limit.value_or(UINT64_MAX), [this](PyObject* key, PyObject* value) {
+      ++taken_;
       add_value(codec_.encode_key(key), value, place_++);
       return full();
     });
   }
+
+  // Pairs taken from iterators so far.
+  std::uint64_t taken() const { return taken_; }
 
   // Pairs that lie as items, until they end (true) or the table is full. `states`: they are combiners.
   // `placed`: the keys are tuples of the place of a key's first pair, and the key.
@@ -772,6 +796,7 @@ class CombineTable : public Table {
   objects::KeyMap keys_;
   std::vector<Entry> entries_;
   std::uint64_t place_ = 0;
+  std::uint64_t taken_ = 0;
   std::uint64_t weight_ = 0;
   std::uint64_t weighed_ = 0;
   std::uint32_t last_weight_ = 64;
@@ -782,9 +807,8 @@ class CombineTable : public Table {
 }  // namespace
 
 void bind_collect(nb::module_& module) {
-  nb::class_<ItemReader>(module, "ItemReader")
-      .def(nb::init<nb::object, nb::object>(), nb::arg("block"), nb::arg("load"))
-      .def("take", &ItemReader::take, nb::arg("count"));
+  nb::class_<ItemReader>(module, "ItemReader", nb::type_slots(item_reader_slots))
+      .def(nb::init<nb::object, nb::object>(), nb::arg("block"), nb::arg("load"));
   nb::class_<PairReader>(module, "PairReader")
       .def(nb::init<nb::object, bool, nb::object>(), nb::arg("section"), nb::arg("groups"), nb::arg("load"))
       .def("take", &PairReader::take, nb::arg("count"));
@@ -841,6 +865,7 @@ void bind_collect(nb::module_& module) {
           nb::arg("load"), nb::arg("pair"), nb::arg("partition").none(), nb::arg("create"),
           nb::arg("merge_value"), nb::arg("merge_combiners"), nb::arg("weigh"), nb::arg("balanced"))
       .def("__len__", &CombineTable::size)
+      .def_prop_ro("taken", &CombineTable::taken)
       .def("take", &CombineTable::take, nb::arg("iterator"), nb::arg("limit").none() = nb::none())
       .def("take_items", &CombineTable::take_items, nb::arg("pairs"), nb::kw_only(), nb::arg("states"),
            nb::arg("placed"))

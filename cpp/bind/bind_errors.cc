@@ -23,6 +23,10 @@ ErrorTypes& error_types() {
 
 }  // namespace
 
+void raise_corrupt(const ObjectsCorrupt& error) {
+  PyErr_SetString(error_types().objects_corrupt, error.what());
+}
+
 void bind_errors(nb::module_& module) {
   module.def("set_error_types", [](nb::handle page, nb::handle bitmap, nb::handle unsupported,
                                    nb::handle input, nb::handle objects) {
@@ -40,7 +44,7 @@ void bind_errors(nb::module_& module) {
     } catch (const UnsupportedType& error) {
       PyErr_SetString(error_types().unsupported_type, error.what());
     } catch (const ObjectsCorrupt& error) {
-      PyErr_SetString(error_types().objects_corrupt, error.what());
+      raise_corrupt(error);
     } catch (const InvalidInput& error) {
       PyErr_SetString(error_types().invalid_input, error.what());
     }

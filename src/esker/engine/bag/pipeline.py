@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esker.engine.bag.steps import Step, chain_steps
+from esker.engine.bag.steps import Step, can_feed, chain_steps, feed_steps
 from esker.runtime.pickled import Shared, dump, load
 
 
@@ -44,6 +44,14 @@ class Pipeline(Split):
 
     def open(self) -> Iterator[Any]:
         return chain_steps(self.steps, self.index, self.split.open())
+
+    def can_feed(self) -> bool:
+        """Whether the elements can be had by the iterable, with `feed`."""
+        return can_feed(self.steps)
+
+    def feed(self, take: Callable[[Iterable[Any]], None]) -> None:
+        """Let `take` read the elements, an iterable of some at a time."""
+        feed_steps(self.steps, self.index, self.split.open(), take)
 
     def describe(self) -> str:
         return self.split.describe()

@@ -13,7 +13,7 @@ name, a traceback says which step failed, and on which element, without a counte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -36,6 +36,8 @@ _LINES = {
     "pluck": ("{y} = {x}[{f}]",),
     "star_map": ("{y} = {f}(*{x})",),
 }
+# A flat_map at the end of steps whose results are taken by the iterable.
+_TAKEN = "take({f}({x}))"
 # What sees the whole partition: `function(index, iterator)`.
 PARTITION = "partition"
 
@@ -63,8 +65,8 @@ class _Loop(NamedTuple):
 
 
 @cache
-def _compile(kinds: tuple[str, ...], traced: bool) -> _Loop:
-    source = [f"def loop(source, steps, note, {', '.join(f'f{n}' for n in range(len(kinds)))}):"]
+def _compile(kinds: tuple[str, ...], traced: bool, fed: bool = False) -> _Loop:
+    source = [f"def loop(source, steps, note, {', '.join(f'f{n}' for n in range(len(kinds)))}, take=None):"]
     lines: dict[int, Line] = {}
     if traced:
         source.append("    position = 0")
@@ -75,12 +77,14 @@ def _compile(kinds: tuple[str, ...], traced: bool) -> _Loop:
     depth, element = 2, "x0"
     for number, kind in enumerate(kinds):
         made = element if kind == "filter" else f"x{number + 1}"
-        for text in _LINES[kind]:
+        is_taken = fed and number + 1 == len(kinds)
+        for text in (_TAKEN,) if is_taken else _LINES[kind]:
             source.append("    " * depth + text.format(x=element, y=made, f=f"f{number}"))
             lines[len(source)] = Line(number, element)
             depth += text.endswith(":")
         element = made
-    source.append("    " * depth + f"yield {element}")
+    if not fed:
+        source.append("    " * depth + f"yield {element}")
     space: dict[str, Any] = {}
     exec(compile("\n".join(source), FILENAME, "exec"), space)
     return _Loop(space["loop"], lines)
@@ -112,6 +116,30 @@ def chain_steps(steps: Sequence[Step], index: int, source: Iterator[Any]) -> Ite
         source = loop.code(source, fused, attempt.note, *(step.function for step in fused))
         start = stop
     return source
+
+
+def can_feed(steps: Sequence[Step]) -> bool:
+    """Whether `feed_steps` may be used: the last step is a flat_map, and no element need be marked."""
+    return bool(steps) and steps[-1].kind == "flat_map" and not current_attempt().traced
+
+
+def feed_steps(steps: Sequence[Step], index: int, source: Iterator[Any], take: Callable[[Iterable[Any]], None]) -> None:
+    """Run `steps`, the last a flat_map, and let `take` read the iterable that it makes of each element.
+
+    So what reads the results in C reads the user's generator itself: one loop less for each result. Failures are told
+    as ever, for the loop is on the stack while `take` reads.
+    """
+    first = max((number + 1 for number, step in enumerate(steps) if step.kind == PARTITION), default=0)
+    source = chain_steps(steps[:first], index, source)
+    loop = _compile(tuple(step.kind for step in steps[first:]), False, fed=True)
+    _LOOPS_BY_CODE[loop.code.__code__] = loop.lines
+    fused = steps[first:]
+    try:
+        loop.code(source, fused, None, *(step.function for step in fused), take=take)
+    finally:
+        close = getattr(source, "close", None)
+        if close is not None:
+            close()
 
 
 class Place(NamedTuple):

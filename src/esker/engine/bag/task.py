@@ -23,7 +23,10 @@ _BATCH_SECONDS = 0.05
 
 @dataclass(frozen=True)
 class Consumer:
-    """What is done with the elements of a partition; `function` takes their iterator."""
+    """What is done with the elements of a partition; `function` takes their iterator.
+
+    Where it has a method `fed`, that may be called instead, with `Pipeline.feed`.
+    """
 
     function: Callable[[Iterator[Any]], Any]
     operator: str
@@ -45,18 +48,25 @@ class Task:
         consumer: Consumer = self.consumer.value
         with running(self.state()) as state:
             try:
-                elements = self.pipeline.open()
-                try:
-                    value = consumer.function(elements)
-                finally:
-                    close = getattr(elements, "close", None)
-                    if close is not None:
-                        close()
+                fed = getattr(consumer.function, "fed", None)
+                if fed is not None and self.pipeline.can_feed():
+                    value = fed(self.pipeline.feed)
+                else:
+                    value = self._consumed(consumer.function)
             except EskerError:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
                 raise user_failure(error, consumer.operator) from None
         return value, state.updates
+
+    def _consumed(self, function: Callable[[Iterator[Any]], Any]) -> Any:
+        elements = self.pipeline.open()
+        try:
+            return function(elements)
+        finally:
+            close = getattr(elements, "close", None)
+            if close is not None:
+                close()
 
     def state(self) -> TaskState:
         """What the task is to those that ask from within."""

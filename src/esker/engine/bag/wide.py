@@ -19,6 +19,7 @@ from esker.engine.bag.task import Consumer
 from esker.engine.bag.task_state import current_task
 from esker.engine.objects import (
     Combine,
+    Feed,
     FunctionPartitioner,
     HashPartitioner,
     KeySample,
@@ -83,6 +84,13 @@ class _Collect:
     user_function: Any = None
 
     def __call__(self, pairs: Iterator[Any]) -> Runs:
+        return self._collected(pairs)
+
+    def fed(self, feed: Feed) -> Runs:
+        """The same of pairs that come by the iterable."""
+        return self._collected(feed)
+
+    def _collected(self, pairs: Iterator[Any] | Feed) -> Runs:
         return collect(
             pairs,
             self.partitioner,

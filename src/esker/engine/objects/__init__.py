@@ -5,7 +5,7 @@ The map side (`collect`) runs on an input partition and leaves files; the reduce
 process they are called in.
 """
 
-from esker.engine.objects.collect import collect
+from esker.engine.objects.collect import Feed, collect
 from esker.engine.objects.combine import Combine, first
 from esker.engine.objects.groups import Group, cogrouped, groups, records, reduced
 from esker.engine.objects.keys import stable_hash
@@ -23,6 +23,7 @@ from esker.engine.objects.sort import sample_keys, sorted_records, spool
 
 __all__ = [
     "Combine",
+    "Feed",
     "FunctionPartitioner",
     "Group",
     "HashPartitioner",

@@ -31,11 +31,12 @@ def dump_many(items: list[Any]) -> bytes:
 
 
 def load_many(block: bytes | memoryview) -> Iterator[Any]:
-    """Read what `dump_many` wrote, some at a time.
+    """Read what `dump_many` wrote, an object at a time.
 
     Raises CorruptError when the bytes are damaged.
     """
-    return in_batches(_kernel.ItemReader(block, load_one).take)
+    items: Iterator[Any] = iter(_kernel.ItemReader(block, load_one))
+    return items
 
 
 def in_batches(take: Any) -> Iterator[Any]:

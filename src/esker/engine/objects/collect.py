@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from esker.engine.objects.codec import dump_one, load_one, weight
@@ -14,7 +14,9 @@ from esker.errors import InputError
 from esker.kernel import _kernel
 
 Shape = Literal["groups", "records"]
-Table = _kernel.GroupTable | _kernel.RecordTable
+#: Calls its argument with one iterable of pairs after the other.
+Feed = Callable[[Callable[[Iterable[Any]], None]], None]
+Table = _kernel.GroupTable | _kernel.RecordTable | _kernel.CombineTable
 
 #: So many pairs show whether keys come again.
 SAMPLE_PAIRS = 4096
@@ -23,7 +25,7 @@ _KEYS_SHARE = 0.5
 
 
 def collect(
-    pairs: Iterable[tuple[Any, Any]],
+    pairs: Iterable[tuple[Any, Any]] | Feed,
     partitioner: Partitioner,
     *,
     place: SpillPlace,
@@ -33,6 +35,8 @@ def collect(
 ) -> Runs:
     """Sort the pairs of one input partition into files, by the partition of their keys.
 
+    Pairs come from an iterable, or are fed: `pairs(take)` calls `take` with one iterable after the other.
+
     `shape="groups"` brings the values of a key together, `"records"` keeps pairs in their order. `combine` merges
     values before they are written, unless the first few thousand pairs show that keys hardly repeat.
 
@@ -40,22 +44,73 @@ def collect(
     KeyTypeError for what is no key, SpillError when the disk is full. What `pairs` raises goes through.
     """
     with RunWriter(place, partitioner.partition_count) as writer:
-        stream = iter(pairs)
+        filling: _Filling
         if shape == "groups" and combine is not None:
-            _collect_combined(stream, partitioner, writer, memory_bytes, combine)
+            filling = _FillCombined(combine, partitioner, writer, memory_bytes)
         elif shape == "groups":
-            fill("groups", _kernel.GroupTable(**table_options(partitioner, memory_bytes)), stream, writer)
+            filling = _Filling("groups", _kernel.GroupTable(**table_options(partitioner, memory_bytes)), writer)
         else:
-            fill("records", _kernel.RecordTable(**table_options(partitioner, memory_bytes)), stream, writer)
+            filling = _Filling("records", _kernel.RecordTable(**table_options(partitioner, memory_bytes)), writer)
+        if isinstance(pairs, Iterable):
+            filling.take(pairs)
+        else:
+            pairs(filling.take)
+        filling.finish()
         return writer.runs
 
 
-def fill(kind: str, table: Table, stream: Iterator[Any], writer: RunWriter) -> None:
-    """Take all of a stream, and write the table when it is full and at the end."""
-    while not table.take(stream):
-        writer.write_table(kind, table.write)
-    if len(table):
-        writer.write_table(kind, table.write)
+class _Filling:
+    """A table that takes pairs, and is written when it is full."""
+
+    def __init__(self, kind: str, table: Table, writer: RunWriter) -> None:
+        self._kind = kind
+        self._table = table
+        self._writer = writer
+
+    def take(self, pairs: Iterable[Any]) -> None:
+        """Take all of these pairs."""
+        stream = iter(pairs)
+        while not self._table.take(stream):
+            self._write()
+
+    def finish(self) -> None:
+        """Write what is left."""
+        if len(self._table):
+            self._write()
+
+    def _write(self) -> None:
+        self._writer.write_table(self._kind, self._table.write)
+
+
+class _FillCombined(_Filling):
+    """A table of combiners, given up for one of records when the first pairs show that keys hardly repeat."""
+
+    def __init__(self, combine: Combine, partitioner: Partitioner, writer: RunWriter, memory_bytes: int) -> None:
+        self._combining = combine_table(combine, partitioner, memory_bytes)
+        super().__init__("combined", self._combining, writer)
+        self._partitioner = partitioner
+        self._memory_bytes = memory_bytes
+        self._sampled = 0
+
+    def take(self, pairs: Iterable[Any]) -> None:
+        stream = iter(pairs)
+        while self._sampled < SAMPLE_PAIRS:
+            before = self._combining.taken
+            ended = self._combining.take(stream, SAMPLE_PAIRS - self._sampled)
+            self._sampled += self._combining.taken - before
+            if self._combining.full():
+                self._write()
+                self._sampled = SAMPLE_PAIRS
+            if ended:
+                return
+            if self._sampled >= SAMPLE_PAIRS and len(self._combining) > _KEYS_SHARE * SAMPLE_PAIRS:
+                self._give_up()
+        super().take(stream)
+
+    def _give_up(self) -> None:
+        self._write()
+        self._kind = "records"
+        self._table = _kernel.RecordTable(**table_options(self._partitioner, self._memory_bytes))
 
 
 def table_options(partitioner: Partitioner, memory_bytes: int) -> dict[str, Any]:
@@ -94,20 +149,3 @@ def _as_pair(pair: Any) -> tuple[Any, Any]:
             f"{shown} is no (key, value) pair; make pairs with map or key_by before a step by key"
         ) from None
     return key, value
-
-
-def _collect_combined(
-    stream: Iterator[Any], partitioner: Partitioner, writer: RunWriter, memory_bytes: int, combine: Combine
-) -> None:
-    table = combine_table(combine, partitioner, memory_bytes)
-    ended = table.take(stream, SAMPLE_PAIRS)
-    if not ended and len(table) > _KEYS_SHARE * SAMPLE_PAIRS:
-        writer.write_table("combined", table.write)
-        fill("records", _kernel.RecordTable(**table_options(partitioner, memory_bytes)), stream, writer)
-        return
-    while not ended:
-        if table.full():
-            writer.write_table("combined", table.write)
-        ended = table.take(stream)
-    if len(table):
-        writer.write_table("combined", table.write)

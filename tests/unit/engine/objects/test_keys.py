@@ -11,7 +11,7 @@ import sys
 import uuid
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+import esker
 from esker.engine.objects.keys import plain_key, stable_hash
 from esker.errors import KeyTypeError
 
@@ -191,9 +192,13 @@ def test_hashes_do_not_depend_on_the_process() -> None:
         "print([stable_hash(key) for key in ('Oslo', b'x', ('a', (1, None)), frozenset('abc'),"
         " datetime.date(2020, 1, 2), datetime.timedelta(1), uuid.UUID(int=5), 'ä\\ud800', 0.1, 2**80)])"
     )
+    environment = os.environ | {"PYTHONPATH": str(Path(esker.__file__).parent.parent)}
     outputs = {
         subprocess.run(
-            [sys.executable, "-c", program], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", program],
+            env=environment | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }
