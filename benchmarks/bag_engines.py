@@ -62,17 +62,15 @@ def cut_line(line: str) -> tuple[str, str]:
 # ---- Esker ----
 
 
-def esker_context(setting: Setting) -> Any:
-    """Esker behind Spark's names: the import is all that differs."""
-    from esker.compat.pyspark import SparkContext
-
-    return SparkContext(f"local[{setting.threads}]", "benchmark")
-
-
 def esker_csv(setting: Setting, job: str) -> Run:
-    """Run a job of the source on Esker."""
-    sc = esker_context(setting)
-    return partial(_to_folder, setting, lambda path, target: getattr(bag_jobs, job)(sc, path, target))
+    """Run a job of the source on a Bag: its functions, and the Bag's names for the steps."""
+    import esker
+
+    def run(path: str, target: str) -> None:
+        lines = esker.read_text(path, partitions=6).with_options(workers=setting.threads)
+        getattr(bag_jobs, f"{job}_with_bag")(lines, target)
+
+    return partial(_to_folder, setting, run)
 
 
 def esker_words(setting: Setting) -> Run:
@@ -101,15 +99,6 @@ def esker_pairs(setting: Setting) -> Run:
     names = [str(number) for number in range(PAIR_ELEMENTS)]
     record = esker.of([names], partitions=1).with_options(workers=setting.threads)
     return lambda: record.flat_map(_all_pairs).count()
-
-
-def esker_combinations(setting: Setting) -> Run:
-    """Make all pairs by `combinations`, which splits them over the workers, and count them."""
-    import esker
-
-    names = esker.of([str(number) for number in range(PAIR_ELEMENTS)], partitions=1)
-    pairs = names.with_options(workers=setting.threads).combinations(2)
-    return lambda: pairs.map(_pair_text).count()
 
 
 def esker_groups(setting: Setting) -> Run:
@@ -444,10 +433,6 @@ def _all_pairs(names: list[str]) -> Iterator[str]:
     for place, left in enumerate(names):
         for right in names[place + 1 :]:
             yield f"{left} -> {right}"
-
-
-def _pair_text(pair: tuple[str, str]) -> str:
-    return f"{pair[0]} -> {pair[1]}"
 
 
 def _count_and_sum(done: tuple[int, int], number: int) -> tuple[int, int]:

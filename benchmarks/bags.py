@@ -34,7 +34,7 @@ _DASK = ("dask",)
 def _job_cases(job: str) -> tuple[Case, ...]:
     return (
         Case("one thread", f"{_ENGINES}:one_thread_{job}", "zip, join, write; no engine"),
-        Case("esker", f"{_ENGINES}:esker_{job}", "the source's code, SparkContext imported from esker.compat.pyspark"),
+        Case("esker", f"{_ENGINES}:esker_{job}", "the source's functions, a Bag's names for the steps"),
         Case("pyspark", f"{_ENGINES}:pyspark_{job}", "the source's code, local[2], context made before", _SPARK),
         Case(
             "pysparkling",
@@ -134,7 +134,6 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
         cases=(
             Case("one thread", f"{_ENGINES}:one_thread_pairs", "a generator"),
             Case("esker", f"{_ENGINES}:esker_pairs", "flat_map with a generator: one record is one task"),
-            Case("esker combinations", f"{_ENGINES}:esker_combinations", "combinations(2): split over the workers"),
             Case("pyspark", f"{_ENGINES}:pyspark_pairs", "flatMap with a generator", _SPARK, rounds_max=2),
         ),
         reference="one thread",
