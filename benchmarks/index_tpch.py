@@ -2,10 +2,15 @@
 
     python -m benchmarks.index_tpch prepare FOLDER [--rows 6001215]   writes the files and builds every index
     python -m benchmarks.index_tpch run FOLDER [--rounds 7]           times the queries, rows included
+    python -m benchmarks.index_tpch build FOLDER [--only balanced]    builds again, each in a process that is measured
 
 The rows are generated from a seed with the value distributions of dbgen (specification 4.2.3), in the order of
 l_orderkey, so that no other column is sorted. All contestants run in this process, on the same data, in turn within
 each round; a figure is the median over the rounds of peer / Esker in the same round. Every result's rows are compared.
+"opened anew" opens the index for every query, so that nothing is planned or read before.
+
+`build` counts the time from the Parquet file to an index that answers, rows written and synced, and the most anonymous
+memory of the process over an idle interpreter.
 """
 
 from __future__ import annotations
@@ -13,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -28,6 +34,7 @@ import pyarrow.parquet as pq
 
 import esker
 from benchmarks.machine import describe_machine
+from esker.testing.peak_memory import run_measured
 
 COLUMNS = ["l_orderkey", "l_extendedprice", "l_comment"]
 INDEXED = ["l_shipdate", "l_suppkey", "l_quantity", "l_discount", "l_shipmode"]
@@ -165,6 +172,7 @@ def contestants(folder: Path) -> dict[str, Contestant]:
         index = esker.open_index(folder / f"{name}.index")
         shown = "esker, 8,192-row-group Parquet" if name == "parquet" else f"esker, {name}"
         found[shown] = partial(index.find, columns=COLUMNS)
+    found["esker, speed, opened anew"] = partial(_anew, folder / "speed.index")
     names = ", ".join(COLUMNS)
     files = duckdb.connect()
     found["DuckDB, Parquet"] = lambda predicate: files.execute(
@@ -187,6 +195,53 @@ def contestants(folder: Path) -> dict[str, Contestant]:
     except (ImportError, ValueError):
         pass
     return found
+
+
+def _anew(path: Path, predicate: str) -> pa.Table:
+    with esker.open_index(path) as index:
+        return index.find(predicate, columns=COLUMNS)
+
+
+def build_one(folder: Path, name: str, target: Path) -> int:
+    """Build one contestant's index of the Parquet file at `target`; gives the bytes it takes, rows included."""
+    parquet = folder / "lineitem.parquet"
+    if name == "Lance":
+        import lance
+
+        data = lance.write_dataset(ds.dataset(parquet).scanner().to_reader(), str(target))
+        for column in INDEXED:
+            data.create_scalar_index(column, index_type="BITMAP")
+    else:
+        profile, _, rows = name.partition(", ")
+        esker.build_index(esker.read_parquet(parquet), target, INDEXED, profile=profile, rows=rows).close()
+    return sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+
+
+_BUILD = """
+import sys, time
+from pathlib import Path
+from benchmarks.index_tpch import build_one
+began = time.perf_counter()
+size = build_one(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+print(time.perf_counter() - began, size)
+"""
+
+
+def build(folder: Path, only: str) -> None:
+    """Build every index again in a process of its own; print seconds, peak memory and bytes."""
+    print(json.dumps(describe_machine(), indent=2, default=str))
+    for name in (*(f"{profile}, arrow" for profile in PROFILES), "balanced, parquet", "Lance"):
+        if only not in name:
+            continue
+        target = folder / "built"
+        shutil.rmtree(target, ignore_errors=True)
+        found = run_measured(_BUILD, [str(folder), name, str(target)], timeout_seconds=1_800)
+        shutil.rmtree(target, ignore_errors=True)
+        if found.returncode:
+            print(f"  {name}: not measured: {found.stderr.strip().splitlines()[-1]}")
+            continue
+        seconds, size = (float(word) for word in found.stdout.split())
+        print(f"  {name:18} {seconds:7.1f} s   {found.over_idle_bytes / 2**20:6.0f} MiB   {size / 1e6:6.0f} MB")
 
 
 def _pyarrow(predicate: str) -> Any:
@@ -258,14 +313,17 @@ def run(folder: Path, rounds: int, only: str) -> None:
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("action", choices=["prepare", "run"])
+    parser.add_argument("action", choices=["prepare", "run", "build"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rows", type=int, default=6_001_215)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="of build: only indices with this text in their name")
     parser.add_argument("--query", default="", help="only queries with this text in their name")
     given = parser.parse_args()
     if given.action == "prepare":
         prepare(given.folder, given.rows)
+    elif given.action == "build":
+        build(given.folder, given.only)
     else:
         run(given.folder, given.rounds, given.query)
 
