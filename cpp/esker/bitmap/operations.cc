@@ -7,6 +7,7 @@
 #include "esker/bitmap/codecs.h"
 #include "esker/bitmap/leaps.h"
 #include "esker/bitmap/results.h"
+#include "esker/bitmap/unite_all.h"
 #include "esker/error.h"
 
 namespace esker::bitmap {
@@ -254,6 +255,8 @@ Vector combine(Operation operation, const Vector& left, const Vector& right) {
   if (!shares_groups63(a) || !shares_groups63(b)) return over_runs(operation, left, right);
   if (a == Encoding::dense && b == Encoding::dense) return dense_with_dense(operation, left, right);
   if (a == Encoding::dense || b == Encoding::dense) return with_dense(operation, left, right);
+  if (operation == Operation::unite && accumulating_is_cheaper(left, right))
+    return accumulate(left, right).take(left.form());
   return settle(with_gaps(operation, left, right), left.row_count(), left.form());
 }
 

@@ -152,6 +152,15 @@ std::uint64_t union_weight(const Vector& vector) {
   return vector.encoding() == Encoding::wah64 || vector.encoding() == Encoding::dense ? bytes / 8 : bytes;
 }
 
+bool accumulating_is_cheaper(const Vector& left, const Vector& right) {
+  const std::uint64_t groups = group_count<Groups63>(left.row_count());
+  return groups <= kGroupsAtOnce && kMergedWordCost * (union_weight(left) + union_weight(right)) > groups;
+}
+
+Union accumulate(const Vector& left, const Vector& right) {
+  return accumulated({&left, &right}, left.row_count(), left.form());
+}
+
 Union unite(Vectors vectors) {
   if (vectors.empty()) throw InvalidInput("a union needs at least one vector");
   const std::uint64_t row_count = vectors[0]->row_count();

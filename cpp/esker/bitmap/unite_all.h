@@ -29,6 +29,12 @@ class Union {
 // About how many words an accumulator or a merge goes through for a vector.
 std::uint64_t union_weight(const Vector& vector);
 
+// Whether two vectors, neither dense, are united sooner in one word for each group than run by run.
+bool accumulating_is_cheaper(const Vector& left, const Vector& right);
+
+// ORs two vectors in one word for each group.
+Union accumulate(const Vector& left, const Vector& right);
+
 // ORs vectors of one row count, at least one, or InvalidInput.
 Union unite(Vectors vectors);
 
