@@ -84,12 +84,15 @@ class _Server:
             self._spawn(worker, fds[0], fds[1])
         elif worker in self._pids:
             # Not reaped yet, so that its number is still its own.
-            os.kill(self._pids[worker], signal.SIGKILL)
+            os.killpg(self._pids[worker], signal.SIGKILL)
         return True
 
     def _spawn(self, worker: int, connection_fd: int, mark_fd: int) -> None:
         pid = os.fork()
         if pid:
+            # A worker leads a group, so that what it started is ended with it. It says so itself, too: who is first?
+            with suppress(OSError):
+                os.setpgid(pid, pid)
             os.close(connection_fd)
             os.close(mark_fd)
             self._pids[worker] = pid
@@ -103,6 +106,7 @@ class _Server:
             os._exit(status)
 
     def _become_worker(self) -> None:
+        os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._control.close()
@@ -129,7 +133,7 @@ class _Server:
     def kill_all(self) -> None:
         """End all workers, and wait for them."""
         for pid in self._pids.values():
-            os.kill(pid, signal.SIGKILL)
+            os.killpg(pid, signal.SIGKILL)
         for pid in self._pids.values():
             with suppress(ChildProcessError):
                 os.waitpid(pid, 0)

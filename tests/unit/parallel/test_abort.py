@@ -180,6 +180,21 @@ def test_first_kills_the_losers_and_they_are_gone_when_it_returns(folder: Path) 
     assert not any(map(runs, pids(folder)))
 
 
+def test_what_a_loser_has_started_is_ended_with_it(folder: Path) -> None:
+    def loser() -> None:
+        # Leads to a process of the process that is killed; it says who it is by itself.
+        script = f"echo $$ > {folder}/.a; mv {folder}/.a {folder}/a; exec sleep 600"
+        subprocess.run(["sh", "-c", script], check=False)
+
+    def winner() -> str:
+        wait_for(folder, "a")
+        return "won"
+
+    assert first([loser, winner]) == "won"
+    while any(map(runs, pids(folder))):  # within the test's time limit: it is killed, and maybe not gone yet
+        time.sleep(0.001)
+
+
 def test_gather_ends_the_others_when_one_fails(folder: Path) -> None:
     def failing() -> None:
         wait_for(folder, "a")
