@@ -244,6 +244,23 @@ std::int64_t stable_hash(nb::handle key, nb::object plain) {
   return objects::stable_hash(codec.canonical(key.ptr()));
 }
 
+// Of a tuple, without a call where the headers allow.
+#ifdef Py_LIMITED_API
+Py_ssize_t size_of(PyObject* tuple) {
+  return PyTuple_Size(tuple);
+}
+PyObject* part_of(PyObject* tuple, Py_ssize_t place) {
+  return PyTuple_GetItem(tuple, place);
+}
+#else
+Py_ssize_t size_of(PyObject* tuple) {
+  return PyTuple_GET_SIZE(tuple);
+}
+PyObject* part_of(PyObject* tuple, Py_ssize_t place) {
+  return PyTuple_GET_ITEM(tuple, place);
+}
+#endif
+
 // What all tables share: the codec, the partition of a key, and driving an iterator of pairs.
 class Table {
  public:
@@ -259,16 +276,20 @@ class Table {
   // Adds pairs until the iterator ends (true), or `add` says that the table is full or `limit` pairs are in.
   template <class Add>
   bool drive(nb::handle iterator, std::uint64_t limit, Add add) {
+    const auto next = reinterpret_cast<iternextfunc>(PyType_GetSlot(Py_TYPE(iterator.ptr()), Py_tp_iternext));
+    if (next == nullptr) throw nb::type_error("pairs come from an iterator");
     for (std::uint64_t taken = 0; taken < limit; ++taken) {
       if (taken % kSignalEvery == kSignalEvery - 1 && PyErr_CheckSignals() != 0) throw nb::python_error();
-      nb::object item = nb::steal(PyIter_Next(iterator.ptr()));
+      nb::object item = nb::steal(next(iterator.ptr()));
       if (!item.is_valid()) {
-        if (PyErr_Occurred() != nullptr) throw nb::python_error();
+        // The end is told by StopIteration, or by nothing.
+        if (PyErr_Occurred() == nullptr) return true;
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) throw nb::python_error();
+        PyErr_Clear();
         return true;
       }
-      if (Py_TYPE(item.ptr()) != &PyTuple_Type || PyTuple_Size(item.ptr()) != 2)
-        item = call(pair_, item.ptr());
-      if (add(PyTuple_GetItem(item.ptr(), 0), PyTuple_GetItem(item.ptr(), 1))) return false;
+      if (Py_TYPE(item.ptr()) != &PyTuple_Type || size_of(item.ptr()) != 2) item = call(pair_, item.ptr());
+      if (add(part_of(item.ptr(), 0), part_of(item.ptr(), 1))) return false;
     }
     return false;
   }

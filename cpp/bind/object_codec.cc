@@ -36,6 +36,12 @@ void put_sized(Buffer& out, std::uint8_t tag, Bytes bytes) {
 }
 
 void put_text(Buffer& out, PyObject* text) {
+#ifndef Py_LIMITED_API
+  if (PyUnicode_IS_COMPACT_ASCII(text)) {
+    return objects::put_text(
+        out, view_of(static_cast<const char*>(PyUnicode_DATA(text)), PyUnicode_GET_LENGTH(text)));
+  }
+#endif
   Py_ssize_t size = 0;
   const char* utf8 = PyUnicode_AsUTF8AndSize(text, &size);
   if (utf8 != nullptr) {
@@ -186,6 +192,11 @@ nb::object decode_dict(const Item& item, objects::Reader& reader, const Callback
 }
 
 nb::object decode_next(objects::Reader& reader, const Callbacks& callbacks, int depth) {
+  Bytes short_text;
+  if (reader.next_short_text(short_text)) {
+    return checked(PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(short_text.data()),
+                                        static_cast<Py_ssize_t>(short_text.size()), nullptr));
+  }
   const Item item = reader.next();
   const auto* text = reinterpret_cast<const char*>(item.bytes.data());
   const auto size = static_cast<Py_ssize_t>(item.bytes.size());

@@ -98,13 +98,9 @@ void put_integer(Buffer& out, std::int64_t value) {
   }
 }
 
-void put_text(Buffer& out, Bytes utf8) {
-  if (utf8.size() < 0x80) {
-    out.put(static_cast<std::uint8_t>(utf8.size()));
-  } else {
-    out.put(kText);
-    out.put_length(utf8.size());
-  }
+void put_long_text(Buffer& out, Bytes utf8) {
+  out.put(kText);
+  out.put_length(utf8.size());
   out.put(utf8.data(), utf8.size());
 }
 

@@ -88,7 +88,14 @@ class Buffer {
 };
 
 void put_integer(Buffer& out, std::int64_t value);
-void put_text(Buffer& out, Bytes utf8);
+void put_long_text(Buffer& out, Bytes utf8);
+
+// Most texts take one byte more than they have: that is done in place.
+inline void put_text(Buffer& out, Bytes utf8) {
+  if (utf8.size() >= kSmallInteger) return put_long_text(out, utf8);
+  out.put(static_cast<std::uint8_t>(utf8.size()));
+  out.put(utf8.data(), utf8.size());
+}
 
 // One item, taken apart. `bytes` are those of texts, bytes, digits and pickles; `length` the items of a tuple
 // or list, the pairs of a dict.
@@ -110,6 +117,13 @@ class Reader {
 
   // Texts come as kText, integers of any width that fits as kInteger64.
   Item next();
+  // A short text, where that comes next.
+  bool next_short_text(Bytes& text) {
+    if (at_ == end_ || *at_ >= kSmallInteger || *at_ >= end_ - at_) return false;
+    text = {at_ + 1, *at_};
+    at_ += text.size() + 1;
+    return true;
+  }
   // Passes over an item with all in it; returns its bytes.
   Bytes skip(int depth = 0);
 
