@@ -129,11 +129,7 @@ class ParquetDataFile(DataFile):
         if found is None:
             return None
         nulls = found.null_count if found.has_null_count else None
-        if not found.has_min_max:
-            return ColumnStatistics(None, None, nulls)
-        type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
-        high = None if pa.types.is_floating(type_) else _bound(found, "max", type_)
-        return ColumnStatistics(_bound(found, "min", type_), high, nulls)
+        return ColumnStatistics(*column_bounds(self.metadata, part, leaves[0], type_), nulls)
 
     def held_bytes(self, part: int, columns: Sequence[str]) -> int:
         """A page of each column, decoded, and what is read ahead of it."""
@@ -358,6 +354,21 @@ def repeats(column: pa.ChunkedArray) -> bool:
         return bool(2 * pc.count_distinct(sample, mode="all").as_py() <= len(sample))
     except pa.ArrowNotImplementedError:
         return True
+
+
+def column_bounds(
+    metadata: pq.FileMetaData, group: int, leaf: int, type_: pa.DataType
+) -> tuple[pa.Scalar | None, pa.Scalar | None]:
+    """Give the least and the greatest value of a flat column in a row group; None where the footer does not tell.
+
+    Of floats it never tells the greatest: NaN is left out of statistics and sorts above every number.
+    """
+    found = metadata.row_group(group).column(leaf).statistics
+    if found is None or not found.has_min_max:
+        return None, None
+    type_ = type_.value_type if pa.types.is_dictionary(type_) else type_
+    high = None if pa.types.is_floating(type_) else _bound(found, "max", type_)
+    return _bound(found, "min", type_), high
 
 
 def _bound(found: pq.Statistics, side: str, type_: pa.DataType) -> pa.Scalar | None:

@@ -16,11 +16,11 @@ from esker.core.batch import require_columns
 from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
 from esker.core.row_set import RowSet
-from esker.core.row_store import RowBatch
+from esker.core.row_store import RowBatch, Zone
 from esker.errors import InputFileError
 from esker.frozen.catalog_file import CatalogFile
 from esker.frozen.check import check_contents, check_files
-from esker.frozen.hot import read_parts
+from esker.frozen.hot import read_parts, read_zones
 from esker.frozen.location import network_type, require_data_set, resolve_tier_uri, tier_folder
 from esker.frozen.lock import reader_lock
 from esker.frozen.records import INDEX_FOLDER, FrozenExtent, HotPart, IndexSegment
@@ -194,6 +194,11 @@ class FrozenCatalog:
         """
         require_columns(columns, self.hot_schema, f"the hot columns of {self.name}")
         return read_parts(self.folder, self.parts, _narrow(self.schema, columns, in_order=True), context, rows)
+
+    def zones(self, column: str) -> Iterator[Zone]:
+        """Yield the bounds of a hot column for each row group of the key files, as their checked footers have them."""
+        require_columns([column], self.hot_schema, f"the hot columns of {self.name}")
+        return read_zones(self.folder, self.parts, self.hot_schema.field(column))
 
     def verify(self, *, deep: bool = False) -> Verified:
         """Check the database, the local files and the footers; `deep` reads every byte, the payload's too.

@@ -14,8 +14,9 @@ from esker.core.batch import cast_batch
 from esker.core.checksum import checksum_bytes
 from esker.core.context import QueryContext
 from esker.core.row_set import RowSet
-from esker.core.row_store import RowBatch
+from esker.core.row_store import RowBatch, Zone
 from esker.errors import EskerError, PayloadCorruptError
+from esker.formats.parquet import column_bounds
 from esker.frozen.footer import footer_length, read_footer
 from esker.frozen.location import check_name
 from esker.frozen.records import CATALOG_FILE, KEYS_FOLDER, HotPart
@@ -37,6 +38,18 @@ def read_parts(
             continue
         with damage_named(folder / KEYS_FOLDER / part.file), open_part(folder, part) as file:
             yield from _read_part(file, part, schema, context, wanted)
+
+
+def read_zones(folder: Path, parts: Sequence[HotPart], field: pa.Field) -> Iterator[Zone]:
+    """Yield the bounds of a column in each row group of the key files; footers alone are read."""
+    for part in parts:
+        with damage_named(folder / KEYS_FOLDER / part.file), open_part(folder, part) as file:
+            first_row, number = part.first_row, _column_number(file.metadata, field.name)
+            for group in range(file.metadata.num_row_groups):
+                stop_row = first_row + file.metadata.row_group(group).num_rows
+                low, high = column_bounds(file.metadata, group, number, field.type)
+                yield Zone(first_row, stop_row, low, high)
+                first_row = stop_row
 
 
 @contextmanager
@@ -94,7 +107,7 @@ def _read_part(
     file: pq.ParquetFile, part: HotPart, schema: pa.Schema, context: QueryContext, rows: RowSet | None
 ) -> Iterator[RowBatch]:
     first_row = part.first_row
-    columns = [_column_numbers(file.metadata, name) for name in schema.names]
+    columns = [_column_number(file.metadata, name) for name in schema.names]
     with context.budget.reserve("read keys") as reservation:
         for group in range(file.metadata.num_row_groups):
             metadata = file.metadata.row_group(group)
@@ -130,7 +143,7 @@ def _read_group(
         raise PayloadCorruptError(f"row group {group} ends {group_stop - first_row:,} rows early")
 
 
-def _column_numbers(metadata: pq.FileMetaData, name: str) -> int:
+def _column_number(metadata: pq.FileMetaData, name: str) -> int:
     """Where a flat column lies in the file; a key file that lacks one is not the one that was frozen."""
     for number in range(metadata.num_columns):
         if metadata.schema.column(number).path == name:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -32,6 +32,14 @@ BLOCK_BYTES_MAX = 1 << 30
 LEVELS_MAX = 4
 
 
+# Takes "write" or "read", and how many bytes.
+Charge = Callable[[str, int], None]
+
+
+def uncharged(kind: str, size_bytes: int) -> None:
+    """Charge nobody."""
+
+
 @dataclass(frozen=True)
 class Part:
     """Rows of both sides whose keys may be equal to each other, and to no key of another part.
@@ -52,19 +60,22 @@ def divide(
     right_bytes: int,
     context: QueryContext,
     level: int = 0,
+    charge: Charge = uncharged,
 ) -> Iterator[Part]:
     """Yield the parts in order of the key's hash; rows of a part keep the order of the input.
 
     `by` are the key columns of each schema, of the same types; `right_bytes` is how large the right side is thought
     to be, with what matching its rows takes. A part is valid until the next one is asked for; one that does not fit
-    is divided again with another seed.
+    is divided again with another seed. What is written to and read from the spill folder goes to `charge`.
     """
     share = max(context.budget.free_bytes // SHARES, _SHUFFLE_BYTES_MIN)
     part_bytes = min(share // 2, BLOCK_BYTES_MAX)  # loading and encoding a part takes about twice its bytes
     wanted = -(-right_bytes * 2 // part_bytes)  # parts differ in size, and sizes are guessed
     count = max(2, min(wanted, share // _PARTITION_BYTES_MIN, _PARTITIONS_MAX))
     with closing(_fill(right, schemas[1], by[1], count, share, context, level)) as rights:
+        read_rights = _Spilled(rights, charge)
         with closing(_fill(left, schemas[0], by[0], count, share, context, level)) as lefts:
+            read_lefts = _Spilled(lefts, charge)
             total = sum(rights.partition_rows)
             if level == 0:
                 context.log.emit("join_divided", partitions=count, rows=[sum(lefts.partition_rows), total])
@@ -72,7 +83,7 @@ def divide(
                 context.check()
                 rows = rights.partition_rows[index]
                 size = rights.partition_bytes[index] + MATCH_BYTES_PER_ROW * rows
-                sides = lefts.partition(index), rights.partition(index)
+                sides = read_lefts.partition(index), read_rights.partition(index)
                 # All rows in one partition: one key, or so few that another seed would not help. Without memory for
                 # pages of another level, blocks cost passes over the left part, and nothing else.
                 stuck = (level > 0 and rows == total) or level + 1 == LEVELS_MAX or not _may_divide(context)
@@ -81,7 +92,7 @@ def divide(
                         context.log.emit("join_part_in_blocks", level=level, right_rows=rows, right_bytes=size)
                     yield Part(*sides, fits=size <= part_bytes)
                 else:
-                    yield from divide(*sides, schemas, by, size, context, level + 1)
+                    yield from divide(*sides, schemas, by, size, context, level + 1, charge)
 
 
 def load(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -129,6 +140,24 @@ def undividable(schema: pa.Schema) -> str | None:
     except UnsupportedTypeError as error:
         return str(error)
     return None
+
+
+class _Spilled:
+    """A filled shuffle whose spill is charged: its writing at once, its reading with the partitions."""
+
+    def __init__(self, shuffle: ShuffleOperator, charge: Charge) -> None:
+        self._shuffle = shuffle
+        self._charge = charge
+        self._bytes = int(shuffle.statistics()["spilled_bytes"])
+        self._share = self._bytes / max(sum(shuffle.partition_bytes), 1)
+        if self._bytes:
+            charge("write", self._bytes)
+
+    def partition(self, index: int) -> Iterator[pa.RecordBatch]:
+        size = int(self._shuffle.partition_bytes[index] * self._share)
+        if size:
+            self._charge("read", size)
+        yield from self._shuffle.partition(index)
 
 
 def _may_divide(context: QueryContext) -> bool:

@@ -8,7 +8,17 @@ import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.join.divide import SHARES, Part, block_bytes, blocks, divide, keep_for_rereading, load
+from esker.join.divide import (
+    SHARES,
+    Charge,
+    Part,
+    block_bytes,
+    blocks,
+    divide,
+    keep_for_rereading,
+    load,
+    uncharged,
+)
 from esker.join.held_rows import HeldRows, copies_held
 from esker.join.key_join import MATCH_BYTES_PER_ROW, drop_null_keys
 from esker.join.keyed import KeyedSide
@@ -26,8 +36,12 @@ class GraceJoin:
     block, its left rows without a partner after the last. Rows with a null key come at the end, left ones first.
     """
 
-    def __init__(self, left: KeyedSide, right: KeyedSide, layout: Layout, context: QueryContext) -> None:
+    def __init__(
+        self, left: KeyedSide, right: KeyedSide, layout: Layout, context: QueryContext, charge: Charge = uncharged
+    ) -> None:
+        """Join two sides; `charge` is told what is spilled and read again."""
         self._left, self._right = left, right
+        self._charge = charge
         self._layout = layout
         self._context = context
         self._output = Output(layout, context)
@@ -44,7 +58,7 @@ class GraceJoin:
         by = self._left.key_names, self._right.key_names
         size = right_bytes + MATCH_BYTES_PER_ROW * self._right.candidate_count
         try:
-            for part in divide(*sides, schemas, by, size, self._context):
+            for part in divide(*sides, schemas, by, size, self._context, charge=self._charge):
                 yield from self._join(part)
             for batch in self._left_nulls.batches():
                 yield from self._output.left_only(batch, np.arange(batch.num_rows))

@@ -24,6 +24,8 @@ from esker.join.work import read_cost
 
 # Reading both sides must cost at least this before keys whose payload is as near as they are get joined ahead.
 _WORTH_DECIDING_SECONDS = 0.1
+# Differences below this are noise.
+_RESOLUTION_SECONDS = 0.001
 
 
 @dataclass
@@ -140,14 +142,26 @@ def _choose(algorithm: str, estimates: Mapping[str, Estimate], problem: JoinProb
             raise OptionError(f"algorithm={algorithm!r} cannot do this join: {estimates[algorithm].detail}")
         return algorithm
 
-    def ahead(name: str) -> tuple[float, int, bool]:
-        # What planning has read already is spent, whatever is chosen. Below a millisecond nothing is known, and the
-        # one that reads in one pass is the simplest.
-        done = problem.decided if name == "asj" else NO_COST
-        seconds = estimates[name].seconds - done.seconds
-        return round(seconds, 3), estimates[name].cost.bytes - done.bytes, name != "in_memory"
+    able = {name: estimate for name, estimate in estimates.items() if estimate.supported}
+    # What planning has read already is spent, whatever is chosen.
+    done = {name: problem.decided if name == "asj" else NO_COST for name in able}
+    all_match = {name: estimate.seconds - done[name].seconds for name, estimate in able.items()}
+    few_match = {name: estimate.seconds_if_few_match - done[name].seconds for name, estimate in able.items()}
 
-    return min((name for name, estimate in estimates.items() if estimate.supported), key=ahead)
+    def ahead(name: str) -> tuple[float, float, int, bool]:
+        # How many rows match is not known: the one that at worst takes the fewest times as long as another. Below a
+        # millisecond nothing is known, and the one that reads in one pass is the simplest.
+        regret = max(_regret(all_match, name), _regret(few_match, name))
+        size_bytes = able[name].cost.bytes - done[name].bytes
+        return round(regret, 3), round(all_match[name], 3), size_bytes, name != "in_memory"
+
+    return min(able, key=ahead)
+
+
+def _regret(seconds: Mapping[str, float], name: str) -> float:
+    """How many times as long as the quickest, to a millisecond."""
+    least = max(min(seconds.values()), _RESOLUTION_SECONDS)
+    return max(seconds[name], least) / least
 
 
 def _reason(algorithm: str, choice: str, estimates: Mapping[str, Estimate], problem: JoinProblem) -> str:

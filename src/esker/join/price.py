@@ -62,14 +62,17 @@ def chunked_on_tape(build: Scans, probe: Scans, limits: JoinLimits, tape: Device
     return elapsed(moved, step_one + step_two), scans, chunks
 
 
-def separated(problem: JoinProblem, limits: JoinLimits) -> tuple[Cost, int]:
-    """The separation join: keys of both sides scanned apart and joined, unless they are, and the payload's passes."""
+def separated(problem: JoinProblem, limits: JoinLimits, share: float = 1.0) -> tuple[Cost, int]:
+    """The separation join: keys of both sides scanned apart and joined, unless they are, and the payload's passes.
+
+    Before the keys are joined `share` of the smaller side's rows is thought to match once each.
+    """
     tape = scratch_tape(problem)
     sides = (problem.left, problem.right)
     if problem.index is not None:
         total, pairs = problem.decided, problem.index.pair_count
     else:
-        pairs = min(side.input.candidate_count for side in sides)
+        pairs = math.ceil(share * min(side.input.candidate_count for side in sides))
         total = _keys_apart(sides, limits, tape.device if tape is not None else None)
     chosen = choose_passes(problem, pairs, limits)
     payload = NO_COST

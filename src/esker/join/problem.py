@@ -75,17 +75,26 @@ class JoinProblem:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an algorithm would cost: `cost` is of its reads, `work_seconds` of matching, copying and spilling."""
+    """What an algorithm would cost: `cost` is of its reads, `work_seconds` of matching, copying and spilling.
+
+    `few_matches` is the cost when far fewer rows match than `cost` assumes, where that makes a difference.
+    """
 
     cost: Cost
     detail: str
     supported: bool = True
     work_seconds: float = 0.0
+    few_matches: Cost | None = None
 
     @property
     def seconds(self) -> float:
         """Reads and work, one after the other."""
         return self.cost.seconds + self.work_seconds
+
+    @property
+    def seconds_if_few_match(self) -> float:
+        """The same when few rows match."""
+        return (self.few_matches or self.cost).seconds + self.work_seconds
 
     def to_json(self) -> dict[str, object]:
         """A plain dictionary."""

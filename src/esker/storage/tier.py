@@ -161,10 +161,6 @@ class Recall(Protocol):
         """Ask for extents; seconds until each is there. NotThawedError when one is later than `deadline`."""
         ...
 
-    def order(self, extents: Iterable[Extent]) -> Sequence[Extent]:
-        """Put extents in the order in which recalling them costs least."""
-        ...
-
     def price(self, extents: Sequence[Extent]) -> Cost:
         """Say what recalling and reading whole extents would cost now."""
         ...

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.core.row_set import RowSet
-from esker.core.row_store import RowBatch
+from esker.core.row_store import RowBatch, Zone
 from esker.frozen import FrozenCatalog
 from esker.storage import Tier, device_profile
 from esker.thaw.aligned import side_by_side
 from esker.thaw.fetch_cache import FetchCache
-from esker.thaw.layout import Layout
-from esker.thaw.plan import Choice, Held, ThawPlan, check_limits, nothing_held, plan_thaw
+from esker.thaw.layout import Layout, touched
+from esker.thaw.plan import Choice, Held, ThawPlan, check_limits, must_ask, nothing_held, plan_thaw
 from esker.thaw.run import run
+
+# Plans kept until the next read: of each side of a join those of its keys, its payload, all of it.
+_PLANS_KEPT = 4
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,13 @@ class StoredPlan:
         return {"columns": [*self.columns], "hot_columns": [*self.hot_columns], "hot": self.hot.to_json(), "thaw": thaw}
 
 
+class _Planned(NamedTuple):
+    rows: RowSet
+    columns: tuple[str, ...]
+    moment: tuple[Cost, int]
+    plan: ThawPlan
+
+
 class StoredRows:
     """Rows of a frozen data set by id (a RowStore, core/row_store.py).
 
@@ -87,6 +100,9 @@ class StoredRows:
         self._frozen = frozen
         self._read_ahead_bytes = read_ahead_bytes
         self._layouts = [Layout(source) for source in frozen.extents]
+        self._zones: dict[str, Sequence[Zone]] = {}
+        self._hot_starts: npt.NDArray[np.uint64] | None = None
+        self._plans: deque[_Planned] = deque(maxlen=_PLANS_KEPT)
         self.name = frozen.name
         self.schema: pa.Schema = frozen.schema
         self.row_count: int = frozen.row_count
@@ -115,8 +131,8 @@ class StoredRows:
         rows = rows.slice(0, self.row_count)
         hot = [name for name in columns if name in self.hot_columns]
         cold = [name for name in columns if name not in self.hot_columns]
-        thaw = None
-        if cold:
+        thaw = self._planned(rows, cold) if context is None or context.cache_folder is None else None
+        if cold and thaw is None:
             with _held(self.tier, context) as held:
                 thaw = plan_thaw(
                     self._layouts,
@@ -127,10 +143,12 @@ class StoredRows:
                     read_ahead_bytes=self._read_ahead_bytes,
                     held=held,
                 )
+            self._keep(rows, cold, thaw, context)
         return StoredPlan(rows, tuple(columns), hot, self._hot_cost(rows, hot), thaw)
 
     def run(self, plan: StoredPlan, context: QueryContext) -> Iterator[RowBatch]:
         """Read what a plan says, in row-id order."""
+        self._plans.clear()
         if plan.thaw is None:
             yield from self._frozen.read_hot(plan.columns, context, plan.rows)
             return
@@ -157,18 +175,61 @@ class StoredRows:
         """What `fetch` would cost now."""
         return self.plan(rows, columns).cost
 
+    def zones(self, column: str) -> Iterator[Zone]:
+        """The bounds of a hot column in each row group of the key files; they are read when first asked for."""
+        if column not in self.hot_columns:
+            return
+        if column not in self._zones:
+            self._zones[column] = [*self._frozen.zones(column)]
+            starts = [zone.start for zone in self._zones[column]]
+            self._hot_starts = np.array([*starts, self.row_count], np.uint64)
+        yield from self._zones[column]
+
+    def _planned(self, rows: RowSet, columns: Sequence[str]) -> ThawPlan | None:
+        """Give a plan made a moment ago, when nothing was read meanwhile; a join asks for the same ones many times."""
+        if not columns:
+            return None
+        now = self._moment()
+        found = (
+            one.plan
+            for one in [*self._plans]
+            if one.columns == tuple(columns) and one.moment == now and (one.rows is rows or one.rows == rows)
+        )
+        return next(found, None)
+
+    def _keep(self, rows: RowSet, columns: Sequence[str], plan: ThawPlan, context: QueryContext | None) -> None:
+        # What an archive has restored, and a cache holds, changes without a read.
+        if must_ask(self.tier) or (context is not None and context.cache_folder is not None):
+            return
+        self._plans.append(_Planned(rows, tuple(columns), self._moment(), plan))
+
+    def _moment(self) -> tuple[Cost, int]:
+        """What the tier has done so far: while that stays, so do the places of its drives."""
+        return self.tier.counted, len(self.tier.timeline)
+
     def _all(self) -> RowSet:
         return RowSet.range(0, self.row_count)
 
     def _hot_cost(self, rows: RowSet, columns: Sequence[str]) -> Cost:
-        """Price the key files by the share of their columns; a local disk reads them, part by part."""
+        """Price the key files by the share of their columns and rows; a local disk reads them, part by part."""
         if not columns or not rows:
             return NO_COST
         device = device_profile("nvme")
-        size_bytes = int(self._frozen.hot_bytes * len(columns) / max(len(self.hot_columns), 1))
-        requests = len(self._frozen.parts) * len(columns)
+        share, part_count = self._hot_share(rows)
+        size_bytes = int(self._frozen.hot_bytes * share * len(columns) / max(len(self.hot_columns), 1))
+        requests = part_count * len(columns)
         seconds = requests * device.request_seconds + size_bytes / device.bytes_per_second
         return Cost(size_bytes, requests, seconds=seconds, devices={device.name: seconds})
+
+    def _hot_share(self, rows: RowSet) -> tuple[float, int]:
+        """How much of the key files holds `rows`, by parts, or by row groups once their bounds were asked for."""
+        if len(rows) == self.row_count:
+            return 1.0, len(self._frozen.parts)
+        starts = self._hot_starts
+        if starts is None:
+            starts = np.array([*(part.first_row for part in self._frozen.parts), self.row_count], np.uint64)
+        held = touched(starts, rows)
+        return float(np.diff(starts)[held].sum()) / max(self.row_count, 1), int(np.count_nonzero(held))
 
 
 @contextmanager

@@ -18,6 +18,9 @@ from esker.join.reading import ReadChoice, choose_read
 from esker.join.separated import SeparatedJoin
 from esker.join.work import MATCH_SECONDS_PER_ROW, expected_rows
 
+# How many rows match is not known before the keys are joined: few are this share of those assumed.
+_FEW = 0.25
+
 
 class AttributeSeparationJoin(JoinAlgorithm):
     """Join the key columns, then fetch what matched, or scan a side where that is cheaper.
@@ -28,10 +31,13 @@ class AttributeSeparationJoin(JoinAlgorithm):
 
     def estimate(self, problem: JoinProblem, context: QueryContext) -> Estimate:
         if _separates(problem):
-            cost, passes = separated(problem, problem.limits_in(context))
+            limits = problem.limits_in(context)
+            cost, passes = separated(problem, limits)
+            few = separated(problem, limits, _FEW)[0] if problem.index is None else None
             apart = "keys are apart already" if problem.index is not None else "both sides are scanned for their keys"
             passed = f"{passes:,} pass{'es' if passes > 1 else ''} over the other side's rows"
-            return Estimate(cost, f"{apart}; {passed}", work_seconds=_work_seconds(problem, context))
+            work = _work_seconds(problem, context)
+            return Estimate(cost, f"{apart}; {passed}", work_seconds=work, few_matches=few)
         reads = payload_reads(problem)
         if problem.index is not None:
             keys, detail = problem.decided, f"join index of {problem.index.pair_count:,} pairs; "

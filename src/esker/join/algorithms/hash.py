@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pyarrow as pa
 
@@ -11,6 +12,7 @@ from esker.core.context import QueryContext
 from esker.join.divide import undividable
 from esker.join.grace import GraceJoin
 from esker.join.keyed import KeyedSide, filtered_by
+from esker.join.price import disk_cost
 from esker.join.problem import Estimate, JoinAlgorithm, JoinProblem
 from esker.join.work import (
     DIVIDE_BYTES_PER_SECOND,
@@ -44,13 +46,19 @@ class HashJoin(JoinAlgorithm):
             rows * MATCH_SECONDS_PER_ROW
             + size / DIVIDE_BYTES_PER_SECOND
             + size / GATHER_BYTES_PER_SECOND
-            + 2 * spilled / SPILL_BYTES_PER_SECOND
+            + spilled / SPILL_BYTES_PER_SECOND
         )
+        cost += disk_cost(2 * spilled, problem.limits_in(context))
         detail = "both sides are read whole, divided by key" + (" and spilled in part" if spilled else "")
         return Estimate(cost, detail, work_seconds=work)
 
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
-        left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        account, disk = problem.account, problem.limits_in(context).disk
+        work = account.work("hash", account.seconds)
+        spent = problem.spent.on(work)
+        left, right = (KeyedSide(side, problem, context, spent) for side in (problem.left, problem.right))
         size = held_bytes(problem.right.input, problem.right.all_columns)
         with filtered_by(left, right, problem.layout, context):
-            yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), right.batches(), size)
+            join = GraceJoin(left, right, problem.layout, context, partial(work.transfer, disk))
+            yield from join.run(left.batches(), right.batches(), size)
+        account.end_phase("hash")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 
 import pyarrow as pa
 
 from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
-from esker.join.divide import undividable
+from esker.join.divide import Charge, undividable
 from esker.join.grace import GraceJoin
 from esker.join.held_rows import copies_held
 from esker.join.key_join import MATCH_BYTES_PER_ROW
@@ -43,12 +44,16 @@ class InMemoryJoin(JoinAlgorithm):
         return Estimate(cost, detail, supported=size <= limit, work_seconds=work)
 
     def run(self, problem: JoinProblem, context: QueryContext) -> Iterator[pa.RecordBatch]:
-        left, right = KeyedSide(problem.left, problem, context), KeyedSide(problem.right, problem, context)
+        account, disk = problem.account, problem.limits_in(context).disk
+        work = account.work("in memory", account.seconds)
+        spent = problem.spent.on(work)
+        left, right = (KeyedSide(side, problem, context, spent) for side in (problem.left, problem.right))
         with filtered_by(left, right, problem.layout, context):
-            yield from self._run(left, right, problem, context)
+            yield from self._run(left, right, problem, context, partial(work.transfer, disk))
+        account.end_phase("in memory")
 
     def _run(
-        self, left: KeyedSide, right: KeyedSide, problem: JoinProblem, context: QueryContext
+        self, left: KeyedSide, right: KeyedSide, problem: JoinProblem, context: QueryContext, charge: Charge
     ) -> Iterator[pa.RecordBatch]:
         output = Output(problem.layout, context)
         loaded: list[pa.RecordBatch] = []
@@ -66,7 +71,8 @@ class InMemoryJoin(JoinAlgorithm):
                     held.release()
                     rest = chain(_drain(loaded), stream)
                     expected = max(2 * size, held_bytes(problem.right.input, problem.right.all_columns))
-                    yield from GraceJoin(left, right, problem.layout, context).run(left.batches(), rest, expected)
+                    join = GraceJoin(left, right, problem.layout, context, charge)
+                    yield from join.run(left.batches(), rest, expected)
                     return
                 if not fits:
                     held.resize(needed)
