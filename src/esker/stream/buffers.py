@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from esker.errors import BufferOverflowError, InputError, OptionError
 from esker.stream.feed import Feed
 from esker.stream.run import Elements, Stage
-from esker.stream.supervisor import Decision
+from esker.stream.supervisor import Decision, called, shown
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -18,9 +18,9 @@ U = TypeVar("U")
 OVERFLOWS = ("back_pressure", "drop_head", "drop_tail", "drop_new", "drop_buffer", "fail")
 
 
-def weight(weigh: Callable[[Any], float] | None, element: object) -> float:
+def weight(weigh: Callable[[Any], float] | None, operator: str, element: object) -> float:
     """Weigh an element: one, or what `weigh` says."""
-    return 1 if weigh is None else weigh(element)
+    return 1 if weigh is None else called(weigh, operator, shown(element), element)
 
 
 def byte_count(element: object) -> int:
@@ -55,7 +55,7 @@ class Store(Generic[T]):
 
     def put(self, element: T) -> bool:
         """Add an element, or drop what the strategy says; says whether it was added."""
-        new = weight(self.weigh, element)
+        new = weight(self.weigh, self.operator, element)
         if self.overflow != "back_pressure":
             while self.elements and self.held + new > self.size:
                 if not self._make_room(element):
@@ -67,7 +67,7 @@ class Store(Generic[T]):
     def take(self) -> T:
         """Take the oldest."""
         element = self.elements.popleft()
-        self.held -= weight(self.weigh, element)
+        self.held -= weight(self.weigh, self.operator, element)
         return element
 
     def _make_room(self, element: T) -> bool:
@@ -75,7 +75,7 @@ class Store(Generic[T]):
             self._drop(self.take())
         elif self.overflow == "drop_tail":
             youngest = self.elements.pop()
-            self.held -= weight(self.weigh, youngest)
+            self.held -= weight(self.weigh, self.operator, youngest)
             self._drop(youngest)
         elif self.overflow == "drop_buffer":
             while self.elements:
@@ -92,7 +92,7 @@ class Store(Generic[T]):
 
     def _drop(self, element: T) -> None:
         if self.on_drop is not None:
-            self.on_drop(element)
+            called(self.on_drop, self.operator, shown(element), element)
 
 
 def check_overflow(overflow: str) -> None:
@@ -152,7 +152,7 @@ async def batch(
                 held = 0.0
         else:
             state[:] = [merged]
-            held += weight(weigh, element)
+            held += weight(weigh, stage.operator, element)
         feed.arrived.set()
 
     feed = Feed(stage.run, source, lambda: held < size, put=put)

@@ -12,6 +12,7 @@ import anyio
 from esker.core.seeded import generator
 from esker.errors import OptionError, UserFunctionError
 from esker.stream.run import Elements, Stage
+from esker.stream.supervisor import called
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -83,9 +84,10 @@ async def recover(
                 yield element
         return
     except Exception as error:  # raised again unless it is to be recovered from
-        if not isinstance(original(error), on):
+        cause = original(error)
+        if not isinstance(cause, on):
             raise
-        instead = function(original(error))
+        instead = called(function, stage.operator, f"a failure: {cause!r}", cause)
     if not isinstance(instead, AsyncIterable):
         yield instead
         return

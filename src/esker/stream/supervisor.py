@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from esker.engine.user_function import failure
 from esker.errors import EskerError, OptionError
+
+T = TypeVar("T")
 
 SHOWN_CHARACTERS = 80
 
@@ -34,6 +36,20 @@ def shown(element: object) -> str:
     return f"element {text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + '…'}"
 
 
+def called(function: Callable[..., T], operator: str, where: str, *arguments: Any) -> T:
+    """Call a function of the user's beside the elements' way: what it raises always fails the stream.
+
+    >>> called(len, "buffer", "element 'ab'", "ab")
+    2
+    """
+    try:
+        return function(*arguments)
+    except EskerError:
+        raise
+    except Exception as error:
+        raise failure(error, function, operator, where) from error
+
+
 @dataclass(frozen=True)
 class Supervisor:
     """Decides on failures; `on_failure` is told of each that does not stop the stream, with its element."""
@@ -43,13 +59,15 @@ class Supervisor:
 
     def decide(self, error: Exception, function: Callable[..., Any], operator: str, element: object) -> Decision:
         """Give the decision, or raise the failure when it is to stop; errors of Esker's own stop as they are."""
-        chosen = self.decision if isinstance(self.decision, Decision) else decision(self.decision(error))
+        chosen = self.decision
+        if not isinstance(chosen, Decision):
+            chosen = decision(called(chosen, "supervise", shown(element), error))
         if chosen is Decision.STOP:
             if isinstance(error, EskerError):
                 raise error
             raise failure(error, function, operator, shown(element)) from error
         if self.on_failure is not None:
-            self.on_failure(error, element)
+            called(self.on_failure, "supervise", shown(element), error, element)
         return chosen
 
 

@@ -87,8 +87,10 @@ def test_first_is_the_first_to_end_or_the_first_to_succeed() -> None:
         return "fine"
 
     assert first([failing, succeeding], success=True, runtime="threads") == "fine"
+    let_go = threading.Event()
     with pytest.raises(UserFunctionError, match="broken"):
-        first([failing, lambda: threading.Event().wait(60)], runtime="threads")
+        first([failing, lambda: let_go.wait(60)], runtime="threads")
+    let_go.set()  # nobody ends a thread
     with pytest.raises(UserFunctionError, match="one"):
         first([lambda: fail("one"), lambda: fail("two")], success=True, runtime="threads")
 

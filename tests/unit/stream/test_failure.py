@@ -95,6 +95,22 @@ def test_a_function_decides_by_the_error_and_steps_below_are_not_touched() -> No
         Stream([0]).map(inverse).supervise(lambda error: "go on").collect()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: s.buffer(5, weigh=inverse),
+        lambda s: s.buffer(1, "drop_new", on_drop=inverse),
+        lambda s: s.batch(5, str, lambda a, b: a, weigh=inverse),
+        lambda s: s.map(inverse).supervise("stop").recover(lambda error: inverse(0)),
+        lambda s: s.map(inverse).supervise(lambda error: inverse(0)),
+        lambda s: s.map(inverse).supervise("resume", on_failure=lambda error, element: inverse(element)),
+    ],
+)
+def test_functions_beside_the_way_of_elements_are_shown_by_their_line_and_always_fail(make: Any) -> None:
+    with pytest.raises(UserFunctionError, match="division by zero\n.*return 1 / number"):
+        make(Stream([0, 0, 0])).supervise("resume").collect()
+
+
 def test_the_first_supervisor_after_a_step_decides() -> None:
     assert Stream([0, 1]).map(inverse).supervise("resume").supervise("stop").collect() == [1]
 
