@@ -19,6 +19,9 @@ STRICT ?= $(if $(CI),ON,OFF)
 BIN := $(VENV)/bin
 # The benchmarks' peers, apart: they want other versions of packages than Esker does.
 PEERS_VENV ?= .venv-bench
+# PySpark as text, for its doctests: from the benchmarks' peers where they are, or downloaded once (456 MB, so not for
+# `make test`, which skips what reads it). Its Java archives are thrown away; none of it is imported or run.
+PYSPARK := $(firstword $(wildcard $(PEERS_VENV)/lib/python*/site-packages/pyspark/core/rdd.py) .venv-pyspark/pyspark/core/rdd.py)
 PY := $(BIN)/python
 SOURCES := src tests benchmarks scripts $(wildcard examples)
 CPP_SOURCES = $(shell find cpp -name '*.cc' -o -name '*.h')
@@ -37,7 +40,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory check bench bench-bitmap bench-peers fuzz sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory test-pyspark check bench bench-bitmap bench-peers fuzz sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -73,13 +76,21 @@ test: setup  ## the fast tests, then those that measure memory, alone
 	@$(PY) -m pytest -n $(JOBS) -m "not slow and not memory" $(ARGS)
 	@$(if $(ARGS),:,$(MAKE) --no-print-directory test-memory)
 
-test-all: setup sanitize sanitize-python  ## every test: slow ones, memory, long fuzzing, sanitizers
-	@HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
+test-all: setup sanitize sanitize-python $(PYSPARK)  ## every test: slow ones, memory, long fuzzing, sanitizers
+	@ESKER_PYSPARK=$(abspath $(dir $(PYSPARK))..) HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
 	@$(PY) -m pytest -m memory
 
 # Alone: what else runs would not be measured, but would slow it down.
 test-memory: setup
 	@$(PY) -m pytest -m "memory and not slow"
+
+.venv-pyspark/pyspark/core/rdd.py: $(PY) requirements/bench.txt
+	@$(QUIETLY) "downloading PySpark" $(PIP_INSTALL) --no-deps --upgrade --target .venv-pyspark \
+		"$$(grep '^pyspark==' requirements/bench.txt)"
+	@rm -rf .venv-pyspark/pyspark/jars && touch $@
+
+test-pyspark: setup $(PYSPARK)  ## PySpark's own doctests against esker.compat.pyspark; downloads PySpark once
+	@ESKER_PYSPARK=$(abspath $(dir $(PYSPARK))..) $(PY) -m pytest -n $(JOBS) tests/unit/compat $(ARGS)
 
 # ---- check ----
 
