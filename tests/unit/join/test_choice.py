@@ -93,8 +93,8 @@ def test_auto_takes_at_most_a_fifth_more_than_the_best(seed: int, tmp_path: Path
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_of_200_workloads_auto_takes_a_fifth_more_than_the_best_in_one_of_a_hundred_at_most(tmp_path: Path) -> None:
+def test_of_200_workloads_auto_takes_a_fifth_more_than_the_best_in_one_at_most(tmp_path: Path) -> None:
     found = [regret(seed, tmp_path / str(seed)) for seed in range(200)]
     worse = [(factor, text) for factor, text in found if factor > REGRET_MAX]
-    # Sides that share a cartridge of a serpentine drive: how many ways back of 65 s a pass takes is not foreseen.
-    assert len(worse) <= 2 and max(worse, default=(0.0, ""))[0] < 1.3, worse
+    # How many rows match, and so how many passes they take, is not known before the keys are read from tape.
+    assert len(worse) <= 1 and max(worse, default=(0.0, ""))[0] < 1.23, worse

@@ -58,8 +58,7 @@ class FileRows:
         fragments = self._files.fragments
         held = max((self._files.held_bytes(fragment, columns) for fragment in fragments), default=0)
         schema = pa.schema([self.schema.field(name) for name in columns])
-        # Every thread has one in hand, and one waits.
-        batch_rows = max(context.batch_rows // (2 * context.scan_threads), 1)
+        batch_rows = _batch_rows(context)
 
         def partition(index: int) -> Iterator[pa.RecordBatch]:
             return self._files.read(fragments[index], columns, batch_rows)
@@ -76,7 +75,7 @@ class FileRows:
         schema = pa.schema([pa.field(_ROW_ID, pa.uint64()), *[self.schema.field(name) for name in columns]])
 
         def partition(index: int) -> Iterator[pa.RecordBatch]:
-            for found in self._read(reads[index], columns, piece_bytes, context):
+            for found in self._read(reads[index], columns, piece_bytes, _batch_rows(context)):
                 yield pa.RecordBatch.from_arrays(
                     [pa.array(found.row_ids, pa.uint64()), *found.batch.columns], schema=schema
                 )
@@ -145,24 +144,24 @@ class FileRows:
         return held_bytes(read.paged, piece_bytes) + self._files.held_bytes(read.fragment, streamed)
 
     def _read(
-        self, read: _FragmentRead, columns: Sequence[str], piece_bytes: int, context: QueryContext
+        self, read: _FragmentRead, columns: Sequence[str], piece_bytes: int, batch_rows: int
     ) -> Iterator[RowBatch]:
         """Decode the wanted rows of a fragment; columns of which all is read are streamed beside the others' pages."""
         if read.paged is None:
-            return self._stream(read, columns, context)
+            return self._stream(read, columns, batch_rows)
         self._files.file(read.fragment).check_unchanged()
         paged = [name for name in columns if name in paged_columns(read.paged)]
         schema = pa.schema([self.schema.field(name) for name in paged])
         pages = self._pages_of(read.fragment)
         assert pages is not None, "planned by pages"
-        rows = pages.rows(read.paged, schema, piece_bytes, context.batch_rows)
+        rows = pages.rows(read.paged, schema, piece_bytes, batch_rows)
         streamed = [name for name in columns if name not in paged]
-        return side_by_side(self._stream(read, streamed, context), rows, columns) if streamed else rows
+        return side_by_side(self._stream(read, streamed, batch_rows), rows, columns) if streamed else rows
 
-    def _stream(self, read: _FragmentRead, columns: Sequence[str], context: QueryContext) -> Iterator[RowBatch]:
+    def _stream(self, read: _FragmentRead, columns: Sequence[str], batch_rows: int) -> Iterator[RowBatch]:
         first = read.first_row
-        for batch in self._files.read(read.fragment, columns, context.batch_rows):
-            for ids in read.wanted.slice(first, first + batch.num_rows).chunks(context.batch_rows):
+        for batch in self._files.read(read.fragment, columns, batch_rows):
+            for ids in read.wanted.slice(first, first + batch.num_rows).chunks(batch_rows):
                 everything = len(ids) == batch.num_rows
                 yield RowBatch(ids, batch if everything else batch.take(pa.array(ids - np.uint64(first))))
             first += batch.num_rows
@@ -186,6 +185,11 @@ class FileRows:
                 starts.append(starts[-1] + count)
             self._starts = starts
         return self._starts
+
+
+def _batch_rows(context: QueryContext) -> int:
+    """How many rows to decode at a time: every thread has a batch in hand, and one waits."""
+    return max(context.batch_rows // (2 * context.scan_threads), 1)
 
 
 class _FragmentRead(NamedTuple):
