@@ -26,7 +26,16 @@ if TYPE_CHECKING:
     from esker.clients.arrow_dataset import as_arrow_dataset
     from esker.clients.polars import scan_polars
     from esker.collection.bag.bag import Bag
-    from esker.collection.bag.read import of, range, read_binary, read_files, read_text
+    from esker.collection.bag.read import (
+        of,
+        range,
+        read_binary,
+        read_csv_rows,
+        read_files,
+        read_json,
+        read_records,
+        read_text,
+    )
     from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
@@ -54,6 +63,9 @@ _LAZY = {
     "of": "esker.collection.bag.read",
     "range": "esker.collection.bag.read",
     "read_binary": "esker.collection.bag.read",
+    "read_csv_rows": "esker.collection.bag.read",
+    "read_json": "esker.collection.bag.read",
+    "read_records": "esker.collection.bag.read",
     "read_files": "esker.collection.bag.read",
     "read_text": "esker.collection.bag.read",
     "rng": "esker.engine.bag.task_state",
@@ -135,9 +147,12 @@ __all__ = [
     "read",
     "read_binary",
     "read_csv",
+    "read_csv_rows",
     "read_files",
     "read_frozen",
+    "read_json",
     "read_parquet",
+    "read_records",
     "read_text",
     "rng",
     "scan_polars",

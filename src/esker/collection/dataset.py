@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -29,6 +29,9 @@ from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
 from esker.shuffle.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from esker.collection.bag.bag import Bag
 
 T = TypeVar("T")
 PARTITIONS_MAX = 65_536
@@ -147,6 +150,17 @@ class Dataset:
         if not is_whole(seed) or seed < 0:
             raise OptionError(f"sample(seed={seed!r}): give a number of at least 0")
         return self._with(Sample(self.schema, self._node, None if fraction is None else float(fraction), n, seed))
+
+    def to_bag(self, partitions: int | None = None) -> Bag:
+        """Make a Bag of the rows, as dicts: for functions that take one row at a time.
+
+        >>> import esker
+        >>> esker.from_arrow({"n": [1, 2, 3]}).to_bag().map(lambda row: row["n"] ** 2).collect()
+        [1, 4, 9]
+        """
+        from esker.collection.bag.bag import Bag
+
+        return Bag.from_dataset(self, partitions)
 
     # Wide steps
 

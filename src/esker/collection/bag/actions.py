@@ -17,6 +17,7 @@ from esker.engine.bag.consumers import (
     Smallest,
     Statistics,
     Take,
+    ValuesOf,
     count_values,
 )
 from esker.engine.bag.distinct_estimate import Registered, bits_for, estimated
@@ -24,6 +25,7 @@ from esker.engine.bag.histogram import Histogram, bounds, even_edges
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.plan import count_elements
 from esker.engine.bag.run import UNBOUNDED, running_bag
+from esker.engine.bag.sampled import AtPlaces, DrawLots, drawn_places, put_in_order
 from esker.engine.bag.task import Consumer
 from esker.errors import EmptyBagError, OptionError
 
@@ -321,6 +323,41 @@ class Actions(BagBase):
         """
         bits = bits_for(relative_error)
         return estimated(self._results(self._consumer(Registered(bits), "count_approx_distinct")), bits)
+
+    def lookup(self, key: Any) -> list[Any]:
+        """Take the values of one key, in order.
+
+        >>> import esker
+        >>> esker.of([("a", 1), ("b", 2), ("a", 3)]).lookup("a")
+        [1, 3]
+        """
+        parts = self._results(self._consumer(ValuesOf(key), "lookup"))
+        return [value for part in parts for value in part]
+
+    def take_sample(self, limit: int, seed: int = 0, *, replacement: bool = False) -> list[Any]:
+        """Take `limit` elements by chance, in the order of chance; the same for the same seed.
+
+        >>> import esker
+        >>> drawn = esker.range(1000).take_sample(3, seed=5)
+        >>> len(set(drawn)), drawn == esker.range(1000).take_sample(3, seed=5)
+        (3, True)
+
+        Every set of so many is as likely as another; all are taken where there are no more. With `replacement` each
+        draw is from all elements, so that one may come again, and they come in the order of the partitions.
+        """
+        require_whole("take_sample: limit", limit, 0)
+        require_whole("take_sample: seed", seed, 0)
+        if not replacement:
+            parts = self._results(self._consumer(DrawLots(limit, seed), "take_sample"))
+            lots = sorted((lot for part in parts for lot in part), key=lambda lot: lot[0])
+            return [element for _, element in lots[:limit]]
+        with running_bag(self._options) as run:
+            pipelines = self._node.pipelines(run)
+            operator = self._consumer(iter, "take_sample").operator
+            counts = run.results(pipelines, Consumer(count_elements, operator))
+            wanted = drawn_places(counts, limit, seed)
+            found = run.results(pipelines, Consumer(AtPlaces(tuple(wanted)), operator))
+        return put_in_order(wanted, found)
 
     def collect_as_dict(self) -> dict[Any, Any]:
         """Collect pairs as a dict; the last value of a key stays."""

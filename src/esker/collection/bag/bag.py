@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.actions import Actions
 from esker.collection.bag.narrow import NarrowSteps
 from esker.collection.bag.wide import WideSteps
+from esker.collection.bag.write import WriteActions, bag_of_rows
+
+if TYPE_CHECKING:
+    from esker.collection.dataset import Dataset
 
 
-class Bag(NarrowSteps, WideSteps, Actions):
+class Bag(NarrowSteps, WideSteps, Actions, WriteActions):
     """Python objects in partitions, and the plan that makes them.
 
     Make one with `esker.of`, `esker.range`, `esker.read_text`, ...; each step returns a new Bag and runs nothing.
@@ -33,3 +37,15 @@ class Bag(NarrowSteps, WideSteps, Actions):
         from esker.collection.bag.read import from_partitions
 
         return from_partitions(partitions)
+
+    @staticmethod
+    def from_dataset(dataset: Dataset, partitions: int | None = None) -> Bag:
+        """Make a Bag of the rows of a Dataset, as dicts, in its order; `Dataset.to_bag` does the same.
+
+        >>> import esker
+        >>> esker.Bag.from_dataset(esker.from_arrow({"n": [1, 2]})).collect()
+        [{'n': 1}, {'n': 2}]
+
+        The Dataset's plan runs first, in threads, into a private file that all workers map.
+        """
+        return bag_of_rows(dataset, partitions)

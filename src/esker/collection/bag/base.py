@@ -9,7 +9,7 @@ from esker.engine.bag.call_site import call_site
 from esker.engine.bag.closures import require_no_collections
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
 from esker.engine.bag.persisted import PersistNode
-from esker.engine.bag.plan import Node, StepNode
+from esker.engine.bag.plan import Node, StepNode, count_elements
 from esker.engine.bag.run import running_bag
 from esker.engine.bag.steps import Step
 from esker.engine.bag.task import Consumer
@@ -76,7 +76,22 @@ class BagBase:
         if not isinstance(node, PersistNode):
             return self._made(node)
         node.drop()
-        return self._made(node.parents[0])
+        return self._made(node.parents[0] if node.parents else node)
+
+    def checkpoint(self) -> Bag:
+        """Run now, keep all partitions on disk, and forget how they were made.
+
+        >>> import esker
+        >>> esker.range(3).map(str).checkpoint().collect()
+        ['0', '1', '2']
+
+        For plans that grow by iteration. What is kept goes with the last Bag that uses it, or with the process.
+        """
+        node = PersistNode(self._node, "disk", self._options)
+        kept = self._made(node)
+        kept._results(self._consumer(count_elements, "checkpoint"))
+        node.cut()
+        return kept
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise NestedCollectionError(

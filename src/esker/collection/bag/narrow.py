@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
 from esker.engine.bag.call_site import call_site
+from esker.engine.bag.combined import CombinationsNode
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.piped import Piped
 from esker.engine.bag.plan import (
@@ -282,6 +283,21 @@ class NarrowSteps(BagBase):
 
     def __add__(self, other: Bag) -> Bag:
         return self.union(other)
+
+    def combinations(self, k: int, partitions: int | None = None) -> Bag:
+        """Take all ways to choose `k` elements, as tuples, in the order of Python's `itertools.combinations`.
+
+        >>> import esker
+        >>> esker.of("abc").combinations(2).collect()
+        [('a', 'b'), ('a', 'c'), ('b', 'c')]
+
+        Their order is cut into `partitions` ranges of one size (default: four for each worker), so that all workers
+        share what few elements make. The elements are collected first, and held by each worker.
+        """
+        require_whole("combinations: k", k, 0)
+        count = 4 * self._options.worker_count if partitions is None else partitions
+        require_whole("combinations: partitions", count, 1)
+        return self._made(CombinationsNode(self._node, k, count, call_site()))
 
     def coalesce(self, partitions: int) -> Bag:
         """Join neighbouring partitions, until at most so many are left; nothing is moved.

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import groupby, pairwise
 from typing import Any
 
 from esker.collection.bag.bag import Bag
 from esker.engine.bag.call_site import call_site
+from esker.engine.bag.csv_rows import CsvFormat, CsvNode, read_header
 from esker.engine.bag.file_place import FilePart, FilePlace, Paths, cut_places, find_places
-from esker.engine.bag.files import FixedSplit, WholeFilesSplit
+from esker.engine.bag.files import FixedSplit, RecordsSplit, WholeFilesSplit
+from esker.engine.bag.json_lines import parse_lines
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, require_whole
 from esker.engine.bag.pipeline import ItemsSplit, Split
 from esker.engine.bag.plan import SourceNode
+from esker.engine.bag.steps import PARTITION
 from esker.engine.bag.text import TextSplit, check_encoding, is_wide
 from esker.errors import OptionError
 
@@ -122,6 +126,66 @@ def read_binary(
     size = record_bytes if record_bytes is not None else parse_bytes(chunk_bytes or 0, "chunk_bytes")
     parts = cut_places(find_places(paths), _wanted(partitions, partition_bytes), partition_bytes, size)
     return _of_splits([FixedSplit(part, size, record_bytes is not None) for part in parts], "read_binary")
+
+
+def read_json(
+    paths: Paths, *, partitions: int | None = None, partition_bytes: int | str | None = None, encoding: str = "utf-8"
+) -> Bag:
+    r"""Read JSON values, one on each line; empty lines are skipped. Files as in `read_text`.
+
+    >>> import esker, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "values.json"
+    >>> _ = path.write_text('{"n": 1}\n[2, 3]\n')
+    >>> esker.read_json(path).collect()
+    [{'n': 1}, [2, 3]]
+
+    Raises InputFileError, when it is read, showing the line that is no JSON.
+    """
+    lines = read_text(paths, partitions=partitions, partition_bytes=partition_bytes, encoding=encoding)
+    return lines._step(PARTITION, "read_json", parse_lines)
+
+
+def read_csv_rows(
+    paths: Paths,
+    *,
+    delimiter: str = ",",
+    quote: str = '"',
+    header: bool = True,
+    encoding: str = "utf-8",
+    partitions: int | None = None,
+    partition_bytes: int | str | None = None,
+) -> Bag:
+    r"""Read CSV files as rows: dicts of text by the names of the header, or tuples of text with `header=False`.
+
+    >>> import esker, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "rows.csv"
+    >>> _ = path.write_text('name,says\nAda,"two\nlines"\n')
+    >>> esker.read_csv_rows(path, partitions=2).collect()
+    [{'name': 'Ada', 'says': 'two\nlines'}]
+
+    Each file has a header of its own. Files are cut as by `read_text`, between rows, also where quoted fields have
+    line ends in them: the first run counts quotes for that. For columns with types use `esker.read_csv`.
+
+    Raises InputFileError for a row with more or fewer fields than the header, and for quotes that do not close.
+    """
+    name = check_encoding(encoding)
+    if is_wide(name):
+        raise OptionError(f"encoding={encoding!r}: read_csv_rows takes encodings in which a line end is one byte")
+    for word, mark in (("delimiter", delimiter), ("quote", quote)):
+        if len(mark) != 1 or not mark.isascii():
+            raise OptionError(f"{word}={mark!r}: give one ASCII character")
+    plain = CsvFormat(delimiter, quote, name)
+    parts = []
+    for place, cut in groupby(_cut_text(find_places(paths), partitions, partition_bytes), lambda part: part.place):
+        whole = FilePart(place, 0, place.size_bytes)
+        form = replace(plain, names=read_header(whole, plain), skip_header=True) if header else plain
+        parts += [(part, form) for part in cut]
+    return Bag(CsvNode(parts, call_site()))
+
+
+def read_records(paths: Paths) -> Bag:
+    """Read what `Bag.write_records` wrote: bytes, one partition for each file."""
+    return _of_splits([RecordsSplit(place) for place in find_places(paths)], "read_records")
 
 
 def _of_splits(splits: Sequence[Split], operator: str) -> Bag:

@@ -111,6 +111,17 @@ class ForPartition:
                 pass
 
 
+@dataclass(frozen=True)
+class ValuesOf:
+    """The values of one key."""
+
+    key: Any
+
+    def __call__(self, pairs: Iterator[Any]) -> list[Any]:
+        key = self.key
+        return [pair[1] for pair in pairs if pair[0] == key]
+
+
 def count_values(elements: Iterator[Any]) -> dict[Any, int]:
     """How often each element occurs."""
     counts: dict[Any, int] = {}

@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -55,9 +56,16 @@ class FilePlace:
             raise InputFileError(f"{self.where} changed since the Bag was made; make it again")
         return cast(BinaryIO, file)
 
-    def open_plain(self) -> BinaryIO:
+    @contextmanager
+    def open_plain(self) -> Iterator[BinaryIO]:
         """Open what the file holds, decompressed where its extension says that it is compressed."""
-        return _decompressed(self.where, self.open())
+        with self.open() as stored:
+            if not self.compressed:
+                yield stored
+                return
+            # What decompresses does not close what it reads from.
+            with _decompressed(self.where, stored) as plain:
+                yield plain
 
     def _open_object(self) -> BinaryIO:
         from esker.formats.place import STREAM_AHEAD_BYTES

@@ -55,6 +55,31 @@ class FixedSplit(Split):
                 yield data
 
 
+@dataclass(frozen=True, eq=False)
+class RecordsSplit(Split):
+    """The records of an Arrow file with one binary column."""
+
+    place: FilePlace
+
+    def describe(self) -> str:
+        return self.place.where
+
+    def open(self) -> Iterator[bytes]:
+        import pyarrow as pa
+
+        with self.place.open() as plain:
+            try:
+                with pa.ipc.open_file(pa.PythonFile(plain, mode="r")) as reader:
+                    if [field.type for field in reader.schema] != [pa.binary()]:
+                        raise InputFileError(f"{self.place.where} is no file of records: it has {reader.schema}")
+                    for number in range(reader.num_record_batches):
+                        yield from reader.get_batch(number).column(0).to_pylist()
+            except (pa.ArrowException, OSError) as error:
+                if isinstance(error, InputFileError):
+                    raise
+                raise InputFileError(f"{self.place.where} is no file of records, or damaged: {error}") from error
+
+
 def _read(file: BinaryIO, size: int) -> bytes:
     """Read `size` bytes, or what there is: one call need not give all."""
     data = file.read(size)

@@ -24,7 +24,7 @@ from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
 from esker.engine.bag.plan import Node
 from esker.engine.bag.task import batches
 from esker.engine.objects.codec import dump_many, load_many
-from esker.errors import CorruptError, OptionError, SpillError
+from esker.errors import CorruptError, InputError, OptionError, SpillError
 
 if TYPE_CHECKING:
     from esker.engine.bag.run import Run
@@ -178,6 +178,7 @@ class PersistNode(Node):
             raise OptionError(f"persist({level!r}): there is {', '.join(LEVELS)}")
         self.parents = (parent,)
         self.level = level
+        self._count = parent.partition_count
         self._limit = MemoryBudget(options.memory).total_bytes // 2
         root = Path(options.spill_folder) if options.spill_folder is not None else None
         self._disk = SpillFolder(root=root, limit=options.spill_limit)
@@ -189,10 +190,12 @@ class PersistNode(Node):
 
     @property
     def partition_count(self) -> int:
-        return self.parents[0].partition_count
+        return self._count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
         if self._dropped:
+            if not self.parents:
+                raise InputError("this checkpoint was dropped by unpersist; make it again")
             return self.parents[0].pipelines(run)
         keeping = self._keeping()
         numbers = range(self.partition_count)
@@ -200,6 +203,12 @@ class PersistNode(Node):
             return pipelines_of([PersistedSplit(None, keeping, number) for number in numbers])
         parts = self.parents[0].pipelines(run)
         return pipelines_of([PersistedSplit(part, keeping, number) for number, part in enumerate(parts)])
+
+    def cut(self) -> None:
+        """Forget what it was made of; all of it is kept."""
+        keeping = self._keeping()
+        assert all(keeping.find(number) is not None for number in range(self._count)), "not all of it is kept"
+        self.parents = ()
 
     def drop(self) -> None:
         """Forget what is kept, and keep nothing from now on."""

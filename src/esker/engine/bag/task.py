@@ -105,7 +105,7 @@ class StreamTask(Task):
             yield state.updates
 
 
-def batches(elements: Iterator[Any]) -> Iterator[list[Any]]:
+def batches(elements: Iterator[Any], items_max: int = _BATCH_ITEMS_MAX) -> Iterator[list[Any]]:
     """Cut elements into lists: a first one soon, then such that each is quick to make and small.
 
     >>> [len(batch) for batch in batches(iter(range(100)))]
@@ -120,7 +120,7 @@ def batches(elements: Iterator[Any]) -> Iterator[list[Any]]:
         yield batch
         del batch
         seconds, start = clock() - start, clock()
-        wanted = min(size * 4, _BATCH_ITEMS_MAX, max(1, _BATCH_BYTES // each_bytes))
+        wanted = min(size * 4, items_max, max(1, _BATCH_BYTES // each_bytes))
         if seconds > _BATCH_SECONDS:
             wanted = max(1, min(wanted, int(taken * _BATCH_SECONDS / seconds)))
         size = wanted

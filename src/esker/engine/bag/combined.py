@@ -1,0 +1,107 @@
+"""Combinations of k elements, cut into ranges of their order: one large Bag of them keeps all workers at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+from esker.engine.bag.broadcast import Broadcast, broadcast
+from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
+from esker.engine.bag.plan import Node
+from esker.engine.bag.task import Consumer
+
+if TYPE_CHECKING:
+    from esker.engine.bag.run import Run
+
+
+class CombinationsNode(Node):
+    """All ways to take k elements, in the order of `itertools.combinations`."""
+
+    operator = "combinations"
+
+    def __init__(self, parent: Node, k: int, partition_count: int, site: str) -> None:
+        self.parents = (parent,)
+        self.site = site
+        self._k = k
+        self._count = partition_count
+
+    @property
+    def partition_count(self) -> int:
+        return self._count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        made = run.made.get(id(self))
+        if made is None:
+            parts = run.results(self.parents[0].pipelines(run), Consumer(list, self.operator), stage=run.next_stage())
+            made = run.made[id(self)] = self._splits([element for part in parts for element in part])
+        return pipelines_of(made)
+
+    def _splits(self, elements: list[Any]) -> list[Split]:
+        shared = broadcast(elements)
+        total = comb(len(elements), self._k)
+        edges = [n * total // self._count for n in range(self._count + 1)]
+        return [CombinationsSplit(shared, self._k, begin, end) for begin, end in pairwise(edges)]
+
+
+@dataclass(frozen=True, eq=False)
+class CombinationsSplit(Split):
+    """The combinations with numbers from `begin` to `end`."""
+
+    elements: Broadcast
+    k: int
+    begin: int
+    end: int
+
+    def open(self) -> Iterator[tuple[Any, ...]]:
+        return islice(combinations_from(self.elements.value, self.k, self.begin), self.end - self.begin)
+
+
+def combinations_from(elements: Sequence[Any], k: int, begin: int) -> Iterator[tuple[Any, ...]]:
+    """Give what `itertools.combinations` gives, without the first `begin`; getting there takes no time.
+
+    >>> list(combinations_from("abcd", 2, 3))
+    [('b', 'c'), ('b', 'd'), ('c', 'd')]
+    """
+    if k == 0:
+        yield from [()][begin:]
+        return
+    if begin >= comb(len(elements), k):
+        return
+    chosen = unranked(len(elements), k, begin)
+    while True:
+        # Those that differ in the last element only, at the speed of C.
+        prefix = tuple([elements[place] for place in chosen[:-1]])
+        yield from map(prefix.__add__, zip(islice(elements, chosen[-1], None), strict=False))
+        if not _advance(chosen, len(elements)):
+            return
+
+
+def unranked(n: int, k: int, rank: int) -> list[int]:
+    """The places of combination number `rank` of k out of n.
+
+    >>> unranked(4, 2, 3)
+    [1, 2]
+    """
+    chosen = []
+    place = 0
+    for left in range(k, 0, -1):
+        while (following := comb(n - place - 1, left - 1)) <= rank:
+            rank -= following
+            place += 1
+        chosen.append(place)
+        place += 1
+    return chosen
+
+
+def _advance(chosen: list[int], n: int) -> bool:
+    """Go to the next choice of all but the last place; False when there is none."""
+    k = len(chosen)
+    for position in range(k - 2, -1, -1):
+        if chosen[position] < n - k + position:
+            first = chosen[position] + 1
+            chosen[position:] = range(first, first + k - position)
+            return True
+    return False
