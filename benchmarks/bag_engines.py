@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import operator
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -82,12 +85,14 @@ def esker_words(setting: Setting) -> Run:
     return lambda: dict(counts.collect())
 
 
-def esker_keys(setting: Setting) -> Run:
+def esker_keys(setting: Setting, memory: str | None = None) -> Run:
     """Reduce many keys with a Bag; only how many there are and what they sum up to comes back."""
     import esker
 
     keys = keys_of(setting.data)
     numbers = esker.range(2 * keys, partitions=4).with_options(workers=setting.threads)
+    if memory is not None:
+        numbers = numbers.with_options(memory=memory)
     counts = numbers.map(lambda number: (f"key{number % keys:07d}", 1)).reduce_by_key(operator.add)
     return lambda: counts.map(operator.itemgetter(1)).aggregate((0, 0), _count_and_sum, _add_counts)
 
@@ -142,6 +147,7 @@ def columns_of(path: str) -> int:
 
 def esker_start(setting: Setting) -> Run:
     """From nothing to a first result."""
+    _environment()
     return partial(_python, "import esker; print(esker.of(range(10), partitions=2).map(lambda x: x + 1).sum())")
 
 
@@ -410,6 +416,8 @@ def cold(setting: Setting, prepare: str) -> Run:
         f"print(load({prepare!r})(Setting(Path({str(setting.data)!r}), {setting.threads}))())"
     )
 
+    _environment()
+
     def run() -> str:
         return _python(program).splitlines()[-1]
 
@@ -424,9 +432,27 @@ def _to_folder(setting: Setting, job: Callable[[str, str], None]) -> str:
 
 
 def _python(code: str) -> str:
+    # Into a file: what an engine leaves running must not hold a pipe that is read to its end.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=out, env=_environment())
+        out.seek(0)
+        return out.read()
+
+
+@cache
+def _environment() -> dict[str, str]:
+    """The environment of a new interpreter: Esker as it is installed from a wheel, which no import builds anew."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment)
-    return done.stdout
+    finder = next((f for f in sys.meta_path if "esker.kernel._kernel" in getattr(f, "known_wheel_files", ())), None)
+    if finder is None:
+        return environment
+    from esker.kernel import _kernel
+
+    stage = Path(tempfile.mkdtemp(prefix="esker-bench-stage-"))
+    atexit.register(shutil.rmtree, stage, ignore_errors=True)
+    shutil.copytree(ROOT / "src" / "esker", stage / "esker")
+    shutil.copy(str(_kernel.__file__), stage / "esker" / "kernel")
+    return environment | {"PYTHONPATH": f"{stage}:{ROOT}", "SKBUILD_EDITABLE_SKIP": str(finder.path)}  # type: ignore[attr-defined]
 
 
 def _all_pairs(names: list[str]) -> Iterator[str]:
@@ -470,6 +496,8 @@ def _summarise_pairs(group: tuple[str, list[tuple[str, str]]]) -> tuple[str, int
 
 
 # A worker of the harness names a function of one argument: these are the combinations it can name.
+# A table may take a quarter of it, 32 MiB; the keys of a partition want four times that.
+esker_keys_spilling = partial(esker_keys, memory="128MiB")
 esker_question = partial(esker_csv, job="question")
 esker_answer = partial(esker_csv, job="answer")
 pyspark_question = partial(spark_csv, job="question", context="pyspark_context")

@@ -119,6 +119,11 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
         cases=(
             Case("one thread", f"{_ENGINES}:one_thread_keys", "a dict"),
             Case("esker", f"{_ENGINES}:esker_keys", "range, map, reduce_by_key(add)"),
+            Case(
+                "esker spilling",
+                f"{_ENGINES}:esker_keys_spilling",
+                "the same with memory=128MiB: tables get a quarter of what they want",
+            ),
             Case("pyspark", f"{_ENGINES}:pyspark_keys", "range, map, reduceByKey(add)", _SPARK, rounds_max=2),
         ),
         reference="one thread",
