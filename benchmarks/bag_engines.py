@@ -76,6 +76,13 @@ def esker_csv(setting: Setting, job: str) -> Run:
     return partial(_to_folder, setting, run)
 
 
+def compat_context(setting: Setting) -> Any:
+    """Esker behind Spark's names: the import is all that differs."""
+    from esker.compat.pyspark import SparkContext
+
+    return SparkContext(f"local[{setting.threads}]", "benchmark")
+
+
 def esker_words(setting: Setting) -> Run:
     """Count words with a Bag."""
     import esker
@@ -500,6 +507,8 @@ def _summarise_pairs(group: tuple[str, list[tuple[str, str]]]) -> tuple[str, int
 esker_keys_spilling = partial(esker_keys, memory="128MiB")
 esker_question = partial(esker_csv, job="question")
 esker_answer = partial(esker_csv, job="answer")
+compat_question = partial(spark_csv, job="question", context="compat_context")
+compat_answer = partial(spark_csv, job="answer", context="compat_context")
 pyspark_question = partial(spark_csv, job="question", context="pyspark_context")
 pyspark_answer = partial(spark_csv, job="answer", context="pyspark_context")
 pysparkling_question = partial(spark_csv, job="question", context="pysparkling_context")

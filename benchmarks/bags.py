@@ -35,6 +35,7 @@ def _job_cases(job: str) -> tuple[Case, ...]:
     return (
         Case("one thread", f"{_ENGINES}:one_thread_{job}", "zip, join, write; no engine"),
         Case("esker", f"{_ENGINES}:esker_{job}", "the source's functions, a Bag's names for the steps"),
+        Case("esker.compat", f"{_ENGINES}:compat_{job}", "the source's code, SparkContext from esker.compat.pyspark"),
         Case("pyspark", f"{_ENGINES}:pyspark_{job}", "the source's code, local[2], context made before", _SPARK),
         Case(
             "pysparkling",
