@@ -61,6 +61,7 @@ def test_a_join_killed_anywhere_leaves_nothing_and_runs_again(algorithm: str, tm
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("algorithm", ["asj", "ctt_gh", "cdt_gh", "sort_merge", "hash"])
 def test_a_join_killed_at_many_more_steps(algorithm: str, tmp_path: Path) -> None:
     kill_everywhere(algorithm, tmp_path, 60)

@@ -244,7 +244,7 @@ def workloads_of_peers() -> list[Workload]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("whole", workloads_of_peers(), ids=lambda whole: str(whole.name))
 def test_no_peer_that_is_installed_fails(whole: Workload) -> None:
     failures = {figure.case.name: figure.failure for figure in measure(whole, repetitions=1).figures}
