@@ -52,7 +52,7 @@ print(Countdown.steps, hash(repr(rows)), len(rows))
 def run(algorithm: str, uri: str, spill: Path, kill_at: int) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "ESKER_SPILL_FOLDER": str(spill), "PYTHONHASHSEED": "0"}
     command = [sys.executable, "-c", CHILD, algorithm, uri, str(kill_at)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600, check=False)
 
 
 @pytest.mark.parametrize("algorithm", ["asj", "ctt_gh"])
