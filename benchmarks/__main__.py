@@ -12,7 +12,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import all_pairs, bags, join_out_of_core, map_groups, shuffle_peers, spill_to_parquet, stream_files
+from benchmarks import (
+    all_pairs,
+    bags,
+    graphs,
+    join_out_of_core,
+    map_groups,
+    shuffle_peers,
+    spill_to_parquet,
+    stream_files,
+)
 from benchmarks.harness import Outcome, measure
 from benchmarks.machine import describe_machine
 from benchmarks.report import print_outcome
@@ -28,6 +37,7 @@ SUITES = {
     "all_pairs": all_pairs.workloads,
     "bags": bags.workloads,
     "bag_groups": bags.group_workloads,
+    "graphs": graphs.workloads,
 }
 # What is told of all workloads of a suite together, after them.
 SUMMARIES = {"map_groups": map_groups.print_scales, "bag_groups": map_groups.print_scales}
@@ -41,6 +51,7 @@ OPTIONAL = (
     "all_pairs",
     "bags",
     "bag_groups",
+    "graphs",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from esker.graph.adjacency import Adjacency
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 
 def core_numbers(neighbours: Adjacency, workspace: Workspace) -> Array:
@@ -48,4 +48,4 @@ def _peel(neighbours: Adjacency, leaving: Array, left: Array, there: Array, k: i
         losers, losses = np.unique(reached[there[reached]], return_counts=True)
         left[losers] -= losses
         falling.append(losers[left[losers] <= k])
-    return np.unique(np.concatenate(falling)).astype(np.int64) if falling else np.empty(0, np.int64)
+    return distinct(np.concatenate(falling)).astype(np.int64) if falling else np.empty(0, np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from esker.graph.adjacency import Adjacency
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 UNREACHED = np.int32(-1)
 
@@ -22,7 +22,7 @@ def distances_from(
     Edges lead from owner to neighbour; `within` says which vertices may be entered.
     """
     distance = workspace.array(len(adjacency.starts) - 1, np.int32, int(UNREACHED))
-    frontier = np.unique(sources)
+    frontier = distinct(sources)
     distance[frontier] = 0
     level = 0
     while len(frontier) and (levels_max is None or level < levels_max):
@@ -33,7 +33,7 @@ def distances_from(
             if within is not None:
                 new = new[within[new]]
             distance[new] = level
-            reached.append(np.unique(new))
+            reached.append(distinct(new))
         workspace.context.check()
         # A vertex is new once: what one array has marked the next one does not find again.
         frontier = np.sort(np.concatenate(reached)) if reached else np.empty(0, np.uint32)

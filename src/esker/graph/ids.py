@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from esker.core.spill import SpillFolder
 from esker.graph.edge_files import ColumnFile
 from esker.graph.sorter import Sorter
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 # Vertices are numbered in 32 bits; this one is no vertex.
 NO_VERTEX = np.uint32(0xFFFF_FFFF)
@@ -189,7 +189,7 @@ def whole_ids(blocks: Iterable[Array], type_: pa.DataType, workspace: Workspace,
         ColumnFile(folder, "ids", whole_dtype(type_)) as file,
     ):
         for block in blocks:
-            sorter.add(np.unique(block))
+            sorter.add(distinct(block))
         for (ordered,) in sorter.sorted():
             file.append(ordered)
         return WholeIds(file.read(), type_)

@@ -14,7 +14,7 @@ from esker.graph.adjacency import Adjacency, pack, unpack
 from esker.graph.frontier import UNREACHED, distances_from
 from esker.graph.ids import Ids
 from esker.graph.results import keep, vertex_rows
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 
 def landmark_rows(
@@ -52,8 +52,8 @@ def path_edges(
         found = [np.empty(0, np.uint64)]
         for places, neighbours in outgoing.expand(owners, workspace):
             leads = (ahead[neighbours] == level + 1) & (back[neighbours] == length - level - 1)
-            found.append(np.unique(pack(owners[places[leads]], neighbours[leads])))
-        steps.append(np.unique(np.concatenate(found)))
+            found.append(distinct(pack(owners[places[leads]], neighbours[leads])))
+        steps.append(distinct(np.concatenate(found)))
     return steps
 
 

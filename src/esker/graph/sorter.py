@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from esker.graph.edge_files import ColumnFile
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 # Of what is free when it starts: a run is held, joined and sorted, a merge likewise.
 _SHARE = 4
@@ -114,7 +114,7 @@ class Sorter:
         step = max(1, self.run_rows // (2 * len(keys)))
         samples = np.sort(np.concatenate([run[step - 1 :: step] for run in keys]))
         # Between two neighbours of this lie about as many rows as a run has.
-        cuts = np.unique(samples[len(keys) - 1 :: len(keys)])
+        cuts = distinct(samples[len(keys) - 1 :: len(keys)])
         starts = [0] * len(keys)
         for cut in cuts:
             stops = [int(np.searchsorted(run, cut, "left")) for run in keys]

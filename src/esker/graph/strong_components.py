@@ -6,7 +6,7 @@ import numpy as np
 
 from esker.graph.adjacency import Adjacency
 from esker.graph.ids import NO_VERTEX
-from esker.graph.workspace import Array, Workspace
+from esker.graph.workspace import Array, Workspace, distinct
 
 
 def strongly_connected_components(outgoing: Adjacency, incoming: Adjacency, workspace: Workspace) -> Array:
@@ -107,7 +107,7 @@ class _Search:
                 losers, losses = np.unique(neighbours[self._there[neighbours]], return_counts=True)
                 degrees[losers] -= losses
                 found.append(losers[degrees[losers] == 0])
-        return np.unique(np.concatenate(found)).astype(np.int64) if found else np.empty(0, np.int64)
+        return distinct(np.concatenate(found)).astype(np.int64) if found else np.empty(0, np.int64)
 
     def _reached(self, adjacency: Adjacency, start: Array) -> Array:
         reached = self._workspace.array(self._count, np.bool_)
@@ -119,7 +119,7 @@ class _Search:
                 self._workspace.context.check()
                 new = neighbours[self._there[neighbours] & ~reached[neighbours]]
                 reached[new] = True
-                found.append(np.unique(new))
+                found.append(distinct(new))
             frontier = np.sort(np.concatenate(found)).astype(np.int64) if found else np.empty(0, np.int64)
         return reached
 
@@ -132,8 +132,8 @@ class _Search:
             greater = self._there[neighbours] & (self._colour[neighbours] < colours)
             takers = neighbours[greater]
             np.maximum.at(self._colour, takers, colours[greater])
-            changed.append(np.unique(takers))
-        return np.unique(np.concatenate(changed)).astype(np.int64) if changed else np.empty(0, np.int64)
+            changed.append(distinct(takers))
+        return distinct(np.concatenate(changed)).astype(np.int64) if changed else np.empty(0, np.int64)
 
     def _gather(self, roots: Array) -> None:
         """Take out each root and what leads to it within its colour."""
@@ -150,7 +150,7 @@ class _Search:
                 # All edges that reach a member come from its colour, which has one root.
                 self._component[members] = self._component[owner[same]]
                 self._there[members] = False
-                found.append(np.unique(members))
+                found.append(distinct(members))
             frontier = np.sort(np.concatenate(found)).astype(np.int64) if found else np.empty(0, np.int64)
 
 
