@@ -40,7 +40,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory test-pyspark check bench bench-bitmap bench-peers fuzz sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory test-pyspark check bench bench-bitmap bench-peers fuzz simulate sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -127,6 +127,10 @@ sanitize-address: setup
 
 sanitize-thread: setup
 	@$(QUIETLY) "C++ tests under the thread sanitizer" env $(SHORT) scripts/sanitize.sh thread $(JOBS)
+
+SEEDS ?= 10000
+simulate: setup  ## run SEEDS seeds of a simulated cluster (10000), or SEEDS=FIRST:STOP; failing seeds are named
+	@$(PY) -m esker.cluster.simulation $(SEEDS)
 
 fuzz: setup  ## damage pages and bitmaps at random for ten minutes each, under sanitizers
 	@ESKER_FUZZ_SECONDS=600 ESKER_TESTS=fuzz_test scripts/sanitize.sh address,undefined $(JOBS)

@@ -16,7 +16,8 @@
     │   ├── PageCorruptError
     │   ├── BitmapCorruptError
     │   ├── CatalogCorruptError
-    │   └── PayloadCorruptError
+    │   ├── PayloadCorruptError
+    │   └── LogCorruptError                  a log of a cluster's node or coordinator
     ├── ResourceError                        the machine or the limit, not the data
     │   ├── MemoryBudgetExceededError (MemoryError)
     │   ├── SpillError (OSError)             disk full or spill cap reached
@@ -147,6 +148,10 @@ class CatalogCorruptError(CorruptError):
 
 class PayloadCorruptError(CorruptError):
     """A payload extent or key file whose bytes do not match the catalogue."""
+
+
+class LogCorruptError(CorruptError):
+    """A record of a cluster's log whose checksum is right and whose bytes are not, or damage before the log's end."""
 
 
 class ResourceError(EskerError):

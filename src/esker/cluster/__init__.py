@@ -1,0 +1,1 @@
+"""The index on many machines: ring, replicated commits, repair, planners, as machines without clock or socket."""

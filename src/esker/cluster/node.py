@@ -1,0 +1,560 @@
+"""The machine of a node: takes part in commits, keeps units, answers reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from esker.cluster.machine import Algebra, Machine, Send
+from esker.cluster.messages import (
+    COORDINATOR,
+    EPOCH_SHIFT,
+    Acknowledged,
+    Ask,
+    Compare,
+    Copies,
+    Discard,
+    Discarded,
+    Enumerate,
+    Held,
+    Hello,
+    Inquire,
+    InquirePeer,
+    Outcome,
+    Ping,
+    Pong,
+    Prepare,
+    Range,
+    Read,
+    Received,
+    Refuse,
+    Reply,
+    Sums,
+    Transfer,
+    UnitCopy,
+    UnitWrite,
+    Vote,
+    Welcome,
+)
+from esker.cluster.plan import WHOLE
+from esker.cluster.records import Born, Ended, Gone, Kept, Partial, Prepared, Record, Seen
+from esker.cluster.ring import point
+from esker.cluster.unit import Entry, Unit, copy_of, digest_of
+
+BUCKETS = 64
+_MASK = (1 << 64) - 1
+
+
+class NodeTiming(NamedTuple):
+    """In ticks: when a transaction in doubt is asked about, when peers are, and when silence means being left out."""
+
+    inquire_ticks: int = 4
+    peers_ticks: int = 10
+    hello_ticks: int = 10
+    relay_ticks: int = 40
+
+
+class InDoubt(NamedTuple):
+    """A transaction that this node promised to commit and has not heard of since; its old values stay readable."""
+
+    version: int
+    units: tuple[str, ...]
+    peers: tuple[int, ...]
+    ticks: int
+
+
+class _Prepared:
+    __slots__ = ("durable", "peers", "ticks", "writes")
+
+    def __init__(self, peers: tuple[int, ...], writes: tuple[UnitWrite, ...], durable: bool) -> None:
+        self.peers = peers
+        self.writes = writes
+        self.durable = durable
+        self.ticks = 0
+
+
+class _Relay:
+    """A call that waits for the node behind this one (source 004, Algorithm 7)."""
+
+    __slots__ = ("call", "results", "source", "stamp", "ticks")
+
+    def __init__(self, source: int, stamp: int, call: int, results: list[tuple[int, int, str, bytes]]) -> None:
+        self.ticks = 0
+        self.source = source
+        self.stamp = stamp
+        self.call = call
+        self.results = results
+
+
+class Node(Machine):
+    """A node's machine, made from the records of its log; `incarnation` is a number no earlier start had.
+
+    Rules that the rest relies on:
+    - a vote of yes leaves after its record is durable, and stands until the outcome is known;
+    - of two transactions prepared on a unit, the later one's base tells how the earlier one ended, unless it is newer;
+    - nobody listens to an epoch before the latest that it heard of;
+    - a unit is read at exactly the version asked for, or refused.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        incarnation: int,
+        algebra: Algebra,
+        records: Iterable[Record] = (),
+        timing: NodeTiming = NodeTiming(),  # noqa: B008  # immutable
+        buckets: int = BUCKETS,
+    ) -> None:
+        super().__init__()
+        self.number = number
+        self.incarnation = incarnation
+        self.epoch = 0
+        self.born: int | None = None
+        self.settled_version = 0
+        self.units: dict[str, Unit] = {}
+        self._algebra = algebra
+        self._timing = timing
+        self._buckets = buckets
+        self._prepared: dict[int, _Prepared] = {}
+        self._locks: dict[str, int] = {}
+        self._ended: dict[int, bool] = {}
+        self._relays: dict[int, _Relay] = {}
+        # No relay has the number of one before a restart, whose answer may still be on its way.
+        self._relay_count = incarnation << EPOCH_SHIFT
+        self._welcome = False
+        self._silence = timing.hello_ticks
+        self._replay(records)
+        self._hello()
+
+    # ---- events ----
+
+    def receive(self, source: int, stamp: int, message: Any) -> None:
+        """Take a message."""
+        if stamp < self.epoch and not self._listens_to(stamp, message):
+            if type(message) is Ask:
+                self._send(source, Refuse(message.call, self.number), stamp if source >= 0 else None)
+            return
+        if stamp > self.epoch:
+            self.epoch = stamp
+            self._append(Seen(stamp))
+        if source == COORDINATOR:
+            self._silence = 0
+        _HANDLERS[type(message)](self, source, stamp, message)
+
+    def tick(self) -> None:
+        """Let a moment pass: ask about transactions in doubt, and for admission where nobody called."""
+        self._silence += 1
+        if not self._welcome or self._silence >= self._timing.hello_ticks:
+            self._hello()
+        for version, prepared in self._prepared.items():
+            prepared.ticks += 1
+            if prepared.durable and prepared.ticks % self._timing.inquire_ticks == 0:
+                self._inquire(version, prepared)
+        if self._relays:
+            self._forget_relays()
+
+    # ---- what others may see ----
+
+    def in_doubt(self) -> list[InDoubt]:
+        """List what is prepared and not decided, for people and tests."""
+        return [
+            InDoubt(version, tuple(write.unit for write in one.writes), one.peers, one.ticks)
+            for version, one in sorted(self._prepared.items())
+        ]
+
+    def checkpoint(self) -> list[Record]:
+        """Give the fewest records that make this state again; only while `settled`."""
+        assert self.settled, "a checkpoint while words wait for the disk"
+        records: list[Record] = [Seen(self.epoch)]
+        if self.born is not None:
+            records.append(Born(self.born))
+        for name, unit in sorted(self.units.items()):
+            copy = unit.copy(name)
+            records.append(Kept((copy,)) if unit.complete else Partial(copy, tuple(unit.deltas)))
+        records += [Ended(version, commit) for version, commit in sorted(self._ended.items())]
+        records += [Prepared(version, one.peers, one.writes) for version, one in sorted(self._prepared.items())]
+        return records
+
+    def validate(self) -> None:
+        """Check that digests are those of the values; AssertionError names the unit."""
+        for name, unit in self.units.items():
+            if unit.complete:
+                assert unit.digest == unit.recomputed_digest(), f"unit {name} of node {self.number} is damaged"
+
+    # ---- recovery ----
+
+    def _replay(self, records: Iterable[Record]) -> None:
+        for record in records:
+            _REPLAY[type(record)](self, record)
+        for prepared in self._prepared.values():
+            prepared.durable = True
+
+    def _replay_prepared(self, record: Prepared) -> None:
+        self._settle_earlier(record.version, record.writes, log=False)
+        self._hold(record.version, _Prepared(record.peers, record.writes, durable=True))
+
+    def _replay_ended(self, record: Ended) -> None:
+        self._end(record.version, record.commit)
+
+    def _replay_kept(self, record: Kept) -> None:
+        for copy in record.units:
+            self.units.setdefault(copy.unit, Unit()).merge(copy)
+
+    def _replay_partial(self, record: Partial) -> None:
+        unit = Unit.from_copy(record.unit)
+        unit.complete, unit.deltas = False, list(record.deltas)
+        self.units[record.unit.unit] = unit
+
+    def _replay_gone(self, record: Gone) -> None:
+        for name in record.units:
+            self.units.pop(name, None)
+
+    def _replay_seen(self, record: Seen) -> None:
+        self.epoch = max(self.epoch, record.epoch)
+
+    def _replay_born(self, record: Born) -> None:
+        self.born = record.epoch
+
+    # ---- two-phase commit ----
+
+    def _on_prepare(self, source: int, stamp: int, message: Prepare) -> None:
+        version = message.version
+        held = self._prepared.get(version)
+        if held is not None:
+            if held.durable:
+                self._vote(version)
+            return
+        ended = self._ended.get(version)
+        if ended is not None:
+            # Committed: a repeated message, long answered. Aborted: this node promised a peer not to take part.
+            if not ended:
+                self._tell_coordinator(Vote(version, False, ()))
+            return
+        if any(self._is_older(version, write.unit) for write in message.writes):
+            return
+        self._settle_earlier(version, message.writes, log=True)
+        self._hold(version, _Prepared(message.peers, message.writes, durable=False))
+        self._force_prepared(Prepared(version, message.peers, message.writes))
+
+    def _force_prepared(self, record: Prepared) -> None:
+        self._force(record, partial(self._on_prepared_durable, record.version))
+
+    def _on_prepared_durable(self, version: int) -> None:
+        held = self._prepared.get(version)
+        if held is not None:
+            held.durable = True
+            self._vote(version)
+
+    def _is_older(self, version: int, name: str) -> bool:
+        unit = self.units.get(name)
+        return self._locks.get(name, 0) > version or (unit is not None and unit.version >= version)
+
+    def _settle_earlier(self, version: int, writes: tuple[UnitWrite, ...], *, log: bool) -> None:
+        """End transactions that this one follows on a unit, where its base, the last commit, tells how they ended.
+
+        One at the base was committed, one after it was not. One before it stays in doubt: this node has missed the
+        base, and what it says of this unit says nothing of the others that the transaction wrote.
+        """
+        for write in writes:
+            earlier = self._locks.get(write.unit)
+            if earlier is not None and earlier != version and earlier >= write.base:
+                if log:
+                    self._append(Ended(earlier, earlier == write.base))
+                self._end(earlier, earlier == write.base)
+
+    def _hold(self, version: int, prepared: _Prepared) -> None:
+        self._prepared[version] = prepared
+        for write in prepared.writes:
+            self._locks[write.unit] = version
+
+    def _vote(self, version: int) -> None:
+        digests = []
+        for write in self._prepared[version].writes:
+            unit = self.units.get(write.unit) or Unit()
+            digests.append((write.unit, unit.digest_with(write, version) if unit.fits(write) else None))
+        self._tell_coordinator(Vote(version, True, tuple(digests)))
+
+    def _on_outcome(self, source: int, stamp: int, message: Outcome) -> None:
+        version = message.version
+        held = self._prepared.get(version)
+        if held is None or not held.durable:
+            # Of what is not prepared here only a commit needs an answer, given once already: the coordinator missed it.
+            if message.commit and held is None and source == COORDINATOR:
+                self._sync(partial(self._tell_coordinator, Acknowledged(version, self.epoch, ())))
+            elif held is not None and not message.commit:
+                self._append(Ended(version, False))
+                self._end(version, False)
+            return
+        self._end(version, message.commit)
+        if message.commit:
+            self._force(Ended(version, True), partial(self._acknowledge, version, held))
+        else:
+            self._append(Ended(version, False))
+
+    def _acknowledge(self, version: int, held: _Prepared) -> None:
+        units = self._whole([write.unit for write in held.writes])
+        self._tell_coordinator(Acknowledged(version, self.epoch, units))
+
+    def _end(self, version: int, commit: bool) -> None:
+        """Let a transaction go, with its writes applied or forgotten; remember how, for peers that ask."""
+        self._ended[version] = commit
+        prepared = self._prepared.pop(version, None)
+        if prepared is None:
+            return
+        for write in prepared.writes:
+            if self._locks.get(write.unit) == version:
+                del self._locks[write.unit]
+            if commit:
+                self.units.setdefault(write.unit, Unit()).apply(write, version)
+
+    # ---- in doubt ----
+
+    def _inquire(self, version: int, prepared: _Prepared) -> None:
+        self._tell_coordinator(Inquire(version, tuple(write.unit for write in prepared.writes)))
+        if self._silence >= self._timing.peers_ticks:
+            for peer in prepared.peers:
+                if peer != self.number:
+                    self._send(peer, InquirePeer(version))
+
+    def _on_inquire_peer(self, source: int, stamp: int, message: InquirePeer) -> None:
+        version = message.version
+        if version in self._ended:
+            self._send(source, Outcome(version, self._ended[version]))
+        elif self._may_promise(version):
+            # Never seen, so not voted for: it cannot have been committed, and will not be, once this is durable.
+            self._ended[version] = False
+            self._force(Ended(version, False), partial(self._send, source, Outcome(version, False)))
+
+    def _may_promise(self, version: int) -> bool:
+        """Whether this node would know if it had voted for it: not before it was born, nor of what is settled."""
+        return (
+            version not in self._prepared
+            and self.born is not None
+            and version >> EPOCH_SHIFT >= self.born
+            and version > self.settled_version
+        )
+
+    # ---- membership ----
+
+    def _hello(self) -> None:
+        self._tell_coordinator(Hello(self.born is None))
+
+    def _on_ping(self, source: int, stamp: int, message: Ping) -> None:
+        self._tell_coordinator(Pong())
+        if message.settled > self.settled_version:
+            self.settled_version = message.settled
+            for version in [version for version in self._ended if version <= message.settled]:
+                del self._ended[version]
+
+    def _on_welcome(self, source: int, stamp: int, message: Welcome) -> None:
+        if message.incarnation == self.incarnation:
+            self._welcome = True
+
+    def _on_compare(self, source: int, stamp: int, message: Compare) -> None:
+        answer = partial(self._send_sums, message.token)
+        if self.born is not None:
+            answer()
+        elif message.fresh == self.incarnation:
+            self.born = stamp
+            self._force(Born(stamp), answer)
+        else:
+            self._hello()
+
+    def _send_sums(self, token: int) -> None:
+        self._tell_coordinator(Sums(token, bucket_sums(self._held(), self._buckets)))
+
+    def _on_enumerate(self, source: int, stamp: int, message: Enumerate) -> None:
+        wanted = set(message.buckets)
+        found = [one for one in self._held() if bucket_of(one[0], self._buckets) in wanted]
+        for version, prepared in self._prepared.items():
+            for write in prepared.writes:
+                unit = self.units.get(write.unit) or Unit()
+                if prepared.durable and bucket_of(write.unit, self._buckets) in wanted and unit.fits(write):
+                    found.append((write.unit, version, unit.digest_with(write, version)))
+        self._tell_coordinator(Held(message.token, tuple(found)))
+
+    def _held(self) -> list[tuple[str, int, int]]:
+        return [
+            (name, unit.version, unit.digest) for name, unit in self.units.items() if unit.complete and unit.version
+        ]
+
+    # ---- moving units ----
+
+    def _on_transfer(self, source: int, stamp: int, message: Transfer) -> None:
+        copies = []
+        for name, version in message.units:
+            entries = self._entries(name, version)
+            if entries is not None:
+                copies.append(copy_of(name, version, entries))
+        if copies:
+            self._send(message.target, Copies(tuple(copies)), stamp)
+
+    def _on_copies(self, source: int, stamp: int, message: Copies) -> None:
+        sound = tuple(copy for copy in message.units if _is_sound(copy))
+        useful = tuple(copy for copy in sound if self.units.setdefault(copy.unit, Unit()).merge(copy))
+        names = [copy.unit for copy in useful]
+        if useful:
+            self._force(Kept(useful), partial(self._report, names))
+
+    def _report(self, names: Sequence[str]) -> None:
+        self._tell_coordinator(Received(self.epoch, self._whole(names)))
+
+    def _whole(self, names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
+        found = [(name, self.units[name]) for name in names if name in self.units]
+        return tuple((name, unit.version, unit.digest) for name, unit in found if unit.complete)
+
+    def _on_discard(self, source: int, stamp: int, message: Discard) -> None:
+        names = tuple(name for name in message.units if name not in self._locks)
+        for name in names:
+            self.units.pop(name, None)
+        if names:
+            self._force(Gone(names), partial(self._tell_coordinator, Discarded(names)))
+
+    # ---- reading ----
+
+    def _on_ask(self, source: int, stamp: int, message: Ask) -> None:
+        results = self._answers(message.queries, message.reads)
+        back = stamp if source >= 0 else None
+        if results is None:
+            self._send(source, Refuse(message.call, self.number), back)
+        elif not message.then:
+            self._send(source, Reply(message.call, tuple(results)), back)
+        else:
+            self._relay_count += 1
+            self._relays[self._relay_count] = _Relay(source, stamp, message.call, results)
+            node, reads = message.then[0]
+            self._send(node, Ask(self._relay_count, message.queries, reads, message.then[1:]), stamp)
+
+    def _on_reply(self, source: int, stamp: int, message: Reply) -> None:
+        relay = self._relays.pop(message.call, None)
+        if relay is not None:
+            results = combined([*relay.results, *message.results], self._algebra)
+            self._send(relay.source, Reply(relay.call, tuple(results)), relay.stamp if relay.source >= 0 else None)
+
+    def _on_refuse(self, source: int, stamp: int, message: Refuse) -> None:
+        relay = self._relays.pop(message.call, None)
+        if relay is not None:
+            back = relay.stamp if relay.source >= 0 else None
+            self._send(relay.source, Refuse(relay.call, message.node), back)
+
+    def _forget_relays(self) -> None:
+        """Let go of calls whose answer will not come; the coordinator asks anew on its own."""
+        for call, relay in list(self._relays.items()):
+            relay.ticks += 1
+            if relay.ticks > self._timing.relay_ticks:
+                del self._relays[call]
+
+    def _answers(
+        self, queries: tuple[tuple[Range, ...], ...], reads: tuple[Read, ...]
+    ) -> list[tuple[int, int, str, bytes]] | None:
+        results: list[tuple[int, int, str, bytes]] = []
+        for read in reads:
+            entries = self._entries(read.unit, read.version)
+            if entries is None:
+                return None
+            ranges = queries[read.query]
+            if read.part == WHOLE:
+                terms = [_within(entries, one) for one in ranges]
+                results.append((read.query, WHOLE, read.unit, self._algebra.answer(terms)))
+            else:
+                results += [(read.query, read.part, "", value) for value in _within(entries, ranges[read.part])]
+        return combined(results, self._algebra)
+
+    def _entries(self, name: str, version: int) -> Mapping[int, Entry] | None:
+        """Entries of a unit at exactly a version. Who asks for a version knows that it was committed."""
+        unit = self.units.get(name)
+        if unit is not None:
+            found = unit.at(version)
+            if found is not None:
+                return found
+        prepared = self._prepared.get(version)
+        if prepared is not None and self._locks.get(name) == version:
+            write = next(write for write in prepared.writes if write.unit == name)
+            unit = unit or Unit()
+            if prepared.durable and unit.fits(write):
+                return unit.entries_with(write, version)
+        return None
+
+    # ---- sending ----
+
+    def _listens_to(self, stamp: int, message: Any) -> bool:
+        """Answers to one's own questions are welcome from any time: they name what they answer."""
+        return type(message) in _TIMELESS
+
+    def _tell_coordinator(self, message: Any) -> None:
+        self._effects.append(Send(COORDINATOR, self.incarnation, message))
+
+    def _send(self, target: int, message: Any, stamp: int | None = None) -> None:
+        if target == COORDINATOR:
+            self._tell_coordinator(message)
+        else:
+            self._effects.append(Send(target, self.epoch if stamp is None else stamp, message))
+
+
+def bucket_of(unit: str, buckets: int) -> int:
+    """Give the bucket of a unit."""
+    return point(unit) % buckets
+
+
+def bucket_sums(held: Iterable[tuple[str, int, int]], buckets: int) -> tuple[int, ...]:
+    """Sum (unit, version, digest) by bucket: equal sums, equal holdings.
+
+    >>> bucket_sums([("a", 1, 2)], 2) == bucket_sums([("a", 1, 2)], 2) != bucket_sums([("a", 1, 3)], 2)
+    True
+    """
+    sums = [0] * buckets
+    for name, version, digest in held:
+        place = point(name)
+        sums[place % buckets] += digest_of(place, version, digest.to_bytes(8, "little"))
+    return tuple(one & _MASK for one in sums)
+
+
+def combined(results: list[tuple[int, int, str, bytes]], algebra: Algebra) -> list[tuple[int, int, str, bytes]]:
+    """OR what has the same query, part and unit."""
+    found: dict[tuple[int, int, str], list[bytes]] = {}
+    for query, part, unit, value in results:
+        found.setdefault((query, part, unit), []).append(value)
+    return [
+        (query, part, unit, values[0] if len(values) == 1 else algebra.answer([values]))
+        for (query, part, unit), values in found.items()
+    ]
+
+
+def _within(entries: Mapping[int, Entry], vectors: Range) -> list[bytes]:
+    first, last = vectors
+    if last - first < len(entries):
+        return [entries[vector][1] for vector in range(first, last + 1) if vector in entries]
+    return [entry[1] for vector, entry in entries.items() if first <= vector <= last]
+
+
+def _is_sound(copy: UnitCopy) -> bool:
+    """Whether the values are those that the digest was made of."""
+    return sum(digest_of(vector, version, value) for vector, version, value in copy.entries) & _MASK == copy.digest
+
+
+_TIMELESS = frozenset({Outcome, Reply, Refuse, InquirePeer})
+_HANDLERS: dict[type[Any], Callable[..., None]] = {
+    Prepare: Node._on_prepare,
+    Outcome: Node._on_outcome,
+    InquirePeer: Node._on_inquire_peer,
+    Ping: Node._on_ping,
+    Welcome: Node._on_welcome,
+    Compare: Node._on_compare,
+    Enumerate: Node._on_enumerate,
+    Transfer: Node._on_transfer,
+    Copies: Node._on_copies,
+    Discard: Node._on_discard,
+    Ask: Node._on_ask,
+    Reply: Node._on_reply,
+    Refuse: Node._on_refuse,
+}
+_REPLAY: dict[type[Any], Callable[..., None]] = {
+    Prepared: Node._replay_prepared,
+    Ended: Node._replay_ended,
+    Kept: Node._replay_kept,
+    Partial: Node._replay_partial,
+    Gone: Node._replay_gone,
+    Seen: Node._replay_seen,
+    Born: Node._replay_born,
+}

@@ -1,0 +1,365 @@
+"""The simulated world: processes, disks and a network, driven by one queue of events in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import Any, NamedTuple
+
+from esker.cluster.coordinator import Coordinator, Timing
+from esker.cluster.machine import Append, Machine, Send
+from esker.cluster.messages import COORDINATOR, Answer, Done, Failed, Put, Query, Write
+from esker.cluster.node import Node, NodeTiming
+from esker.cluster.placement import Placement
+from esker.cluster.plan import Planner
+from esker.cluster.simulation.check import Checker, Masks, Violation
+from esker.cluster.simulation.dice import Dice
+from esker.cluster.simulation.disk import SimulatedDisk
+
+TICK_SECONDS = 0.5
+BUCKETS = 4
+MACHINE_TIMING = Timing(ping_ticks=2, dead_ticks=4, repeat_ticks=1, hedge_ticks=1, transfer_ticks=4)
+NODE_TIMING = NodeTiming(inquire_ticks=2, peers_ticks=5, hello_ticks=5, relay_ticks=20)
+_CLIENT_REPEAT_SECONDS = 1.0
+
+
+class Network(NamedTuple):
+    """Chances of a message: to be lost, to come twice, to be slow by up to so many seconds."""
+
+    loss: float
+    repeat: float
+    slow: float
+    slow_seconds: float
+
+
+class Process:
+    """A machine with its disk; `life` counts starts, and events of an earlier life are nobody's."""
+
+    __slots__ = ("disk", "hung_until", "life", "machine", "number", "sync_free_at", "told")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.disk = SimulatedDisk()
+        self.machine: Machine | None = None
+        self.life = 0
+        self.hung_until = 0.0
+        self.sync_free_at = 0.0
+        self.told = 0
+
+
+class Client:
+    """Puts or asks one thing after another, and repeats each until it is answered."""
+
+    __slots__ = ("floor", "left", "number", "pending", "sequence")
+
+    def __init__(self, number: int, operations: int) -> None:
+        self.number = number
+        self.left = operations
+        self.sequence = 0
+        self.pending: Put | Query | None = None
+        self.floor: dict[str, int] = {}
+
+
+class World:
+    """Everything of a run. `node_class` and `coordinator_class` let tests plant bugs."""
+
+    def __init__(
+        self,
+        dice: Dice,
+        placement: Placement,
+        planner: Planner,
+        *,
+        node_count: int,
+        copies: int,
+        vectors: int,
+        network: Network,
+        virtual_nodes: int = 1,
+        through_bytes: bool = False,
+        node_class: type[Node] = Node,
+        coordinator_class: type[Coordinator] = Coordinator,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.now = 0.0
+        self.dice = dice
+        self.copies = copies
+        self.vectors = vectors
+        self.network = network
+        self.checker = Checker(placement)
+        self.events = 0
+        self.failures: list[Failed] = []
+        self.cut: set[tuple[int, int]] = set()
+        self.failures_allowed = False
+        self.data_lost = False
+        self._placement = placement
+        self._planner = planner
+        self._algebra = Masks()
+        self._virtual_nodes = virtual_nodes
+        self._through_bytes = through_bytes
+        self._node_class = node_class
+        self._coordinator_class = coordinator_class
+        self._trace = trace
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._turn = 0
+        self._incarnations = 0
+        self.clients: dict[int, Client] = {}
+        self.nodes = {number: Process(number) for number in range(node_count)}
+        self.coordinator = Process(COORDINATOR)
+        self.start(self.coordinator)
+        for process in self.nodes.values():
+            self.start(process)
+
+    # ---- time ----
+
+    def at(self, seconds: float, what: Callable[..., None], *args: Any) -> None:
+        """Have something done at a time."""
+        self._turn += 1
+        heappush(self._queue, (seconds, self._turn, what, args))
+
+    def after(self, seconds: float, what: Callable[..., None], *args: Any) -> None:
+        """Have something done after a time."""
+        self._turn += 1
+        heappush(self._queue, (self.now + seconds, self._turn, what, args))
+
+    def run_until(self, seconds: float) -> None:
+        """Let time pass."""
+        queue = self._queue
+        while queue and queue[0][0] <= seconds:
+            self.now, _, what, args = heappop(queue)
+            self.events += 1
+            what(*args)
+        self.now = seconds
+
+    def say(self, text: str, *values: Any) -> None:
+        """Tell the trace, if there is one."""
+        if self._trace is not None:
+            self._trace(f"{self.now:8.3f}  {text.format(*values)}")
+
+    # ---- processes ----
+
+    def process(self, number: int) -> Process:
+        """Give a process by its number."""
+        return self.coordinator if number == COORDINATOR else self.nodes[number]
+
+    def start(self, process: Process) -> None:
+        """Start a process on what its disk has."""
+        process.life += 1
+        process.hung_until = process.sync_free_at = 0.0
+        records = process.disk.records()
+        if process.number == COORDINATOR:
+            process.machine = self._coordinator_class(
+                self._placement, self._planner, self._algebra, self.dice.below, records,
+                copies=self.copies, virtual_nodes=self._virtual_nodes, timing=MACHINE_TIMING, buckets=BUCKETS,
+            )  # fmt: skip
+        else:
+            self._incarnations += 1
+            process.machine = self._node_class(
+                process.number, self._incarnations, self._algebra, records, NODE_TIMING, BUCKETS
+            )
+        self.say("{} starts with {} records", _name(process.number), len(records))
+        self._carry_out(process)
+        self.after(self.dice.roll() * TICK_SECONDS, self._tick, process, process.life)
+
+    def crash(self, process: Process) -> None:
+        """End a process; of what it did not sync chance decides."""
+        if process.machine is None:
+            return
+        self.say("{} crashes", _name(process.number))
+        process.machine = None
+        process.life += 1
+        process.disk.crash(self.dice, through_bytes=self._through_bytes)
+        self._follow_decisions(process)
+
+    def wipe(self, process: Process) -> None:
+        """End a process and lose its disk."""
+        self.say("{} is wiped", _name(process.number))
+        process.machine = None
+        process.life += 1
+        process.disk.wipe()
+
+    def hang(self, process: Process, seconds: float) -> None:
+        """Stop a process for a time; what comes in waits."""
+        self.say("{} hangs for {:.1f} s", _name(process.number), seconds)
+        process.hung_until = self.now + seconds
+
+    def add_node(self) -> Process:
+        """Let a new node come."""
+        process = self.nodes[len(self.nodes)] = Process(len(self.nodes))
+        self.start(process)
+        return process
+
+    # ---- events of machines ----
+
+    def _tick(self, process: Process, life: int) -> None:
+        if process.life != life or process.machine is None:
+            return
+        if process.hung_until > self.now:
+            self.at(process.hung_until, self._tick, process, life)
+            return
+        process.machine.tick()  # type: ignore[attr-defined]  # both machines have one
+        if process.number == COORDINATOR:
+            self._check_claims(process.machine)
+        if process.machine._effects:
+            self._carry_out(process)
+        self.after(TICK_SECONDS, self._tick, process, life)
+
+    def _check_claims(self, machine: Any) -> None:
+        """Every copy that the coordinator counts on is there, in the incarnation that it knows."""
+        for name, placed in machine.directory.units.items():
+            for number in placed.copies:
+                node = self.nodes[number].machine
+                if (
+                    isinstance(node, Node)
+                    and machine.incarnations.get(number) == node.incarnation
+                    and node._entries(name, placed.version) is None
+                ):
+                    raise Violation(f"node {number} is thought to have unit {name} at {placed.version:#x}")
+
+    def _synced(self, process: Process, life: int, length: int) -> None:
+        if process.life != life or process.machine is None:
+            return
+        if process.hung_until > self.now:
+            self.at(process.hung_until, self._synced, process, life, length)
+            return
+        process.disk.sync_to(length)
+        self._follow_decisions(process)
+        process.machine.synced()
+        self._carry_out(process)
+        if len(process.disk) > 40 and process.machine.settled and self.dice.roll() < 0.2:
+            process.disk.replace(process.machine.checkpoint())  # type: ignore[attr-defined]
+            process.told = len(process.disk)
+            self.say("{} writes a checkpoint of {} records", _name(process.number), len(process.disk))
+
+    def _follow_decisions(self, process: Process) -> None:
+        if process.number == COORDINATOR:
+            for record in process.disk.since(process.told):
+                if type(record).__name__ == "Decided":
+                    self.checker.on_decided(record)  # type: ignore[arg-type]
+            process.told = process.disk.durable
+
+    def _carry_out(self, process: Process) -> None:
+        machine = process.machine
+        assert machine is not None
+        for effect in machine.take():
+            kind = type(effect)
+            if kind is Send:
+                self._send(process.number, *effect)
+            elif kind is Append:
+                process.disk.append(effect.record)  # type: ignore[union-attr]
+            else:
+                # Syncs end in the order that they were asked for.
+                roll = self.dice.roll()
+                process.sync_free_at = max(process.sync_free_at, self.now + 0.001 + 0.05 * roll * roll)
+                self.at(process.sync_free_at, self._synced, process, process.life, len(process.disk))
+
+    # ---- network ----
+
+    def _send(self, source: int, target: int, stamp: int, message: Any) -> None:
+        if self._trace is not None:
+            self.say("{} -> {} [{}] {}", _name(source), _name(target), stamp, message)
+        network = self.network
+        roll = self.dice.roll()
+        if roll < network.loss:
+            return
+        delay = 0.001 + 0.01 * self.dice.roll()
+        if roll > 1.0 - network.slow:
+            delay += network.slow_seconds * self.dice.roll()
+        self.after(delay, self._deliver, source, target, stamp, message)
+        if roll < network.loss + network.repeat:
+            self.after(
+                delay + 2.0 * network.slow_seconds * self.dice.roll(), self._deliver, source, target, stamp, message
+            )
+
+    def _deliver(self, source: int, target: int, stamp: int, message: Any) -> None:
+        if target < COORDINATOR:
+            self._to_client(self.clients[target], message)
+            return
+        if self.cut and ((source, target) in self.cut or (target, source) in self.cut):
+            return
+        process = self.coordinator if target == COORDINATOR else self.nodes[target]
+        machine = process.machine
+        if machine is None:
+            return
+        if process.hung_until > self.now:
+            self.at(process.hung_until, self._deliver, source, target, stamp, message)
+            return
+        machine.receive(source, stamp, message)  # type: ignore[attr-defined]
+        if machine._effects:
+            self._carry_out(process)
+
+    # ---- clients ----
+
+    def add_client(self, operations: int) -> None:
+        """Let a client come that does so many things."""
+        client = Client(COORDINATOR - 1 - len(self.clients), operations)
+        self.clients[client.number] = client
+        self.after(self.dice.roll(), self._next, client)
+
+    def _next(self, client: Client) -> None:
+        if not client.left:
+            return
+        client.left -= 1
+        client.sequence += 1
+        first = client.number == COORDINATOR - 1 and client.sequence == 1
+        if first or (self.checker.acknowledged and self.dice.roll() < 0.5):
+            put = Put(client.sequence, self._writes(range(self.vectors) if first else self._some_vectors()))
+            self.checker.puts[client.number, client.sequence] = put
+            client.pending = put
+        elif self.checker.acknowledged:
+            client.pending = Query(client.sequence, self._some_queries())
+            client.floor = dict(self.checker.floor)
+        else:
+            # Nothing is there yet to be asked for.
+            client.left += 1
+            client.sequence -= 1
+            self.after(0.3, self._next, client)
+            return
+        self._repeat(client, client.sequence)
+
+    def _repeat(self, client: Client, sequence: int) -> None:
+        if client.pending is not None and client.sequence == sequence:
+            self._send(client.number, COORDINATOR, 0, client.pending)
+            self.after(_CLIENT_REPEAT_SECONDS, self._repeat, client, sequence)
+
+    def _to_client(self, client: Client, message: Done | Answer | Failed) -> None:
+        pending = client.pending
+        if pending is None or message[0] != client.sequence:
+            return
+        if type(message) is Done and type(pending) is Put:
+            self.checker.on_done(client.number, message.sequence)
+        elif type(message) is Answer and type(pending) is Query:
+            self.checker.on_answer(pending, client.floor, message)
+        elif type(message) is Failed:
+            if not self.failures_allowed:
+                raise Violation(f"refused without {self.copies} losses: {message}")
+            self.failures.append(message)
+        else:
+            return
+        client.pending = None
+        self.after(self.dice.roll() * 0.8, self._next, client)
+
+    def _some_vectors(self) -> list[int]:
+        first = self.dice.below(self.vectors)
+        return [first] if self.dice.roll() < 0.5 else list({first, self.dice.below(self.vectors)})
+
+    def _some_queries(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        return tuple(
+            tuple(self._some_range() for _ in range(1 + self.dice.below(2))) for _ in range(1 + self.dice.below(2))
+        )
+
+    def _some_range(self) -> tuple[int, int]:
+        first = self.dice.below(self.vectors)
+        return first, min(first + self.dice.below(3), self.vectors - 1)
+
+    def _writes(self, vectors: Any) -> tuple[Write, ...]:
+        whole = not self._placement.whole_queries
+        return tuple(
+            Write(part.unit, vector, int(self.dice.roll() * (1 << 53)).to_bytes(8, "little"), whole)
+            for vector in vectors
+            for part in self._placement.parts(vector)
+        )
+
+
+def _name(number: int) -> str:
+    if number == COORDINATOR:
+        return "coordinator"
+    return f"node {number}" if number >= 0 else f"client {-number - 1}"

@@ -1,0 +1,77 @@
+"""Seeds in which all is well, and mistakes that seeds find."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from itertools import count, islice
+
+import pytest
+
+from esker.cluster.simulation.planted import PLANTED
+from esker.cluster.simulation.run import run
+
+# Where each mistake is found: so many seeds are tried from here on, and a search from 0 finds it too (slow test).
+FIRST_SEEDS = {
+    "missing_force_at_nodes": 0,
+    "missing_force_at_coordinator": 0,
+    "missing_epoch_check": 0,
+    "missing_dedupe": 0,
+    "missing_version_check": 0,
+}
+
+
+def test_nothing_is_lost_stale_or_half_done() -> None:
+    counts: Counter[str] = Counter()
+    for seed in range(200):
+        outcome = run(seed)
+        assert outcome.violation == "", f"seed {seed}"
+        counts.update(outcome.counts)
+    # All that can go wrong did, and work was done meanwhile.
+    for what in ["crash", "wipe", "hang", "partition", "join", "losses", "power failure", "coordinator crashes"]:
+        assert counts[what] > 0, what
+    assert counts["answers"] > 1000 and counts["puts"] > 1000 and counts["transfers"] > 100 and counts["aborts"] > 10
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_mistake_is_found(name: str) -> None:
+    planted = PLANTED[name]
+    seeds = islice(count(FIRST_SEEDS[name]), 150)
+    outcomes = (run(seed, node_class=planted.node_class, coordinator_class=planted.coordinator_class) for seed in seeds)
+    found = next((outcome for outcome in outcomes if outcome.violation), None)
+    assert found is not None
+    assert run(found.seed).violation == ""
+
+
+def test_a_failing_seed_replays_with_a_readable_trace() -> None:
+    planted = PLANTED["missing_force_at_coordinator"]
+    lines: list[str] = []
+    first, second = (
+        run(0, coordinator_class=planted.coordinator_class, trace=lines.append if traced else None)
+        for traced in (False, True)
+    )
+    assert first == second
+    assert lines[-1].endswith(f"  {first.violation}")
+    assert any("client 1 -> coordinator [0] Put(sequence=1" in line for line in lines)
+
+
+def test_a_run_is_the_same_in_every_process() -> None:
+    program = "from esker.cluster.simulation.run import run; print([run(seed) for seed in range(20)])"
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(outputs) == 1
+
+
+@pytest.mark.slow
+def test_nothing_goes_wrong_in_thousands_of_seeds() -> None:
+    assert [seed for seed in range(100_000, 105_000) if run(seed).violation] == []
