@@ -131,6 +131,8 @@ class Ring:
                 Arc(arc.start, arc.stop, self.holders(arc.start, copies), after.holders(arc.start, copies))
                 for arc in everything
             ]
+        if self.nodes == after.nodes:
+            return []
         bounds = sorted(self._bounds_near(after, copies))
         arcs = []
         for start, stop in zip([bounds[-1], *bounds[:-1]], bounds, strict=True):

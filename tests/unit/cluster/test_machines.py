@@ -293,7 +293,7 @@ def test_a_node_reads_the_version_asked_for_or_refuses() -> None:
         machine.take()
         machine.synced()
         machine.take()
-    for version, readable in ((first, True), (second, True), (second + 1, False), (0, False)):
+    for version, readable in ((first, True), (second, True), (second + 1, False), (5, False)):
         machine.receive(COORDINATOR, 1, Ask(1, (((1, 1),),), (Read(0, WHOLE, "u", version),), ()))
         (sent,) = machine.take()
         assert isinstance(sent, Send)
