@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import reduce as reduce_all
-from itertools import pairwise
 from typing import Any
 
 from esker.collection.bag.base import BagBase
@@ -23,6 +22,7 @@ from esker.engine.bag.consumers import (
 from esker.engine.bag.distinct_estimate import Registered, bits_for, estimated
 from esker.engine.bag.histogram import Histogram, bounds, even_edges
 from esker.engine.bag.options import require_whole
+from esker.engine.bag.pipeline import even_spans
 from esker.engine.bag.plan import count_elements
 from esker.engine.bag.run import UNBOUNDED, running_bag
 from esker.engine.bag.sampled import AtPlaces, DrawLots, drawn_places, put_in_order
@@ -212,8 +212,7 @@ class Actions(BagBase):
         # As Spark: another round only while it spares the driver work.
         while len(parts) > scale + -(-len(parts) // scale):
             count = -(-len(parts) // scale)
-            edges = [n * len(parts) // count for n in range(count + 1)]
-            grouped = from_partitions([parts[a:b] for a, b in pairwise(edges)])
+            grouped = from_partitions([parts[a:b] for a, b in even_spans(len(parts), count)])
             round_ = self._made(grouped._node)
             parts = [take(part) for part in round_._results(self._consumer(combine, operator))]
         return parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from esker.collection.bag.bag import Bag
@@ -15,7 +15,7 @@ from esker.engine.bag.file_place import FilePart, FilePlace, Paths, cut_places, 
 from esker.engine.bag.files import FixedSplit, RecordsSplit, WholeFilesSplit
 from esker.engine.bag.json_lines import parse_lines
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, require_whole
-from esker.engine.bag.pipeline import ItemsSplit, Split
+from esker.engine.bag.pipeline import ItemsSplit, Split, even_spans
 from esker.engine.bag.plan import SourceNode
 from esker.engine.bag.steps import PARTITION
 from esker.engine.bag.text import TextSplit, check_encoding, is_wide
@@ -196,8 +196,7 @@ def _cut(items: Any, partitions: int | None) -> list[Any]:
     if partitions is not None:
         require_whole("partitions", partitions, 1)
     count = partitions or DEFAULT_BAG_OPTIONS.worker_count
-    edges = [n * len(items) // count for n in builtins.range(count + 1)]
-    return [items[a:b] for a, b in pairwise(edges)]
+    return [items[a:b] for a, b in even_spans(len(items), count)]
 
 
 def _cut_text(places: Sequence[FilePlace], partitions: int | None, partition_bytes: int | str | None) -> list[FilePart]:

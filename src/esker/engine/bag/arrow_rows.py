@@ -6,7 +6,7 @@ import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -14,8 +14,8 @@ import pyarrow as pa
 from esker.core.batch import plain_schema
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
-from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
-from esker.engine.bag.plan import Node
+from esker.engine.bag.pipeline import Split, even_spans
+from esker.engine.bag.plan import MadeNode
 from esker.engine.bag.writing import record_batches
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation, spooled_source
@@ -30,33 +30,20 @@ if TYPE_CHECKING:
 _ROWS = 1024
 
 
-class BatchesNode(Node):
+class BatchesNode(MadeNode):
     """Rows of record batches, run into a private file first: a partition is a stretch of it, read by mapping it."""
-
-    operator = "from_dataset"
 
     def __init__(
         self, batches: Callable[[], Iterable[pa.RecordBatch]], schema: pa.Schema, partition_count: int, site: str
     ) -> None:
+        super().__init__((), partition_count, "from_dataset", site)
         self._batches = batches
         self._schema = schema
-        self._count = partition_count
-        self.site = site
 
-    @property
-    def partition_count(self) -> int:
-        return self._count
-
-    def pipelines(self, run: Run) -> list[Pipeline]:
-        made = run.made.get(id(self))
-        if made is None:
-            path, counts = self._spool(run)
-            total = sum(counts)
-            edges = [n * total // self._count for n in range(self._count + 1)]
-            made = run.made[id(self)] = [
-                RowsSplit(path, tuple(accumulate(counts)), begin, end) for begin, end in pairwise(edges)
-            ]
-        return pipelines_of(made)
+    def make(self, run: Run) -> Sequence[Split]:
+        path, counts = self._spool(run)
+        ends = tuple(accumulate(counts))
+        return [RowsSplit(path, ends, begin, end) for begin, end in even_spans(sum(counts), self._partitions)]
 
     def _spool(self, run: Run) -> tuple[str, list[int]]:
         path, fd = run.context.spill.new_file("rows")

@@ -4,46 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from math import comb
 from typing import TYPE_CHECKING, Any
 
 from esker.engine.bag.broadcast import Broadcast, broadcast
-from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
-from esker.engine.bag.plan import Node
+from esker.engine.bag.pipeline import Split, even_spans
+from esker.engine.bag.plan import MadeNode, Node
 from esker.engine.bag.task import Consumer
 
 if TYPE_CHECKING:
     from esker.engine.bag.run import Run
 
 
-class CombinationsNode(Node):
+class CombinationsNode(MadeNode):
     """All ways to take k elements, in the order of `itertools.combinations`."""
 
-    operator = "combinations"
-
     def __init__(self, parent: Node, k: int, partition_count: int, site: str) -> None:
-        self.parents = (parent,)
-        self.site = site
+        super().__init__([parent], partition_count, "combinations", site)
         self._k = k
-        self._count = partition_count
 
-    @property
-    def partition_count(self) -> int:
-        return self._count
-
-    def pipelines(self, run: Run) -> list[Pipeline]:
-        made = run.made.get(id(self))
-        if made is None:
-            parts = run.results(self.parents[0].pipelines(run), Consumer(list, self.operator), stage=run.next_stage())
-            made = run.made[id(self)] = self._splits([element for part in parts for element in part])
-        return pipelines_of(made)
-
-    def _splits(self, elements: list[Any]) -> list[Split]:
+    def make(self, run: Run) -> Sequence[Split]:
+        parts = run.results(self.parents[0].pipelines(run), Consumer(list, self.operator), stage=run.next_stage())
+        elements = [element for part in parts for element in part]
+        spans = even_spans(comb(len(elements), self._k), self._partitions)
         shared = broadcast(elements)
-        total = comb(len(elements), self._k)
-        edges = [n * total // self._count for n in range(self._count + 1)]
-        return [CombinationsSplit(shared, self._k, begin, end) for begin, end in pairwise(edges)]
+        return [CombinationsSplit(shared, self._k, begin, end) for begin, end in spans]
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,6 +57,15 @@ class Pipeline(Split):
         return self.split.describe()
 
 
+def even_spans(total: int, count: int) -> list[tuple[int, int]]:
+    """Cut the numbers below `total` into `count` spans as even as can be, as Spark slices sequences.
+
+    >>> even_spans(10, 4)
+    [(0, 2), (2, 5), (5, 7), (7, 10)]
+    """
+    return [(n * total // count, (n + 1) * total // count) for n in range(count)]
+
+
 _NO_STEPS = Shared(())
 
 

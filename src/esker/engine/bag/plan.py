@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count, pairwise
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from esker.engine.bag.pipeline import JoinedSplit, Pipeline, Split, ZippedSplit, pipelines_of, with_step
+from esker.engine.bag.pipeline import JoinedSplit, Pipeline, Split, ZippedSplit, even_spans, pipelines_of, with_step
 from esker.engine.bag.steps import PARTITION, Step
 from esker.engine.bag.task import Consumer
 from esker.errors import InputError
@@ -48,6 +48,30 @@ class SourceNode(Node):
 
     def pipelines(self, run: Run) -> list[Pipeline]:
         return pipelines_of(self._splits)
+
+
+class MadeNode(Node):
+    """Partitions that running something makes: once in a run, however many ways of the plan lead here."""
+
+    def __init__(self, parents: Sequence[Node], partition_count: int, operator: str, site: str) -> None:
+        self.parents = tuple(parents)
+        self._partitions = partition_count
+        self.operator = operator
+        self.site = site
+
+    @property
+    def partition_count(self) -> int:
+        return self._partitions
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        made: Sequence[Split] | None = run.made.get(id(self))
+        if made is None:
+            made = run.made[id(self)] = self.make(run)
+        return pipelines_of(made)
+
+    @abstractmethod
+    def make(self, run: Run) -> Sequence[Split]:
+        """Run what comes before, and give what reads each partition."""
 
 
 class StepNode(Node):
@@ -134,9 +158,7 @@ class CoalesceNode(Node):
 
     def pipelines(self, run: Run) -> list[Pipeline]:
         parts = self.parents[0].pipelines(run)
-        wanted = self.partition_count
-        edges = [n * len(parts) // wanted for n in range(wanted + 1)] if wanted else []
-        return pipelines_of([JoinedSplit(tuple(parts[a:b])) for a, b in pairwise(edges)])
+        return pipelines_of([JoinedSplit(tuple(parts[a:b])) for a, b in even_spans(len(parts), self.partition_count)])
 
 
 class NumberedNode(Node):

@@ -7,14 +7,13 @@ folder and go with it. What goes between processes are places in files.
 from __future__ import annotations
 
 import secrets
-from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
-from esker.engine.bag.plan import Node
+from esker.engine.bag.plan import MadeNode, Node
 from esker.engine.bag.task import Consumer
 from esker.engine.bag.task_state import current_task
 from esker.engine.objects import (
@@ -253,29 +252,8 @@ def intersection_of(key: Any, sides: Any) -> Iterator[Any]:
         yield key
 
 
-class WideNode(Node):
+class WideNode(MadeNode):
     """A step that moves elements between partitions."""
-
-    def __init__(self, parents: Sequence[Node], partitions: int, operator: str, site: str) -> None:
-        self.parents = tuple(parents)
-        self._partitions = partitions
-        self.operator = operator
-        self.site = site
-
-    @property
-    def partition_count(self) -> int:
-        return self._partitions
-
-    def pipelines(self, run: Run) -> list[Pipeline]:
-        # A plan may lead here by several ways: the elements are moved once.
-        made: Sequence[Split] | None = run.made.get(id(self))
-        if made is None:
-            made = run.made[id(self)] = self.moved(run)
-        return pipelines_of(made)
-
-    @abstractmethod
-    def moved(self, run: Run) -> Sequence[Split]:
-        """Run what comes before, and give what reads each partition."""
 
     def _stage(self, run: Run, pipelines: Sequence[Pipeline], consumer: Callable[[Iterator[Any]], Any]) -> list[Any]:
         where = f"{self.operator} at {self.site}" if self.site else self.operator
@@ -307,7 +285,7 @@ class ShuffleNode(WideNode):
         self._shape = shape
         self._combine = combine
 
-    def moved(self, run: Run) -> Sequence[Split]:
+    def make(self, run: Run) -> Sequence[Split]:
         memory_bytes = _memory_bytes(run)
         work = _Collect(self._partitioner, _place(run, "map"), memory_bytes, self._shape, self._combine)
         sides = [self._stage(run, parent.pipelines(run), work) for parent in self.parents]
@@ -325,7 +303,7 @@ class SortNode(WideNode):
         super().__init__([parent], partitions, operator, site)
         self._read = read
 
-    def moved(self, run: Run) -> Sequence[Split]:
+    def make(self, run: Run) -> Sequence[Split]:
         memory_bytes = _memory_bytes(run)
         pipelines = self.parents[0].pipelines(run)
         if self._partitions == 1:
@@ -354,7 +332,7 @@ class SortNode(WideNode):
 class RepartitionNode(WideNode):
     """Elements dealt out evenly: the partitions of the input begin at different places."""
 
-    def moved(self, run: Run) -> Sequence[Split]:
+    def make(self, run: Run) -> Sequence[Split]:
         memory_bytes = _memory_bytes(run)
         work = _Deal(NumberPartitioner(self._partitions), _place(run, "map"), memory_bytes)
         dealt = self._stage(run, self.parents[0].pipelines(run), work)
@@ -387,7 +365,7 @@ class CartesianNode(WideNode):
     def __init__(self, left: Node, right: Node, site: str) -> None:
         super().__init__([left, right], left.partition_count * right.partition_count, "cartesian", site)
 
-    def moved(self, run: Run) -> Sequence[Split]:
+    def make(self, run: Run) -> Sequence[Split]:
         left, right = (parent.pipelines(run) for parent in self.parents)
         keeping = _Keep(_place(run, "right"), _memory_bytes(run))
         kept: list[Runs] = self._stage(run, right, keeping)
