@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, CA
 from esker.core.duration import parse_seconds
 from esker.core.event_log import EventLog
 from esker.core.memory import MemoryBudget
+from esker.core.options import updated
 from esker.core.progress import Progress, Silent
 from esker.core.spill import SpillFolder
 from esker.errors import OptionError
@@ -65,11 +66,7 @@ class Options:
 
     def updated(self, changes: Mapping[str, Any]) -> Options:
         """These options with some changed; OptionError names one that is not there."""
-        names = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in names:
-                raise OptionError(f"no option {name!r}; there is: {', '.join(names)}")
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+        return updated(self, changes)
 
     def context(self) -> QueryContext:
         """A fresh context for one run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
 from esker.core.context import QueryContext
 from esker.core.memory import MemoryBudget
+from esker.core.options import updated
 from esker.core.spill import SpillFolder
 from esker.errors import OptionError
 from esker.runtime.executors import EXECUTORS
@@ -62,11 +63,7 @@ class BagOptions:
 
     def updated(self, changes: Mapping[str, Any]) -> BagOptions:
         """These options with some changed; OptionError names one that is not there."""
-        names = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in names:
-                raise OptionError(f"no option {name!r}; there is: {', '.join(names)}")
-        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+        return updated(self, changes)
 
     def context(self) -> QueryContext:
         """A fresh context for one run."""
