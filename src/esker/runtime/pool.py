@@ -249,7 +249,7 @@ class WorkerPool:
 
 def _heavy_modules() -> tuple[str, ...]:
     """What this process has loaded already, its workers are likely to need."""
-    return tuple(name for name in ("numpy", "pyarrow") if name in sys.modules)
+    return tuple(name for name in ("numpy", "pyarrow", "esker.engine.bag.wide") if name in sys.modules)
 
 
 _POOL_LOCK = threading.Lock()

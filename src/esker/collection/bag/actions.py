@@ -19,7 +19,6 @@ from esker.engine.bag.consumers import (
     ValuesOf,
     count_values,
 )
-from esker.engine.bag.distinct_estimate import Registered, bits_for, estimated
 from esker.engine.bag.histogram import Histogram, bounds, even_edges
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.pipeline import even_spans
@@ -320,6 +319,8 @@ class Actions(BagBase):
         >>> 970 <= esker.range(10_000).map(lambda n: n % 1000).count_approx_distinct(0.01) <= 1030
         True
         """
+        from esker.engine.bag.distinct_estimate import Registered, bits_for, estimated
+
         bits = bits_for(relative_error)
         return estimated(self._results(self._consumer(Registered(bits), "count_approx_distinct")), bits)
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
-from esker.engine.bag import wide
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.options import require_whole
-from esker.engine.objects import Combine, first
 
+# The engine of wide steps loads NumPy and the kernel: a Bag without such steps starts without them.
 if TYPE_CHECKING:
     from esker.collection.bag.bag import Bag
+    from esker.engine.bag import wide
+    from esker.engine.objects import Combine
 
 KeyFunction = Callable[[Any], Any]
 
@@ -40,6 +41,8 @@ class WideSteps(BagBase):
 
         Values are combined before they are moved, unless keys hardly repeat.
         """
+        from esker.engine.objects import Combine
+
         self._check_function(function, "reduce_by_key", partition_function)
         self._callable(function, "reduce_by_key")
         return self._combined(Combine.reducing(function), "reduce_by_key", partitions, partition_function)
@@ -58,6 +61,8 @@ class WideSteps(BagBase):
         >>> sorted(esker.of([("a", 1), ("b", 1), ("a", 1)]).fold_by_key(0, lambda x, y: x + y).collect())
         [('a', 2), ('b', 1)]
         """
+        from esker.engine.objects import Combine
+
         self._check_function(function, "fold_by_key", partition_function)
         self._callable(function, "fold_by_key")
         return self._combined(Combine.folding(zero, function), "fold_by_key", partitions, partition_function)
@@ -79,6 +84,8 @@ class WideSteps(BagBase):
         ...                               lambda s, t: (s[0] + t[0], s[1] + t[1])).collect())
         [('a', (3, 2)), ('b', (5, 1))]
         """
+        from esker.engine.objects import Combine
+
         self._check_function(add, "aggregate_by_key", merge, partition_function)
         for function in (add, merge):
             self._callable(function, "aggregate_by_key")
@@ -100,6 +107,8 @@ class WideSteps(BagBase):
         >>> sorted(pairs.combine_by_key(str, lambda text, n: text + str(n), lambda s, t: s + t).collect())
         [('a', '12'), ('b', '5')]
         """
+        from esker.engine.objects import Combine
+
         self._check_function(create, "combine_by_key", add, merge, partition_function)
         for function in (create, add, merge):
             self._callable(function, "combine_by_key")
@@ -108,6 +117,8 @@ class WideSteps(BagBase):
     def _combined(
         self, combine: Combine, operator: str, partitions: int | None, partition_function: KeyFunction | None
     ) -> Bag:
+        from esker.engine.bag import wide
+
         read = wide.ReadReduced(combine)
         return self._shuffled([], read, operator, partitions, partition_function, combine=combine)
 
@@ -119,6 +130,8 @@ class WideSteps(BagBase):
         >>> sorted(pairs.group_by_key().map_values(list).collect())
         [('a', [1, 2]), ('b', [5])]
         """
+        from esker.engine.bag import wide
+
         self._check_function(partition_function, "group_by_key")
         return self._shuffled([], wide.read_groups, "group_by_key", partitions, partition_function)
 
@@ -138,6 +151,9 @@ class WideSteps(BagBase):
         >>> sorted(esker.of([1, 2, 1, 2, 2]).distinct().collect())
         [1, 2]
         """
+        from esker.engine.bag import wide
+        from esker.engine.objects import Combine, first
+
         combine = Combine.reducing(first)
         keyed = self._bag.map(_as_key)
         return keyed._shuffled([], wide.ReadDistinct(combine), "distinct", partitions, None, combine=combine)
@@ -155,6 +171,8 @@ class WideSteps(BagBase):
         >>> sorted(grouped.collect())
         [('a', [[1], [3]]), ('b', [[2], []])]
         """
+        from esker.engine.bag import wide
+
         return self._matched(others, wide.cogroup_of, "cogroup", partitions, partition_function)
 
     def join(self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None) -> Bag:
@@ -165,6 +183,8 @@ class WideSteps(BagBase):
         >>> ages.join(towns).collect()
         [('Ada', (36, 'London'))]
         """
+        from esker.engine.bag import wide
+
         return self._matched([other], wide.join_of, "join", partitions, partition_function)
 
     def left_join(
@@ -177,18 +197,24 @@ class WideSteps(BagBase):
         >>> sorted(ages.left_join(towns).collect())
         [('Ada', (36, 'London')), ('Alan', (41, None))]
         """
+        from esker.engine.bag import wide
+
         return self._matched([other], wide.left_join_of, "left_join", partitions, partition_function)
 
     def right_join(
         self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
     ) -> Bag:
         """As `join`, and values of the other Bag whose key this one does not have, with None."""
+        from esker.engine.bag import wide
+
         return self._matched([other], wide.right_join_of, "right_join", partitions, partition_function)
 
     def full_join(
         self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
     ) -> Bag:
         """As `join`, and values of keys that only one Bag has, with None."""
+        from esker.engine.bag import wide
+
         return self._matched([other], wide.full_join_of, "full_join", partitions, partition_function)
 
     def subtract_by_key(
@@ -200,6 +226,8 @@ class WideSteps(BagBase):
         >>> esker.of([("a", 1), ("b", 2)]).subtract_by_key(esker.of([("a", 3)])).collect()
         [('b', 2)]
         """
+        from esker.engine.bag import wide
+
         return self._matched([other], wide.subtract_by_key_of, "subtract_by_key", partitions, partition_function)
 
     def subtract(self, other: Bag, partitions: int | None = None) -> Bag:
@@ -209,6 +237,8 @@ class WideSteps(BagBase):
         >>> sorted(esker.of([1, 1, 2, 3]).subtract(esker.of([2])).collect())
         [1, 1, 3]
         """
+        from esker.engine.bag import wide
+
         return self._keyed._matched([other.map(_as_key)], wide.subtract_of, "subtract", partitions, None)
 
     def intersection(self, other: Bag, partitions: int | None = None) -> Bag:
@@ -218,6 +248,8 @@ class WideSteps(BagBase):
         >>> sorted(esker.of([1, 1, 2, 3]).intersection(esker.of([3, 1])).collect())
         [1, 3]
         """
+        from esker.engine.bag import wide
+
         return self._keyed._matched([other.map(_as_key)], wide.intersection_of, "intersection", partitions, None)
 
     def cartesian(self, other: Bag) -> Bag:
@@ -227,6 +259,8 @@ class WideSteps(BagBase):
         >>> esker.of("ab").cartesian(esker.of([1, 2])).collect()
         [('a', 1), ('a', 2), ('b', 1), ('b', 2)]
         """
+        from esker.engine.bag import wide
+
         return self._made(wide.CartesianNode(self._node, other._node, call_site()))
 
     # Places and order
@@ -238,6 +272,8 @@ class WideSteps(BagBase):
         >>> [len(part) for part in esker.range(10, partitions=1).repartition(3).glom().collect()]
         [4, 3, 3]
         """
+        from esker.engine.bag import wide
+
         require_whole("partitions", partitions, 1)
         return self._made(wide.RepartitionNode([self._node], partitions, "repartition", call_site()))
 
@@ -248,6 +284,8 @@ class WideSteps(BagBase):
         >>> esker.of([(n, n) for n in range(6)]).partition_by(3).keys().glom().collect()
         [[0, 3], [1, 4], [2, 5]]
         """
+        from esker.engine.bag import wide
+
         self._check_function(function, "partition_by")
         return self._shuffled([], wide.read_records, "partition_by", partitions, function, shape="records")
 
@@ -266,6 +304,8 @@ class WideSteps(BagBase):
         >>> pairs.repartition_and_sort_within_partitions(2).glom().collect()
         [[(0, 'a'), (2, 'b')], [(3, 'c')]]
         """
+        from esker.engine.bag import wide
+
         operator = "repartition_and_sort_within_partitions"
         self._check_function(function, operator, key)
         read = wide.ReadSorted(ascending, key)
@@ -282,6 +322,8 @@ class WideSteps(BagBase):
 
         What comes before runs once: it is kept in files while a sample of the keys says where to cut.
         """
+        from esker.engine.bag import wide
+
         self._check_function(key, "sort_by_key")
         return self._sorted(wide.ReadSorted(ascending, key), "sort_by_key", partitions)
 
@@ -292,9 +334,13 @@ class WideSteps(BagBase):
         >>> esker.of(["bb", "a", "cc"]).sort_by(len, ascending=False).collect()
         ['bb', 'cc', 'a']
         """
+        from esker.engine.bag import wide
+
         return self._bag.key_by(function)._sorted(wide.ReadSorted(ascending, values=True), "sort_by", partitions)
 
     def _sorted(self, read: wide.ReadSorted, operator: str, partitions: int | None) -> Bag:
+        from esker.engine.bag import wide
+
         count = self._partitions([self._node], partitions)
         return self._made(wide.SortNode(self._node, count, read, operator, call_site()))
 
@@ -316,6 +362,8 @@ class WideSteps(BagBase):
         partitions: int | None,
         partition_function: KeyFunction | None,
     ) -> Bag:
+        from esker.engine.bag import wide
+
         self._check_function(partition_function, operator)
         return self._shuffled(others, wide.ReadCogrouped(each), operator, partitions, partition_function)
 
@@ -330,6 +378,8 @@ class WideSteps(BagBase):
         shape: str = "groups",
         combine: Combine | None = None,
     ) -> Bag:
+        from esker.engine.bag import wide
+
         if partition_function is not None:
             self._callable(partition_function, operator)
         nodes = [self._node, *(other._node for other in others)]

@@ -23,7 +23,6 @@ from esker.engine.bag.options import BagOptions
 from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
 from esker.engine.bag.plan import Node
 from esker.engine.bag.task import batches
-from esker.engine.objects.codec import dump_many, load_many
 from esker.errors import CorruptError, InputError, OptionError, SpillError
 
 if TYPE_CHECKING:
@@ -146,6 +145,8 @@ class PersistedSplit(Split):
         return self._computed(self.source)
 
     def _computed(self, source: Pipeline) -> Iterator[Any]:
+        from esker.engine.objects.codec import dump_many  # with NumPy and the kernel, which plans may do without
+
         writer = _Writer(self.keeping, self.partition)
         try:
             # Written before it is handed out: who gets an element may change it.
@@ -159,6 +160,8 @@ class PersistedSplit(Split):
 
 
 def _read(path: Path) -> Iterator[Any]:
+    from esker.engine.objects.codec import load_many
+
     with path.open("rb", _BUFFER_BYTES) as file:
         size = os.fstat(file.fileno()).st_size
         while head := file.read(_LENGTH.size):
