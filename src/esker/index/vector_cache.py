@@ -18,7 +18,7 @@ BUDGET_SHARE = 8
 class VectorCache:
     """Vectors by segment and number; threads may share it.
 
-    >>> cache = VectorCache(1_000)
+    >>> cache = VectorCache(10_000)
     >>> cache.put(("a.seg", 1), Bitmap.from_positions([1], 9))
     >>> held, missing = cache.get_many("a.seg", [1, 2])
     >>> held[0].count(), missing

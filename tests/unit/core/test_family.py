@@ -1,12 +1,12 @@
 from __future__ import annotations
 
+import importlib.metadata
 import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
-from esker.core import family as family_module
 from esker.core.family import Family
 from esker.errors import OptionError
 
@@ -29,7 +29,7 @@ def test_a_package_may_add_a_variant_but_not_replace_one(monkeypatch: pytest.Mon
         EntryPoint("mine", "pathlib:PurePath", "esker.tier"),
         EntryPoint("disk", "pathlib:PurePath", "esker.tier"),
     ]
-    monkeypatch.setattr(family_module, "entry_points", lambda group: points if group == "esker.tier" else [])
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points if group == "esker.tier" else [])
     tiers: Family[type] = Family("tier", {"disk": "pathlib:Path"})
     assert list(tiers) == ["disk", "mine"]
     assert tiers["disk"] is Path
