@@ -8,35 +8,17 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 _EVEN_WITHIN = 1e-10
 
-Extremes = Callable[[], tuple[Any, Any]]
-
 
 def comparable(value: Any) -> bool:
     """Tell whether a value belongs to any bucket."""
     return value is not None and not (isinstance(value, float) and math.isnan(value))
-
-
-def extremes(values: Iterator[Any]) -> list[tuple[Any, Any]]:
-    """Give the least and the largest comparable value of a partition, or nothing of none."""
-    low = high = None
-    seen = False
-    for value in values:
-        if not comparable(value):
-            continue
-        if not seen:
-            low, high, seen = value, value, True
-        elif value < low:
-            low = value
-        elif value > high:
-            high = value
-    return [(low, high)] if seen else []
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from esker.compat.pyspark.protocol import Py4JJavaError
 from esker.compat.pyspark.resultiterable import ResultIterable
 from esker.compat.pyspark.statcounter import StatCounter
 from esker.compat.pyspark.storagelevel import StorageLevel
+from esker.engine.bag.histogram import bounds
 from esker.errors import CancelledError, EmptyBagError
 
 if TYPE_CHECKING:
@@ -832,10 +833,10 @@ class RDD(Generic[T]):
             raise TypeError("buckets should be a list or tuple or number(int or long)")
         if buckets < 1:
             raise ValueError("number of buckets must be >= 1")
-        found = [pair for part in self._each("histogram", histograms.extremes) for pair in part]
+        found = [ends for ends in self._each("histogram", bounds) if ends]
         if not found:
             raise ValueError("can not generate buckets from empty RDD")
-        low, high = min(pair[0] for pair in found), max(pair[1] for pair in found)
+        low, high = min(ends[0] for ends in found), max(ends[1] for ends in found)
         if low == high or buckets == 1:
             return [low, high], [self.filter(histograms.comparable).count()]
         even = histograms.even_buckets(low, high, buckets)
