@@ -34,6 +34,11 @@
     │   ├── RateExceededError                more than a throttle that enforces allows
     │   └── StreamTimeoutError (TimeoutError)temporary: no element came in time
     ├── CancelledError                       the user asked to stop
+    ├── PeerError (ConnectionError)          another process did not do what it was asked
+    │   ├── PeerUnreachableError             temporary: nobody is there, or the connection broke
+    │   ├── DeadlineExceededError (TimeoutError)  temporary: it took longer than it may
+    │   ├── AuthenticationError (PermissionError)  the token is not the peer's
+    │   └── MessageTooLargeError             more bytes than the limit
     ├── WorkerLostError                      temporary: a worker process ended in the middle of a task
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
@@ -280,6 +285,30 @@ class StreamTimeoutError(StreamError, TimeoutError):
 
 class CancelledError(EskerError):
     """The user asked to stop; outputs under their final names were not touched."""
+
+
+class PeerError(EskerError, ConnectionError):
+    """Another process, perhaps on another machine, did not do what it was asked; the message names it."""
+
+
+class PeerUnreachableError(PeerError):
+    """There is nobody at the address, or the connection broke."""
+
+    temporary = True
+
+
+class DeadlineExceededError(PeerError, TimeoutError):
+    """A call took longer than it may; what it was to do may have been done."""
+
+    temporary = True
+
+
+class AuthenticationError(PeerError, PermissionError):
+    """The peer does not take the token."""
+
+
+class MessageTooLargeError(PeerError):
+    """A message is bigger than a limit; the message says which. Send less at once, or raise the limit on both sides."""
 
 
 class WorkerLostError(EskerError):
