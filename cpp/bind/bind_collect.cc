@@ -42,6 +42,7 @@ constexpr std::uint64_t kTableBytesMax = std::uint64_t{2} << 30;
 constexpr std::uint64_t kSignalEvery = 1 << 14;
 constexpr std::uint32_t kBatchPairs = 1024;
 constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
+constexpr std::uint32_t kNoKey = UINT32_MAX;
 
 std::uint32_t remainder(std::int64_t hash, std::uint32_t count) {
   const std::int64_t rest = hash % static_cast<std::int64_t>(count);
@@ -272,6 +273,9 @@ class Table {
         partition_count_(partition_count),
         memory_bytes_(std::min(memory_bytes, kTableBytesMax)) {}
 
+  // Whether what was raised last came of the iterator, and not of a function of the table's.
+  bool source_failed() const { return source_failed_; }
+
  protected:
   // Adds pairs until the iterator ends (true), or `add` says that the table is full or `limit` pairs are in.
   template <class Add>
@@ -284,7 +288,10 @@ class Table {
       if (!item.is_valid()) {
         // The end is told by StopIteration, or by nothing.
         if (PyErr_Occurred() == nullptr) return true;
-        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) throw nb::python_error();
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+          source_failed_ = true;
+          throw nb::python_error();
+        }
         PyErr_Clear();
         return true;
       }
@@ -319,6 +326,7 @@ class Table {
   std::optional<nb::object> partition_;
   std::uint32_t partition_count_;
   std::uint64_t memory_bytes_;
+  bool source_failed_ = false;
 };
 
 // Where a run's partitions begin, with the end of the last; and the pairs of each.
@@ -541,6 +549,7 @@ class CombineTable : public Table {
   bool take(nb::handle iterator, std::optional<std::uint64_t> limit) {
     return drive(iterator, limit.value_or(UINT64_MAX), [this](PyObject* key, PyObject* value) {
       ++taken_;
+      current_ = kNoKey;
       add_value(codec_.encode_key(key), value, place_++);
       return full();
     });
@@ -553,6 +562,7 @@ class CombineTable : public Table {
   // `placed`: the keys are tuples of the place of a key's first pair, and the key.
   bool take_items(PairReader& pairs, bool states, bool placed) {
     while (pairs.next()) {
+      current_ = kNoKey;
       Bytes original = pairs.key();
       const std::uint64_t place = placed ? split_place(original) : place_++;
       const EncodedKey key = codec_.encode_key(original);
@@ -571,6 +581,7 @@ class CombineTable : public Table {
   Written write(int fd) {
     std::vector<std::uint32_t> partitions(keys_.size());
     for (std::uint32_t i = 0; i < keys_.size(); ++i) {
+      current_ = i;
       partitions[i] = partition_of(keys_[i].hash, keys_[i].original_form());
     }
     return write_parts(fd, by_partition(partitions, partition_count_), false);
@@ -591,6 +602,7 @@ class CombineTable : public Table {
   nb::object drain(std::uint32_t count) {
     ListMaker drained;
     for (; count > 0 && drained_ < keys_.size(); --count, ++drained_) {
+      current_ = drained_;
       nb::object key = codec_.decode(keys_[drained_].original_form());
       drained.add(std::move(key), collapse(entries_[drained_]));
     }
@@ -610,6 +622,12 @@ class CombineTable : public Table {
     return tables + weight_ > memory_bytes_ / 4 * 3;
   }
 
+  // The key whose values a function was called with last, or nothing; for who tells that it failed.
+  std::optional<nb::object> current_key() const {
+    if (current_ >= keys_.size()) return std::nullopt;
+    return nb::make_tuple(codec_.decode(keys_[current_].original_form()));
+  }
+
   nb::object largest_key() const {
     std::uint32_t largest = 0;
     std::uint64_t most = 0;
@@ -627,6 +645,7 @@ class CombineTable : public Table {
  private:
   void add_value(EncodedKey key, PyObject* value, std::uint64_t place) {
     const auto found = keys_.find_or_add(pool_, key.canonical, key.original);
+    current_ = found.number;
     if (found.is_new) {
       insert_new(place);
       add_first(found.number, balanced_ ? nb::borrow(value) : call(create_, value));
@@ -639,6 +658,7 @@ class CombineTable : public Table {
 
   void add_state(EncodedKey key, nb::object state, std::uint64_t place) {
     const auto found = keys_.find_or_add(pool_, key.canonical, key.original);
+    current_ = found.number;
     if (found.is_new) {
       insert_new(place);
       add_first(found.number, std::move(state));
@@ -773,6 +793,7 @@ class CombineTable : public Table {
     const std::uint32_t end = sorted.begins[partition + 1];
     for (std::uint32_t i = sorted.begins[partition]; i < end; ++i) {
       const std::uint32_t number = sorted.numbers[i];
+      current_ = number;
       if (placed) {
         keys.put(objects::kTuple);
         keys.put(2);
@@ -822,6 +843,7 @@ class CombineTable : public Table {
   std::uint64_t weighed_ = 0;
   std::uint32_t last_weight_ = 64;
   std::uint32_t drained_ = 0;
+  std::uint32_t current_ = kNoKey;
   bool estimated_ = false;
 };
 
@@ -853,6 +875,7 @@ void bind_collect(nb::module_& module) {
       .def("__len__", &GroupTable::size)
       .def("take", &GroupTable::take, nb::arg("iterator"))
       .def("take_items", &GroupTable::take_items, nb::arg("pairs"))
+      .def_prop_ro("source_failed", &GroupTable::source_failed)
       .def("write", &GroupTable::write, nb::arg("fd"));
 
   nb::class_<RecordTable>(module, "RecordTable")
@@ -868,6 +891,7 @@ void bind_collect(nb::module_& module) {
           nb::arg("load"), nb::arg("pair"), nb::arg("partition").none())
       .def("__len__", &RecordTable::size)
       .def("take", &RecordTable::take, nb::arg("iterator"))
+      .def_prop_ro("source_failed", &RecordTable::source_failed)
       .def("write", &RecordTable::write, nb::arg("fd"));
 
   nb::class_<CombineTable>(module, "CombineTable")
@@ -894,6 +918,8 @@ void bind_collect(nb::module_& module) {
       .def("divide", &CombineTable::divide, nb::arg("fd"), nb::arg("parts"), nb::arg("depth"))
       .def("drain", &CombineTable::drain, nb::arg("count"))
       .def("full", &CombineTable::full)
+      .def_prop_ro("source_failed", &CombineTable::source_failed)
+      .def_prop_ro("current_key", &CombineTable::current_key)
       .def("largest_key", &CombineTable::largest_key);
 }
 

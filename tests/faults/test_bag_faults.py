@@ -53,22 +53,46 @@ def test_a_worker_that_always_dies_is_told_with_step_partition_and_element() -> 
     with pytest.raises(WorkerLostError) as caught:
         esker.range(1000, partitions=4).map(str).map(int).map(dies).with_options(retries=1).count()
     text = str(caught.value)
-    assert "exit status 5, 2 times" in text
-    assert "map(dies) at " in text
-    assert "partition 2 of 4, at its element 201: 700" in text
-    assert len(text.splitlines()) <= 15
+    lines = text.splitlines()
+    assert lines[0].startswith("element 700, number 201 of partition 2 of 4: a worker process was lost in map(str) at ")
+    assert "map(dies) at " in lines[0]
+    assert "count() at " in lines[0]
+    assert "exit status 5, 2 times" in lines[1]
+    assert len(lines) <= 15
     assert esker.range(10).count() == 10
 
 
-def test_the_stack_of_a_crash_is_shown() -> None:
-    def crashes(n: int) -> int:
+def test_a_crash_is_told_by_its_input_and_the_users_line_before_the_signal(tmp_path: Path) -> None:
+    (tmp_path / "numbers.txt").write_text("7\n")
+
+    def crashes(line: str) -> int:
         import ctypes
 
-        return ctypes.string_at(0)[n]
+        return ctypes.string_at(int(line) - 7)[0]
 
-    with pytest.raises(WorkerLostError, match="SIGSEGV") as caught:
-        esker.of([1]).map(crashes).with_options(retries=0).count()
-    assert "in crashes" in str(caught.value)
+    with pytest.raises(WorkerLostError) as caught:
+        esker.read_text(tmp_path / "numbers.txt", partitions=1).map(crashes).with_options(retries=1).count()
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("element '7', number 1 of partition 0 of 1 (")
+    assert "numbers.txt" in lines[0]
+    assert lines[0].endswith("in crashes: return ctypes.string_at(int(line) - 7)[0]")
+    assert lines[1].startswith("  in a library: ")
+    assert lines[2].startswith("  in map(crashes) at ")
+    assert "was ended by SIGSEGV, 2 times" in lines[3]
+    assert lines[4] == "  Fatal Python error: Segmentation fault"
+
+
+def test_a_crash_in_a_reduction_names_its_step() -> None:
+    def crashes(left: int, right: int) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return left + right
+
+    pairs = esker.of([("a", 1), ("a", 2)], partitions=2)
+    with pytest.raises(WorkerLostError, match="SIGKILL") as caught:
+        pairs.reduce_by_key(crashes, partitions=1).map(str).with_options(retries=0).collect()
+    first = str(caught.value).splitlines()[0]
+    assert first.startswith("partition 0 of 1: a worker process was lost in reduce_by_key(crashes) at ")
+    assert "map(str) at " in first
 
 
 @pytest.mark.parametrize("runtime", ["inline", "threads", "processes"])

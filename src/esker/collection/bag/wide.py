@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
@@ -142,7 +143,7 @@ class WideSteps(BagBase):
         >>> sorted(esker.range(5).group_by(lambda n: n % 2).map_values(list).collect())
         [(0, [0, 2, 4]), (1, [1, 3])]
         """
-        return self._bag.key_by(function).group_by_key(partitions)
+        return self._keyed_by(function, "group_by").group_by_key(partitions)
 
     def distinct(self, partitions: int | None = None) -> Bag:
         """Keep one of all equal elements.
@@ -154,7 +155,7 @@ class WideSteps(BagBase):
         from esker.engine.bag import wide
         from esker.engine.objects import Combine, first
 
-        combine = Combine.reducing(first)
+        combine = replace(Combine.reducing(first), functions=())
         keyed = self._bag.map(_as_key)
         return keyed._shuffled([], wide.ReadDistinct(combine), "distinct", partitions, None, combine=combine)
 
@@ -252,16 +253,22 @@ class WideSteps(BagBase):
 
         return self._keyed._matched([other.map(_as_key)], wide.intersection_of, "intersection", partitions, None)
 
-    def cartesian(self, other: Bag) -> Bag:
+    def cartesian(self, other: Bag, partitions: int | None = None) -> Bag:
         """Make a pair of each element of this Bag with each of the other, which is kept in files.
 
         >>> import esker
         >>> esker.of("ab").cartesian(esker.of([1, 2])).collect()
         [('a', 1), ('a', 2), ('b', 1), ('b', 2)]
-        """
-        from esker.engine.bag import wide
 
-        return self._made(wide.CartesianNode(self._node, other._node, call_site()))
+        There is a partition for each pair of partitions; where those are less than `partitions` (default: the number of
+        workers), each is cut into ranges of one size, so that all workers share what a few partitions make.
+        """
+        from esker.engine.bag.cartesian import CartesianNode
+
+        wanted = self._options.worker_count if partitions is None else partitions
+        require_whole("cartesian: partitions", wanted, 1)
+        pairs = max(1, self._node.partition_count * other._node.partition_count)
+        return self._made(CartesianNode(self._node, other._node, -(-wanted // pairs), call_site()))
 
     # Places and order
 
@@ -336,7 +343,8 @@ class WideSteps(BagBase):
         """
         from esker.engine.bag import wide
 
-        return self._bag.key_by(function)._sorted(wide.ReadSorted(ascending, values=True), "sort_by", partitions)
+        read = wide.ReadSorted(ascending, values=True)
+        return self._keyed_by(function, "sort_by")._sorted(read, "sort_by", partitions)
 
     def _sorted(self, read: wide.ReadSorted, operator: str, partitions: int | None) -> Bag:
         from esker.engine.bag import wide
@@ -349,6 +357,10 @@ class WideSteps(BagBase):
     @property
     def _bag(self) -> Bag:
         return self._made(self._node)
+
+    def _keyed_by(self, function: KeyFunction, operator: str) -> Bag:
+        self._callable(function, operator)
+        return self._step("key_by", operator, function)
 
     @property
     def _keyed(self) -> Bag:

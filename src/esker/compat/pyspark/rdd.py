@@ -630,7 +630,7 @@ class RDD(Generic[T]):
 
     def cartesian(self, other: RDD[U]) -> RDD[tuple[T, U]]:
         """Pair each element with each of the other side."""
-        return self._derived(self._bag.cartesian(other._bag), "cartesian", others=(other,))
+        return self._derived(self._bag.cartesian(other._bag, partitions=1), "cartesian", others=(other,))
 
     # Actions
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sysconfig
 import traceback
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 from esker.engine.bag.call_site import is_ours, short_path
 from esker.engine.bag.steps import FILENAME, Step, find_place
+from esker.engine.calling import CallFailure
 from esker.engine.user_function import function_name
 from esker.errors import UserFunctionError, WorkerLostError
 from esker.runtime.pickled import dump, load
@@ -37,7 +39,8 @@ class UserFailure(Exception):
     text: str
     frames: list[Frame]
     operator: str
-    element: str | None
+    #: What the function was called for: `element 7`, `key 'a'`; or nothing.
+    subject: str
     original: BaseException | None = field(default=None)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -48,27 +51,30 @@ class UserFailure(Exception):
                 load(*dump(original))
             except Exception:  # noqa: BLE001  # then it is told in words only
                 original = None
-        return UserFailure, (self.text, self.frames, self.operator, self.element, original)
+        return UserFailure, (self.text, self.frames, self.operator, self.subject, original)
 
 
 def user_failure(error: BaseException, consumer: str) -> UserFailure:
-    """Say of an exception in a task which step it came from, and with which element."""
+    """Say of an exception in a task which step it came from, and with which element or key."""
+    operator, subject = consumer, ""
+    if isinstance(error, CallFailure) and error.__cause__ is not None:
+        operator, subject = error.step, f"key {shorten(error.key[0])}" if error.key else ""
+        error = error.__cause__
     cause = error
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         # Python makes this of a StopIteration in a generator, which would else have ended the partition silently.
         cause = error.__cause__
-    operator, element = consumer, None
     frames: list[Frame] = []
     for code, line, values in _walk(cause.__traceback__):
         place = find_place(code, line, values)
         if place is not None:
             operator = describe_step(place.step)
-            element = shorten(place.element[0]) if place.element else None
+            subject = f"element {shorten(place.element[0])}" if place.element else ""
             frames.clear()
         elif code.co_filename != FILENAME and not is_ours(code.co_filename):
             frames.append(Frame(code.co_filename, line, code.co_name))
     text = "".join(traceback.format_exception_only(cause)).strip()
-    return UserFailure(text[:_TEXT_MAX], frames, operator, element, cause)
+    return UserFailure(text[:_TEXT_MAX], frames, operator, subject, cause)
 
 
 def _walk(trace: TracebackType | None) -> Any:
@@ -94,49 +100,61 @@ def shorten(element: Any) -> str:
     return text if len(text) <= _ELEMENT_MAX else f"{text[: _ELEMENT_MAX - 1]}…"
 
 
-def user_error(failure: UserFailure, partition: int, partition_count: int, source: str) -> UserFunctionError:
+def user_error(failure: UserFailure, where: str) -> UserFunctionError:
     """The error to raise where the action was called."""
     lines = [failure.text.splitlines()[0] if failure.text else "an exception"]
-    frames = failure.frames[::-1]
-    own = next((n for n, frame in enumerate(frames) if not _is_library(frame.filename)), 0)
-    for number, frame in enumerate([*frames[own:], *frames[:own][::-1]][:_FRAMES_MAX]):
-        text = linecache.getline(frame.filename, frame.line).strip()
-        place = f"{short_path(frame.filename)}:{frame.line} in {frame.name}"
-        before = "" if number == 0 else "called from " if number < len(frames) - own else "in a library: "
-        lines.append(f"  {before}{place}" + (f": {text}" if text else ""))
-    where = f"partition {partition} of {partition_count}" + (f" ({source})" if source else "")
-    element = f", element {failure.element}" if failure.element is not None else ""
-    lines.append(f"  in {failure.operator}, {where}{element}")
+    lines += [f"  {told}" for told in _told(failure.frames[::-1])]
+    subject = f", {failure.subject}" if failure.subject else ""
+    lines.append(f"  in {failure.operator}, {where}{subject}")
     return UserFunctionError("\n".join(lines))
 
 
-def lost_error(
-    error: WorkerLostError,
-    steps: Sequence[Step],
-    consumer: str,
-    partition: int,
-    partition_count: int,
-    source: str,
-    attempts: int,
-) -> WorkerLostError:
-    """The error to raise when a partition ended its worker each time it was tried."""
-    lines = [f"{error}, {attempts} times" if attempts > 1 else str(error)]
-    lines += [f"  {line.strip()}" for line in _crash_lines(error.stack)]
-    names = [describe_step(step) for step in steps]
-    lines.append(f"  in {', '.join([*names[-4:], consumer])}")
-    where = f"  in partition {partition} of {partition_count}" + (f" ({source})" if source else "")
-    lines.append(where + (f", at its element {error.mark[0]:,}: {error.mark[1]}" if error.mark else ""))
+def lost_error(error: WorkerLostError, names: Sequence[str], where: str, attempts: int) -> WorkerLostError:
+    """The error to raise when a partition ended its worker each time it was tried; `names` are those of its steps.
+
+    What one can change stands first: the input, and the user's line where the process still told it.
+    """
+    subject = f"element {error.mark[1]}, number {error.mark[0]:,} of {where}" if error.mark else where
+    frames, reason = _crash(error.stack)
+    steps = ", ".join(names[-5:])
+    own, *callers = _told(frames) or [steps]
+    lines = [f"{subject}: a worker process was lost in {own}", *[f"  {told}" for told in callers]]
+    if frames:
+        lines.append(f"  in {steps}")
+    lines.append(f"  {error}, {attempts} times" if attempts > 1 else f"  {error}")
+    lines += [f"  {line}" for line in reason]
     lines.append("  if the function is right: give it less memory to hold, or more with_options(retries=)")
     return WorkerLostError("\n".join(lines), exit_status=error.exit_status, mark=error.mark, stack=error.stack)
 
 
-def _crash_lines(stack: str) -> list[str]:
-    """Of what Python prints when it dies of a signal: the reason, and the innermost lines of the user's."""
+def partition_name(partition: int, partition_count: int, source: str) -> str:
+    """Name a partition, and what it is read from."""
+    return f"partition {partition} of {partition_count}" + (f" ({source})" if source else "")
+
+
+def _told(frames: list[Frame]) -> list[str]:
+    """Lines of a stack, given from the innermost out: the user's own first, then their callers, then libraries'."""
+    own = next((n for n, frame in enumerate(frames) if not _is_library(frame.filename)), 0)
+    lines = []
+    for number, frame in enumerate([*frames[own:], *frames[:own][::-1]][:_FRAMES_MAX]):
+        text = linecache.getline(frame.filename, frame.line).strip()
+        place = f"{short_path(frame.filename)}:{frame.line} in {frame.name}"
+        before = "" if number == 0 else "called from " if number < len(frames) - own else "in a library: "
+        lines.append(f"{before}{place}" + (f": {text}" if text else ""))
+    return lines
+
+
+_CRASH_FRAME = re.compile(r'\s*File "(.*)", line (\d+) in (.*)')
+
+
+def _crash(stack: str) -> tuple[list[Frame], list[str]]:
+    """Of what Python prints when it dies of a signal: the frames that are not ours, innermost first, and the reason."""
     lines = stack.split("\0")[0].splitlines()
-    reason = [line for line in lines if line.startswith("Fatal Python error")]
-    frames = [line for line in lines if line.lstrip().startswith("File ")]
-    own = [line for line in frames if not is_ours(line.split('"')[1] if '"' in line else "") and FILENAME not in line]
-    return reason[:1] + own[:3]
+    found = [match for match in map(_CRASH_FRAME.fullmatch, lines) if match is not None]
+    frames = [Frame(match[1], int(match[2]), match[3]) for match in found]
+    # The outermost is the command line of the server that forked the worker.
+    foreign = [frame for frame in frames[:-1] if frame.filename != FILENAME and not is_ours(frame.filename)]
+    return foreign, [line for line in lines if line.startswith("Fatal Python error")]
 
 
 def _is_library(filename: str) -> bool:

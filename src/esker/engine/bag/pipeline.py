@@ -22,6 +22,10 @@ class Split(ABC):
         """What an error calls it: a file and its bytes, or nothing."""
         return ""
 
+    def made_by(self) -> str:
+        """The step that makes the elements as they are read, where one does: as an error names it."""
+        return ""
+
 
 @dataclass(frozen=True, eq=False)
 class Pipeline(Split):
@@ -55,6 +59,9 @@ class Pipeline(Split):
 
     def describe(self) -> str:
         return self.split.describe()
+
+    def made_by(self) -> str:
+        return self.split.made_by()
 
 
 def even_spans(total: int, count: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from typing import Any
 from esker.core.context import QueryContext
 from esker.engine.bag.accumulator import apply_updates
 from esker.engine.bag.closures import find_unpicklable
-from esker.engine.bag.failure import UserFailure, describe_step, lost_error, user_error
+from esker.engine.bag.failure import UserFailure, describe_step, lost_error, partition_name, user_error
 from esker.engine.bag.options import BagOptions
 from esker.engine.bag.pipeline import Pipeline
 from esker.engine.bag.task import Consumer, StreamTask, Task
@@ -139,22 +139,17 @@ class Run:
 
     def _fail_or_retry(self, error: BaseException, task: Task, attempt: int) -> None:
         """Raise what the caller is to see, or return when the task may be tried again."""
-        source = task.pipeline.describe()
+        where = partition_name(task.partition, task.partition_count, task.pipeline.describe())
         if isinstance(error, UserFailure):
-            raise user_error(error, task.partition, task.partition_count, source) from error.original
+            raise user_error(error, where) from error.original
         if not isinstance(error, WorkerLostError):
             raise error
         if attempt >= self.options.retries:
             consumer: Consumer = task.consumer.value
-            raise lost_error(
-                error,
-                task.pipeline.all_steps(),
-                consumer.operator,
-                task.partition,
-                task.partition_count,
-                source,
-                attempt + 1,
-            ) from None
+            made_by = task.pipeline.made_by()
+            steps = map(describe_step, task.pipeline.all_steps())
+            names = [*([made_by] if made_by else []), *steps, consumer.operator]
+            raise lost_error(error, names, where, attempt + 1) from None
 
 
 def _unpicklable(value: Any, error: Exception) -> UnpicklableFunctionError:

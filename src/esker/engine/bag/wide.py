@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from esker.engine.bag.failure import user_error, user_failure
 from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
 from esker.engine.bag.plan import MadeNode, Node
 from esker.engine.bag.task import Consumer
@@ -37,6 +38,7 @@ from esker.engine.objects import (
     sorted_records,
     spool,
 )
+from esker.engine.user_function import function_name
 
 if TYPE_CHECKING:
     from esker.engine.bag.run import Run
@@ -55,16 +57,17 @@ def partitioner_of(partitions: int, function: Function | None) -> Partitioner:
     return HashPartitioner(partitions) if function is None else FunctionPartitioner(partitions, function)
 
 
-def _place(run: Run, name: str) -> SpillPlace:
+def place_of(run: Run, name: str) -> SpillPlace:
+    """Where a stage of the run writes."""
     return SpillPlace.of(run.context.spill, name)
 
 
-def _memory_bytes(run: Run) -> int:
+def share_of_memory(run: Run) -> int:
     """What one shuffle of one task may hold."""
     return run.context.budget.total_bytes // (run.options.worker_count * _HOLDERS_OF_A_TASK)
 
 
-def _unique(place: SpillPlace) -> SpillPlace:
+def unique_place(place: SpillPlace) -> SpillPlace:
     """A place of this attempt alone, within a task."""
     task = current_task()
     where = f"{task.stage}-{task.partition}-{task.attempt}" if task is not None else "driver"
@@ -79,8 +82,8 @@ class _Collect:
     place: SpillPlace
     memory_bytes: int
     shape: Any
+    operator: str
     combine: Combine | None = None
-    user_function: Any = None
 
     def __call__(self, pairs: Iterator[Any]) -> Runs:
         return self._collected(pairs)
@@ -93,10 +96,11 @@ class _Collect:
         return collect(
             pairs,
             self.partitioner,
-            place=_unique(self.place),
+            place=unique_place(self.place),
             memory_bytes=self.memory_bytes,
             shape=self.shape,
             combine=self.combine,
+            operator=self.operator,
         )
 
 
@@ -113,7 +117,7 @@ class _Spool:
         task = current_task()
         return spool(
             pairs,
-            place=_unique(self.place),
+            place=unique_place(self.place),
             memory_bytes=self.memory_bytes,
             sample_size=self.sample_size,
             seed=self.seed,
@@ -125,15 +129,26 @@ class _Shuffled(Split):
     """The reduce side of one partition: reads sections, and makes elements of them."""
 
     def __init__(
-        self, sides: Sequence[Sequence[Section]], place: SpillPlace, memory_bytes: int, read: Callable[..., Any]
+        self,
+        sides: Sequence[Sequence[Section]],
+        place: SpillPlace,
+        memory_bytes: int,
+        read: Callable[..., Any],
+        operator: str,
     ) -> None:
         self.sides = sides
         self.place = place
         self.memory_bytes = memory_bytes
         self.read = read
+        self.operator = operator
+
+    def made_by(self) -> str:
+        return self.operator
 
     def open(self) -> Iterator[Any]:
-        elements: Iterator[Any] = self.read(self.sides, place=_unique(self.place), memory_bytes=self.memory_bytes)
+        elements: Iterator[Any] = self.read(
+            self.sides, place=unique_place(self.place), memory_bytes=self.memory_bytes, operator=self.operator
+        )
         return elements
 
 
@@ -255,9 +270,17 @@ def intersection_of(key: Any, sides: Any) -> Iterator[Any]:
 class WideNode(MadeNode):
     """A step that moves elements between partitions."""
 
-    def _stage(self, run: Run, pipelines: Sequence[Pipeline], consumer: Callable[[Iterator[Any]], Any]) -> list[Any]:
-        where = f"{self.operator} at {self.site}" if self.site else self.operator
-        return run.results(pipelines, Consumer(consumer, where), stage=run.next_stage())
+    #: The user's functions that it calls, for messages.
+    functions: tuple[Callable[..., Any], ...] = ()
+
+    def described(self) -> str:
+        """What an error calls it: its name, its functions, its line."""
+        names = f"({', '.join(map(function_name, self.functions))})" if self.functions else ""
+        return f"{self.operator}{names}" + (f" at {self.site}" if self.site else "")
+
+    def stage(self, run: Run, pipelines: Sequence[Pipeline], consumer: Callable[[Iterator[Any]], Any]) -> list[Any]:
+        """What `consumer` makes of each partition of what comes before."""
+        return run.results(pipelines, Consumer(consumer, self.described()), stage=run.next_stage())
 
 
 def _sections(runs: Iterable[Runs], partition: int) -> list[Section]:
@@ -284,14 +307,20 @@ class ShuffleNode(WideNode):
         self._read = read
         self._shape = shape
         self._combine = combine
+        key = getattr(read, "key", None)
+        placing = getattr(partitioner, "function", None)
+        found = (*(combine.functions if combine is not None else ()), key, placing)
+        self.functions = tuple(function for function in found if function is not None)
 
     def make(self, run: Run) -> Sequence[Split]:
-        memory_bytes = _memory_bytes(run)
-        work = _Collect(self._partitioner, _place(run, "map"), memory_bytes, self._shape, self._combine)
-        sides = [self._stage(run, parent.pipelines(run), work) for parent in self.parents]
-        place = _place(run, "reduce")
+        memory_bytes = share_of_memory(run)
+        work = _Collect(
+            self._partitioner, place_of(run, "map"), memory_bytes, self._shape, self.described(), self._combine
+        )
+        sides = [self.stage(run, parent.pipelines(run), work) for parent in self.parents]
+        place = place_of(run, "reduce")
         return [
-            _Shuffled([_sections(runs, partition) for runs in sides], place, memory_bytes, self._read)
+            _Shuffled([_sections(runs, partition) for runs in sides], place, memory_bytes, self._read, self.described())
             for partition in range(self._partitions)
         ]
 
@@ -302,42 +331,54 @@ class SortNode(WideNode):
     def __init__(self, parent: Node, partitions: int, read: ReadSorted, operator: str, site: str) -> None:
         super().__init__([parent], partitions, operator, site)
         self._read = read
+        self.functions = (read.key,) if read.key is not None else ()
 
     def make(self, run: Run) -> Sequence[Split]:
-        memory_bytes = _memory_bytes(run)
+        memory_bytes = share_of_memory(run)
         pipelines = self.parents[0].pipelines(run)
         if self._partitions == 1:
             ranges: Partitioner = RangePartitioner(())
         else:
             size = min(_SAMPLE_KEYS * self._partitions, _SAMPLE_KEYS_MAX)
-            keeping = _Spool(_place(run, "spool"), memory_bytes, size, run.options.seed)
-            kept: list[tuple[Runs, KeySample]] = self._stage(run, pipelines, keeping)
-            bounds = range_bounds([sample for _, sample in kept if sample.keys], self._partitions, self._read.key)
-            ranges = RangePartitioner(bounds, not self._read.ascending, self._read.key)
-            place = _place(run, "again")
-            pipelines = pipelines_of(
-                [_Shuffled([runs.sections(0)], place, memory_bytes, read_records) for runs, _ in kept]
+            keeping = _Spool(place_of(run, "spool"), memory_bytes, size, run.options.seed)
+            kept: list[tuple[Runs, KeySample]] = self.stage(run, pipelines, keeping)
+            ranges = RangePartitioner(
+                self._bounds([sample for _, sample in kept]), not self._read.ascending, self._read.key
             )
-        moving = _Collect(ranges, _place(run, "map"), memory_bytes, "records")
-        moved = self._stage(run, pipelines, moving)
-        place = _place(run, "sort")
+            place = place_of(run, "again")
+            pipelines = pipelines_of(
+                [_Shuffled([runs.sections(0)], place, memory_bytes, read_records, self.described()) for runs, _ in kept]
+            )
+        moving = _Collect(ranges, place_of(run, "map"), memory_bytes, "records", self.described())
+        moved = self.stage(run, pipelines, moving)
+        place = place_of(run, "sort")
         # There may be fewer ranges than were asked for: equal keys are not cut apart.
         filled = ranges.partition_count
         return [
-            _Shuffled([_sections(moved, n) if n < filled else []], place, memory_bytes, self._read)
+            _Shuffled([_sections(moved, n) if n < filled else []], place, memory_bytes, self._read, self.described())
             for n in range(self._partitions)
         ]
+
+    def _bounds(self, samples: Sequence[KeySample]) -> tuple[Any, ...]:
+        try:
+            return range_bounds([sample for sample in samples if sample.keys], self._partitions, self._read.key)
+        except Exception as error:
+            # The user's function or comparison, in the driver: told as where it fails in a task.
+            raise user_error(user_failure(error, self.described()), "ordering a sample of the keys") from error
 
 
 class RepartitionNode(WideNode):
     """Elements dealt out evenly: the partitions of the input begin at different places."""
 
     def make(self, run: Run) -> Sequence[Split]:
-        memory_bytes = _memory_bytes(run)
-        work = _Deal(NumberPartitioner(self._partitions), _place(run, "map"), memory_bytes)
-        dealt = self._stage(run, self.parents[0].pipelines(run), work)
-        place = _place(run, "reduce")
-        return [_Shuffled([_sections(dealt, n)], place, memory_bytes, read_values) for n in range(self._partitions)]
+        memory_bytes = share_of_memory(run)
+        work = _Deal(NumberPartitioner(self._partitions), place_of(run, "map"), memory_bytes)
+        dealt = self.stage(run, self.parents[0].pipelines(run), work)
+        place = place_of(run, "reduce")
+        named = self.described()
+        return [
+            _Shuffled([_sections(dealt, n)], place, memory_bytes, read_values, named) for n in range(self._partitions)
+        ]
 
 
 @dataclass(frozen=True)
@@ -352,51 +393,5 @@ class _Deal:
         start = task.partition if task is not None else 0
         pairs = ((number % count, element) for number, element in enumerate(elements, start))
         return collect(
-            pairs, self.partitioner, place=_unique(self.place), memory_bytes=self.memory_bytes, shape="records"
+            pairs, self.partitioner, place=unique_place(self.place), memory_bytes=self.memory_bytes, shape="records"
         )
-
-
-class CartesianNode(WideNode):
-    """Each element of the left with each of the right: partition i * n + j has those of i and j, of n on the right.
-
-    The right side is kept in files, so that it is made once, and read again for each element of the left.
-    """
-
-    def __init__(self, left: Node, right: Node, site: str) -> None:
-        super().__init__([left, right], left.partition_count * right.partition_count, "cartesian", site)
-
-    def make(self, run: Run) -> Sequence[Split]:
-        left, right = (parent.pipelines(run) for parent in self.parents)
-        keeping = _Keep(_place(run, "right"), _memory_bytes(run))
-        kept: list[Runs] = self._stage(run, right, keeping)
-        return [_Crossed(one, runs.sections(0), _memory_bytes(run)) for one in left for runs in kept]
-
-
-@dataclass(frozen=True)
-class _Keep:
-    place: SpillPlace
-    memory_bytes: int
-
-    def __call__(self, elements: Iterator[Any]) -> Runs:
-        pairs = ((0, element) for element in elements)
-        return collect(
-            pairs, NumberPartitioner(1), place=_unique(self.place), memory_bytes=self.memory_bytes, shape="records"
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class _Crossed(Split):
-    left: Split
-    right: list[Section]
-    memory_bytes: int
-
-    def describe(self) -> str:
-        return self.left.describe()
-
-    def open(self) -> Iterator[Any]:
-        # Objects take a few times their bytes: what is small is decoded once.
-        small = sum(section.end - section.begin for section in self.right) * 8 <= self.memory_bytes
-        held = [value for _, value in records(self.right)] if small else None
-        for one in self.left.open():
-            for other in held if held is not None else (value for _, value in records(self.right)):
-                yield one, other

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
+from esker.engine.calling import calling
 from esker.engine.objects.codec import dump_one, load_one, weight
 from esker.engine.objects.combine import Combine
 from esker.engine.objects.keys import plain_key
@@ -32,6 +33,7 @@ def collect(
     memory_bytes: int,
     shape: Shape = "groups",
     combine: Combine | None = None,
+    operator: str = "collect",
 ) -> Runs:
     """Sort the pairs of one input partition into files, by the partition of their keys.
 
@@ -41,16 +43,19 @@ def collect(
     values before they are written, unless the first few thousand pairs show that keys hardly repeat.
 
     Holds about `memory_bytes`; what is more is written, as several runs. Raises InputError for what is no pair,
-    KeyTypeError for what is no key, SpillError when the disk is full. What `pairs` raises goes through.
+    KeyTypeError for what is no key, SpillError when the disk is full. What `pairs` raises goes through; what a function
+    of `combine` or of the partitioner raises comes as a CallFailure that names `operator`.
     """
     with RunWriter(place, partitioner.partition_count) as writer:
         filling: _Filling
         if shape == "groups" and combine is not None:
-            filling = _FillCombined(combine, partitioner, writer, memory_bytes)
+            filling = _FillCombined(combine, partitioner, writer, memory_bytes, operator)
         elif shape == "groups":
-            filling = _Filling("groups", _kernel.GroupTable(**table_options(partitioner, memory_bytes)), writer)
+            table = _kernel.GroupTable(**table_options(partitioner, memory_bytes))
+            filling = _Filling("groups", table, writer, operator)
         else:
-            filling = _Filling("records", _kernel.RecordTable(**table_options(partitioner, memory_bytes)), writer)
+            records = _kernel.RecordTable(**table_options(partitioner, memory_bytes))
+            filling = _Filling("records", records, writer, operator)
         if isinstance(pairs, Iterable):
             filling.take(pairs)
         else:
@@ -62,15 +67,20 @@ def collect(
 class _Filling:
     """A table that takes pairs, and is written when it is full."""
 
-    def __init__(self, kind: str, table: Table, writer: RunWriter) -> None:
+    def __init__(self, kind: str, table: Table, writer: RunWriter, operator: str) -> None:
         self._kind = kind
         self._table = table
         self._writer = writer
+        self._operator = operator
 
     def take(self, pairs: Iterable[Any]) -> None:
         """Take all of these pairs."""
         stream = iter(pairs)
-        while not self._table.take(stream):
+        while True:
+            with calling(self._operator, self._table):
+                ended = self._table.take(stream)
+            if ended:
+                return
             self._write()
 
     def finish(self) -> None:
@@ -79,15 +89,18 @@ class _Filling:
             self._write()
 
     def _write(self) -> None:
-        self._writer.write_table(self._kind, self._table.write)
+        with calling(self._operator, self._table):
+            self._writer.write_table(self._kind, self._table.write)
 
 
 class _FillCombined(_Filling):
     """A table of combiners, given up for one of records when the first pairs show that keys hardly repeat."""
 
-    def __init__(self, combine: Combine, partitioner: Partitioner, writer: RunWriter, memory_bytes: int) -> None:
+    def __init__(
+        self, combine: Combine, partitioner: Partitioner, writer: RunWriter, memory_bytes: int, operator: str
+    ) -> None:
         self._combining = combine_table(combine, partitioner, memory_bytes)
-        super().__init__("combined", self._combining, writer)
+        super().__init__("combined", self._combining, writer, operator)
         self._partitioner = partitioner
         self._memory_bytes = memory_bytes
         self._sampled = 0
@@ -96,7 +109,8 @@ class _FillCombined(_Filling):
         stream = iter(pairs)
         while self._sampled < SAMPLE_PAIRS:
             before = self._combining.taken
-            ended = self._combining.take(stream, SAMPLE_PAIRS - self._sampled)
+            with calling(self._operator, self._combining):
+                ended = self._combining.take(stream, SAMPLE_PAIRS - self._sampled)
             self._sampled += self._combining.taken - before
             if self._combining.full():
                 self._write()

@@ -21,6 +21,8 @@ class Combine:
     merge_value: Callable[[Any, Any], Any]
     merge_combiners: Callable[[Any, Any], Any]
     balanced: bool = False
+    #: The user's own functions among them, for messages.
+    functions: tuple[Callable[..., Any], ...] = ()
 
     @classmethod
     def reducing(cls, function: Callable[[Any, Any], Any]) -> Combine:
@@ -30,7 +32,7 @@ class Combine:
         >>> combine.merge_combiners(combine.create("a"), "b")
         'ab'
         """
-        return cls(itself, function, function, balanced=True)
+        return cls(itself, function, function, balanced=True, functions=(function,))
 
     @classmethod
     def folding(cls, zero: Any, function: Callable[[Any, Any], Any]) -> Combine:
@@ -39,7 +41,7 @@ class Combine:
         >>> Combine.folding([], lambda folded, value: folded + value).create([1])
         [1]
         """
-        return cls.aggregating(zero, function, function)
+        return cls(_FromZero(dump_one(zero), function), function, function, functions=(function,))
 
     @classmethod
     def aggregating(cls, zero: Any, sequence: Callable[[Any, Any], Any], combine: Callable[[Any, Any], Any]) -> Combine:
@@ -49,7 +51,7 @@ class Combine:
         >>> count.merge_value(count.create("x"), "y")
         2
         """
-        return cls(_FromZero(dump_one(zero), sequence), sequence, combine)
+        return cls(_FromZero(dump_one(zero), sequence), sequence, combine, functions=(sequence, combine))
 
     @classmethod
     def combining(
@@ -63,7 +65,7 @@ class Combine:
         >>> Combine.combining(str, str.__add__, str.__add__).create(1)
         '1'
         """
-        return cls(create, merge_value, merge_combiners)
+        return cls(create, merge_value, merge_combiners, functions=(create, merge_value, merge_combiners))
 
 
 class _FromZero:

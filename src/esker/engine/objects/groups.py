@@ -34,11 +34,19 @@ def records(sections: Iterable[Section]) -> Iterator[tuple[Any, Any]]:
 
 
 def reduced(
-    sections: Iterable[Section], combine: Combine, *, place: SpillPlace, memory_bytes: int
+    sections: Iterable[Section],
+    combine: Combine,
+    *,
+    place: SpillPlace,
+    memory_bytes: int,
+    operator: str = "reduce by key",
 ) -> Iterator[tuple[Any, Any]]:
-    """Combine the values of each key, whether the map side began with it or not; keys by first appearance."""
+    """Combine the values of each key, whether the map side began with it or not; keys by first appearance.
+
+    What a function of `combine` raises comes as a CallFailure that names `operator`.
+    """
     feeds = map(_feed, sections)
-    return merge_by_key(feeds, combine, place=place, memory_bytes=memory_bytes, operator="reduce by key")
+    return merge_by_key(feeds, combine, place=place, memory_bytes=memory_bytes, operator=operator)
 
 
 def _feed(section: Section) -> Feed:
@@ -76,14 +84,16 @@ class Group:
         return list, (list(self),)
 
 
-def groups(sections: Iterable[Section], *, place: SpillPlace, memory_bytes: int) -> Iterator[tuple[Any, Group]]:
+def groups(
+    sections: Iterable[Section], *, place: SpillPlace, memory_bytes: int, operator: str = "group by key"
+) -> Iterator[tuple[Any, Group]]:
     """Bring the values of each key together; keys by first appearance, values in input order."""
-    for key, (group,) in cogrouped([sections], place=place, memory_bytes=memory_bytes):
+    for key, (group,) in cogrouped([sections], place=place, memory_bytes=memory_bytes, operator=operator):
         yield key, group
 
 
 def cogrouped(
-    sides: Sequence[Iterable[Section]], *, place: SpillPlace, memory_bytes: int
+    sides: Sequence[Iterable[Section]], *, place: SpillPlace, memory_bytes: int, operator: str = "group by key"
 ) -> Iterator[tuple[Any, tuple[Group, ...]]]:
     """Bring the values of each key together, apart for each side; keys of the first side come first.
 
@@ -103,7 +113,7 @@ def cogrouped(
             combine,
             place=place,
             memory_bytes=held_bytes,
-            operator="group by key",
+            operator=operator,
         ):
             yield key, tuple([Group(files, parts.get(side, ())) for side in range(len(sides))])
 

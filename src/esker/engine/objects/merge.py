@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
+from esker.engine.calling import calling
 from esker.engine.objects.codec import in_batches
 from esker.engine.objects.collect import combine_table
 from esker.engine.objects.combine import Combine
@@ -33,13 +34,16 @@ def merge_by_key(
 ) -> Iterator[tuple[Any, Any]]:
     """Merge what the feeds give of each key; gives the keys by their first appearance.
 
-    Raises MemoryBudgetExceededError, naming the key, when one key's combiner alone is larger than `memory_bytes`.
+    Raises MemoryBudgetExceededError, naming the key, when one key's combiner alone is larger than `memory_bytes`, and
+    CallFailure, naming `operator` and the key, when a function of `combine` raises.
     """
     merge = _Merge(combine, place, memory_bytes, operator)
     with ExitStack() as kept:
         table, divided = merge.fill(feeds, 0, kept)
         if not divided.runs.runs:
-            yield from in_batches(table.drain)
+            # What a reader of these pairs raises is not raised here.
+            with calling(operator, table):
+                yield from in_batches(table.drain)
             return
         files = MappedFiles()
         done = kept.enter_context(RunWriter(place.below("merged"), 1))
@@ -65,11 +69,15 @@ class _Merge:
         divided = kept.enter_context(RunWriter(self._place.below(f"parts{self._writers}"), _PARTS))
         kept.callback(divided.runs.remove)
         for feed in feeds:
-            while not feed(table):
+            while not self._fed(feed, table):
                 if depth == _DEPTH_MAX or len(table) == 1:
                     raise self._too_large(table)
                 self._divide(table, divided, depth)
         return table, divided
+
+    def _fed(self, feed: Feed, table: _kernel.CombineTable) -> bool:
+        with calling(self._operator, table):
+            return feed(table)
 
     def finish(self, table: _kernel.CombineTable, divided: RunWriter, done: RunWriter, depth: int) -> None:
         """Merge each part apart, and write what comes of it as runs in order of place."""
@@ -83,10 +91,12 @@ class _Merge:
                 if inner_divided.runs.runs:
                     self.finish(inner, inner_divided, done, depth + 1)
                 elif len(inner):
-                    done.write_table("combined", partial(inner.divide, parts=1, depth=0))
+                    with calling(self._operator, inner):
+                        done.write_table("combined", partial(inner.divide, parts=1, depth=0))
 
     def _divide(self, table: _kernel.CombineTable, divided: RunWriter, depth: int) -> None:
-        divided.write_table("combined", partial(table.divide, parts=_PARTS, depth=depth))
+        with calling(self._operator, table):
+            divided.write_table("combined", partial(table.divide, parts=_PARTS, depth=depth))
 
     def _too_large(self, table: _kernel.CombineTable) -> MemoryBudgetExceededError:
         return MemoryBudgetExceededError.of(

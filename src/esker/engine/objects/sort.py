@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from esker.core.seeded import generator
+from esker.engine.calling import calling
 from esker.engine.objects.codec import Scale, batches, in_batches
 from esker.engine.objects.collect import collect
 from esker.engine.objects.groups import records
@@ -62,13 +63,15 @@ def sorted_records(
     memory_bytes: int,
     key: Callable[[Any], Any] | None = None,
     reverse: bool = False,
+    operator: str = "sort by key",
 ) -> Iterator[tuple[Any, Any]]:
     """Sort pairs by their key, or by `key` of it; pairs with equal keys keep their order, with `reverse` too.
 
-    What does not fit `memory_bytes` is written as sorted runs, which are merged.
+    What does not fit `memory_bytes` is written as sorted runs, which are merged. What `key` raises, or a comparison of
+    keys, comes as a CallFailure that names `operator`.
     """
     order = _by_key if key is None else lambda pair: key(pair[0])
-    with RunWriter(place.below("sort"), 1) as writer:
+    with RunWriter(place.below("sort"), 1) as writer, calling(operator):
         try:
             held: list[tuple[Any, Any]] = []
             held_bytes = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections import Counter
 
 import pytest
@@ -38,6 +39,11 @@ def test_the_first_of_many_combinations_are_there_at_once() -> None:
     bag = esker.range(100_000).combinations(2)
     assert bag.take(3) == [(0, 1), (0, 2), (0, 3)]
     assert bag.run(lambda pairs: next(pairs), partitions=[bag.partition_count - 1])[0][0] > 50_000
+
+
+def test_combinations_of_one_partition_are_shared_by_all_workers() -> None:
+    bag = esker.of(range(60), partitions=1).with_options(workers=2).combinations(2)
+    assert len(bag.map(lambda pair: os.getpid()).distinct().collect()) == 2
 
 
 @given(n=st.integers(0, 60), limit=st.integers(0, 70), partitions=st.integers(1, 5), seed=st.integers(0, 99))

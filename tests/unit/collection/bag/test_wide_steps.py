@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -101,9 +103,62 @@ def test_elements_are_dealt_out_evenly_and_kept_once(elements: list[Any], partit
 @given(left=st.lists(st.integers(), max_size=12), right=st.lists(st.integers(), max_size=12), n=counts, m=counts)
 @slowly
 def test_a_cartesian_product_has_all_pairs(left: list[int], right: list[int], n: int, m: int) -> None:
-    product = inline(left, n).cartesian(inline(right, m))
+    product = inline(left, n).cartesian(inline(right, m), partitions=1)
     assert Counter(product.collect()) == Counter((a, b) for a in left for b in right)
     assert product.partition_count == n * m
+
+
+@given(
+    left=st.lists(st.integers(), max_size=12),
+    right=st.lists(st.integers(), max_size=12),
+    n=counts,
+    m=counts,
+    wanted=st.integers(1, 30),
+)
+@slowly
+def test_a_cartesian_product_is_cut_into_ranges_of_one_size_and_keeps_its_order(
+    left: list[int], right: list[int], n: int, m: int, wanted: int
+) -> None:
+    sides = inline(left, n), inline(right, m)
+    whole = sides[0].cartesian(sides[1], partitions=1).glom().collect()
+    cut = sides[0].cartesian(sides[1], partitions=wanted)
+    pieces = -(-wanted // (n * m))
+    parts = cut.glom().collect()
+    assert len(parts) == cut.partition_count == n * m * pieces
+    for number, part in enumerate(whole):
+        of_part = parts[number * pieces : (number + 1) * pieces]
+        assert [pair for piece in of_part for pair in piece] == part
+        assert max(map(len, of_part)) - min(map(len, of_part)) <= 1
+
+
+def test_a_cartesian_product_of_two_partitions_is_shared_by_all_workers() -> None:
+    one = esker.of(range(50), partitions=1).with_options(workers=2)
+    pids = one.cartesian(one).map(lambda pair: os.getpid()).distinct().collect()
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_a_few_pairs_of_a_product_are_there_at_once_however_long_a_side_is() -> None:
+    made = esker.accumulator()
+
+    def forever(n: int) -> Iterator[int]:
+        for number in itertools.count(n):
+            made.add(1)
+            yield number
+
+    endless = esker.of([5], partitions=1).flat_map(forever).with_options(workers=2, memory="64MiB")
+    assert endless.cartesian(esker.of("ab", partitions=1)).take(3) == [(5, "a"), (5, "b"), (6, "a")]
+    # What was looked at to see whether it ends, and then what was taken.
+    assert made.value <= (1 << 20) + 10
+    many = esker.range(100_000, partitions=1).with_options(workers=2)
+    assert many.cartesian(many).take(10) == [(0, n) for n in range(10)]
+
+
+def test_a_product_runs_each_side_once_where_it_is_cut() -> None:
+    computed = esker.accumulator()
+    one = esker.of(range(10), partitions=1).map(lambda n: computed.add(1) or n).with_options(workers=2)
+    assert one.cartesian(esker.of(range(7), partitions=1)).count() == 70
+    assert computed.value == 10
 
 
 def _many(bag: Bag) -> list[Any]:
