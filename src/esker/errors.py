@@ -43,30 +43,47 @@
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
 Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
+
+Each type has a `code`, which its message carries and `docs/errors.md` explains: ESK-1xx input, 2xx stored bytes, 3xx limits
+and outputs, 4xx tiers, 5xx streams, 6xx running. A code is never given to another type, nor changed. x00 is the family's own.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
+
+_CODE = re.compile(r" \[ESK-\d{3}\]")
 
 
 class EskerError(Exception):
-    """Any error of Esker: what was being done, what went wrong, what can be done.
+    """Any error of Esker: what was being done, what went wrong, what can be done, and its code.
 
     >>> issubclass(UnknownColumnError, (EskerError, KeyError))
     True
     """
 
+    code = "ESK-000"
     temporary = False
 
+    @property
+    def message(self) -> str:
+        """What was being done, what went wrong, what can be done; without the code."""
+        # A message that quotes another error's says that one's code no more: an error has one, its own.
+        return _CODE.sub("", str(self.args[0])) if self.args else ""
+
     def __str__(self) -> str:
-        # KeyError would quote its only argument; ours is a sentence.
-        return str(self.args[0]) if self.args else ""
+        # Not as KeyError, which quotes its only argument: ours is a sentence. The code ends the first line, so that
+        # what follows it (a predicate with its caret, the user's own line) stays as it is drawn.
+        first, newline, rest = self.message.partition("\n")
+        return f"{first} [{self.code}]{newline}{rest}" if self.code else self.message
 
 
 class InputError(EskerError, ValueError):
     """The caller's data, names or options are at fault."""
+
+    code = "ESK-100"
 
 
 class UnknownColumnError(InputError, KeyError):
@@ -75,8 +92,10 @@ class UnknownColumnError(InputError, KeyError):
     >>> raise UnknownColumnError.of("tailnmu", ["tailnum", "origin"])
     Traceback (most recent call last):
         ...
-    esker.errors.UnknownColumnError: no column 'tailnmu'; did you mean 'tailnum'? columns: tailnum, origin
+    esker.errors.UnknownColumnError: no column 'tailnmu'; did you mean 'tailnum'? columns: tailnum, origin [ESK-101]
     """
+
+    code = "ESK-101"
 
     @classmethod
     def of(cls, name: str, columns: Iterable[str], where: str = "") -> UnknownColumnError:
@@ -95,6 +114,8 @@ class PredicateError(InputError):
     `text` is the predicate, `position` the character it failed at (0-based), or None.
     """
 
+    code = "ESK-102"
+
     def __init__(self, message: str, text: str = "", position: int | None = None) -> None:
         self.text = text
         self.position = position
@@ -106,61 +127,91 @@ class PredicateError(InputError):
 class UnsupportedTypeError(InputError, TypeError):
     """An Arrow type that an operator does not take; the message names column, type and what to cast to."""
 
+    code = "ESK-103"
+
 
 class KeyTypeError(InputError, TypeError):
     """An object that cannot be the key of a pair: it can change, or its hash differs between processes."""
+
+    code = "ESK-104"
 
 
 class SchemaMismatchError(InputError):
     """Two inputs that should agree on columns or types do not."""
 
+    code = "ESK-105"
+
 
 class OptionError(InputError):
     """An option's value is out of its range or cannot be read."""
+
+    code = "ESK-106"
 
 
 class InputFileError(InputError, OSError):
     """A file or folder that is missing, unreadable, truncated or ragged; the message names it."""
 
+    code = "ESK-107"
+
 
 class EmptyBagError(InputError):
     """An element was asked of a Bag that has none."""
+
+    code = "ESK-108"
 
 
 class NestedCollectionError(InputError):
     """A function that runs on partitions uses a collection or session; the message names the variable, and the fix."""
 
+    code = "ESK-109"
+
 
 class UnpicklableFunctionError(InputError, TypeError):
     """A function, or something it holds, cannot go to another process; the message names what."""
+
+    code = "ESK-110"
 
 
 class CorruptError(EskerError):
     """Stored bytes are not what was written: a checksum, a magic or an offset is wrong."""
 
+    code = "ESK-200"
+
 
 class PageCorruptError(CorruptError):
     """A slotted page whose header, checksum or offsets are wrong."""
+
+    code = "ESK-201"
 
 
 class BitmapCorruptError(CorruptError):
     """A bitmap vector or an index segment whose bytes are wrong."""
 
+    code = "ESK-202"
+
 
 class CatalogCorruptError(CorruptError):
     """A frozen data set's catalogue that is damaged or does not match its files."""
+
+    code = "ESK-203"
 
 
 class PayloadCorruptError(CorruptError):
     """A payload extent or key file whose bytes do not match the catalogue."""
 
+    code = "ESK-204"
+
 
 class LogCorruptError(CorruptError):
     """A record of a cluster's log whose checksum is right and whose bytes are not, or damage before the log's end."""
 
+    code = "ESK-205"
+
 
 class ResourceError(EskerError):
     """A limit of the machine, or one the user set, was reached."""
+
+    code = "ESK-300"
 
 
 class MemoryBudgetExceededError(ResourceError, MemoryError):
@@ -169,8 +220,10 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
     >>> error = MemoryBudgetExceededError.of("group_by", 500, 300, {"scan": 100}, largest_key="JFK")
     >>> print(error)  # doctest: +NORMALIZE_WHITESPACE
     group_by needs 500 bytes of memory, but only 200 of the budget of 300 are left (scan holds 100);
-    the largest key is 'JFK'; raise memory= or use more partitions
+    the largest key is 'JFK'; raise memory= or use more partitions [ESK-301]
     """
+
+    code = "ESK-301"
 
     def __init__(
         self,
@@ -213,27 +266,36 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
 class SpillError(ResourceError, OSError):
     """The spill folder is full, or its cap is reached; names the folder, the bytes and what to change."""
 
+    code = "ESK-302"
+
 
 class LockedError(ResourceError):
     """Another process holds the right to write; the message names the folder."""
 
+    code = "ESK-303"
     temporary = True
 
 
 class OutputFileError(ResourceError, OSError):
     """A file could not be written; the message names it, and nothing was left under that name."""
 
+    code = "ESK-304"
+
 
 class CostLimitError(ResourceError):
     """The plan costs more than `max_cost`; nothing was read."""
+
+    code = "ESK-305"
 
 
 class MissingExtraError(ResourceError, ImportError):
     """An optional package is missing.
 
     >>> print(MissingExtraError.of("duckdb", "duckdb"))
-    duckdb is not installed: pip install 'esker[duckdb]'
+    duckdb is not installed: pip install 'esker[duckdb]' [ESK-306]
     """
+
+    code = "ESK-306"
 
     @classmethod
     def of(cls, package: str, extra: str) -> MissingExtraError:
@@ -244,20 +306,26 @@ class MissingExtraError(ResourceError, ImportError):
 class OutputExistsError(EskerError, FileExistsError):
     """The target exists; nothing was written. Choose another name or pass overwrite=True where offered."""
 
+    code = "ESK-307"
+
 
 class TierError(EskerError, OSError):
     """A storage tier failed to read or write; the message names the tier, key and range."""
+
+    code = "ESK-400"
 
 
 class TierUnavailableError(TierError):
     """A store did not answer, or answered that it cannot now, however often it was asked; names the object."""
 
+    code = "ESK-401"
     temporary = True
 
 
 class NotThawedError(TierError):
     """The extent is cold; `ready_seconds` from now it may be readable (None: ask for it first)."""
 
+    code = "ESK-402"
     temporary = True
 
     def __init__(self, message: str, ready_seconds: float | None = None) -> None:
@@ -268,23 +336,32 @@ class NotThawedError(TierError):
 class StreamError(EskerError):
     """Elements could not flow as the stream was told to let them; names the operator."""
 
+    code = "ESK-500"
+
 
 class BufferOverflowError(StreamError):
     """A buffer with `overflow="fail"` was full when an element came."""
+
+    code = "ESK-501"
 
 
 class RateExceededError(StreamError):
     """More came than a throttle with `mode="enforce"` lets through."""
 
+    code = "ESK-502"
+
 
 class StreamTimeoutError(StreamError, TimeoutError):
     """No element came in time; names the operator and the seconds."""
 
+    code = "ESK-503"
     temporary = True
 
 
 class CancelledError(EskerError):
     """The user asked to stop; outputs under their final names were not touched."""
+
+    code = "ESK-601"
 
 
 class PeerError(EskerError, ConnectionError):
@@ -318,6 +395,7 @@ class WorkerLostError(EskerError):
     from 1, and what it looks like), where known; `stack` what Python printed of a fatal signal.
     """
 
+    code = "ESK-602"
     temporary = True
 
     def __init__(
@@ -331,3 +409,5 @@ class WorkerLostError(EskerError):
 
 class UserFunctionError(EskerError):
     """The user's function raised; the message shows the user's own line first, `__cause__` is the original."""
+
+    code = "ESK-603"

@@ -103,7 +103,7 @@ def test_a_failing_function_is_told_by_its_own_line_first(runtime: str) -> None:
     with pytest.raises(UserFunctionError) as caught:
         esker.range(1000, partitions=4).map(divide).with_options(runtime=runtime).collect()
     lines = str(caught.value).splitlines()
-    assert lines[0] == "ZeroDivisionError: division by zero"
+    assert lines[0] == "ZeroDivisionError: division by zero [ESK-603]"
     assert "in divide: return 1 / (n - 700)" in lines[1]
     assert "in map(divide) at " in lines[-1]
     assert "partition 2 of 4, element 700" in lines[-1]

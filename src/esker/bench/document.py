@@ -109,7 +109,7 @@ def check_document(content: Any) -> None:
     >>> check_document({"schema": "another"})
     Traceback (most recent call last):
         ...
-    esker.errors.InputError: not an evaluation: 'schema' is not 'esker.bench.shuffle'
+    esker.errors.InputError: not an evaluation: 'schema' is not 'esker.bench.shuffle' [ESK-100]
     """
     _require(isinstance(content, Mapping), "it is no object")
     for name, wanted in (("schema", SCHEMA), ("version", VERSION)):

@@ -32,7 +32,7 @@ def parse_bytes(value: int | str, option: str = "size") -> int:
     >>> parse_bytes("lots", "memory")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: memory='lots' is not a size; write 512MiB, 2GB or a number of bytes
+    esker.errors.OptionError: memory='lots' is not a size; write 512MiB, 2GB or a number of bytes [ESK-106]
     """
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value

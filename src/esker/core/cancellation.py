@@ -18,7 +18,7 @@ class Cancellation:
     >>> token.check()
     Traceback (most recent call last):
         ...
-    esker.errors.CancelledError: stopped: Ctrl-C
+    esker.errors.CancelledError: stopped: Ctrl-C [ESK-601]
     """
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ def parse_seconds(value: float | str, option: str) -> float:
     >>> parse_seconds("soon", "deadline")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: deadline='soon' is no duration; write seconds, or 90min, 12h, 2d
+    esker.errors.OptionError: deadline='soon' is no duration; write seconds, or 90min, 12h, 2d [ESK-106]
     """
     seconds = math.nan
     if isinstance(value, str):

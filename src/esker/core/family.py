@@ -20,7 +20,7 @@ class Family(Generic[T]):
     >>> numbers["tau"]
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no number 'tau'; there is: pi
+    esker.errors.OptionError: no number 'tau'; there is: pi [ESK-106]
 
     Other packages add variants through the entry-point group `esker.<name>` (spaces become underscores); a name
     of our own table cannot be taken over.

@@ -87,7 +87,7 @@ class MemoryBudget:
     Traceback (most recent call last):
         ...
     esker.errors.MemoryBudgetExceededError: join needs 8,388,608 bytes of memory, but only 4,194,304 of the budget \
-of 67,108,864 are left (shuffle holds 62,914,560); raise memory= or use more partitions
+of 67,108,864 are left (shuffle holds 62,914,560); raise memory= or use more partitions [ESK-301]
     >>> budget.held_bytes
     0
     """

@@ -42,7 +42,7 @@ def failure(error: BaseException, function: Callable[..., Any], operator: str, w
     """Make the error that tells of the user's function that raised `error`: the user's own line first.
 
     >>> print(failure(ValueError("no number"), int, "map", "element 'x'"))
-    ValueError: no number
+    ValueError: no number [ESK-603]
       in int, called by map on element 'x'
     """
     found = UserFunctionError(_message(error, function, operator, where))

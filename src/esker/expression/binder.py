@@ -46,7 +46,8 @@ def bind(expression: Expression, schema: pa.Schema) -> Expression:
     >>> bind(parse("born < 'yesterday'"), schema)
     Traceback (most recent call last):
         ...
-    esker.errors.PredicateError: column 'born': 'yesterday' is not a value of date32[day]; write it like '2013-06-01'
+    esker.errors.PredicateError: column 'born': 'yesterday' is not a value of date32[day]; write it like '2013-06-01' \
+[ESK-102]
       born < 'yesterday'
              ^
 

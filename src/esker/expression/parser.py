@@ -21,7 +21,7 @@ def parse(text: str) -> Expression:
     >>> parse("age > ")
     Traceback (most recent call last):
         ...
-    esker.errors.PredicateError: cannot read the predicate: something is missing after '>'
+    esker.errors.PredicateError: cannot read the predicate: something is missing after '>' [ESK-102]
       age >
           ^
 

@@ -18,7 +18,7 @@ class Columns(Mapping[str, Any]):
     >>> columns["rnk"]
     Traceback (most recent call last):
         ...
-    esker.errors.UnknownColumnError: no column 'rnk' in src; did you mean 'rank'? columns: rank
+    esker.errors.UnknownColumnError: no column 'rnk' in src; did you mean 'rank'? columns: rank [ESK-101]
     """
 
     def __init__(self, where: str, names: list[str], take: Callable[[str], Any]) -> None:

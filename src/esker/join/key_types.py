@@ -19,7 +19,8 @@ def common_key_type(left: pa.Field, right: pa.Field) -> pa.DataType:
     >>> common_key_type(pa.field("day", pa.date32()), pa.field("at", pa.timestamp("s")))
     Traceback (most recent call last):
         ...
-    esker.errors.SchemaMismatchError: cannot join 'day' (date32[day]) with 'at' (timestamp[s]); cast one of them first
+    esker.errors.SchemaMismatchError: cannot join 'day' (date32[day]) with 'at' (timestamp[s]); cast one of them first \
+[ESK-105]
 
     Integers, decimals and units of time widen; integers meet floats as float64 (an integer that no float64 holds is
     an error of the run). Decimals and floats do not meet, nor dates and timestamps, nor zoned and plain timestamps.

@@ -36,7 +36,7 @@ class Devices(Mapping[str, DeviceProfile]):
     Traceback (most recent call last):
         ...
     esker.errors.OptionError: no device 'lto9-hf'; did you mean 'lto9-hh'? devices: exabyte-220l, ibm-3584, lto9-hh, \
-lto9-fh, lto10, optical-jukebox, hdd, nvme, s3-standard, glacier-flexible, glacier-deep-archive, memory
+lto9-fh, lto10, optical-jukebox, hdd, nvme, s3-standard, glacier-flexible, glacier-deep-archive, memory [ESK-106]
     """
 
     def __getitem__(self, name: str) -> DeviceProfile:

@@ -18,7 +18,8 @@ def check_key(key: str) -> str:
     >>> check_key("../secrets")
     Traceback (most recent call last):
         ...
-    esker.errors.InputError: '../secrets' cannot be a key: keys are relative paths without '.', '..' and empty parts
+    esker.errors.InputError: '../secrets' cannot be a key: keys are relative paths without '.', '..' and empty parts \
+[ESK-100]
     """
     parts = key.split("/")
     if any(part in ("", ".", "..") for part in parts) or "\0" in key or "\\" in key or ASIDE_MARK in key:

@@ -76,7 +76,7 @@ class PrefetchedFile(io.RawIOBase):
     >>> file.read(1)
     Traceback (most recent call last):
         ...
-    esker.errors.TierError: bytes 48 to 49 of 'a.parquet' were not in the plan: 1 ranges of it were fetched
+    esker.errors.TierError: bytes 48 to 49 of 'a.parquet' were not in the plan: 1 ranges of it were fetched [ESK-400]
 
     Gives views of the fetched bytes, without a copy. A byte outside of them means that the plan is wrong, so it is
     an error and not a second request.

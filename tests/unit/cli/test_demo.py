@@ -82,7 +82,7 @@ def test_a_step_that_fails_leaves_no_folder(run: Run, tmp_path: Path, monkeypatc
     monkeypatch.setattr("esker.cli.demo_check.DuckCheck.__init__", lambda self, data: setattr(self, "installed", False))
     monkeypatch.setattr("esker.cli.demo_data.find_flight_data", lambda folder: None)
     ended = run("demo", "--output", tmp_path / "out")
-    assert (ended.code, ended.err) == (1, "error: no room\n")
+    assert (ended.code, ended.err) == (1, "error: no room [ESK-000]\n")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -115,7 +115,7 @@ def test_a_failing_function_shows_the_users_line_first_and_leaves_no_output(tmp_
     with pytest.raises(UserFunctionError) as caught:
         lazy.write_parquet(tmp_path / "out.parquet")
     lines = str(caught.value).splitlines()
-    assert lines[0] == "ZeroDivisionError: division by zero"
+    assert lines[0] == "ZeroDivisionError: division by zero [ESK-603]"
     assert "the user's line" in lines[1]
     assert "broken" in lines[-1]
     assert "map_batches" in lines[-1]

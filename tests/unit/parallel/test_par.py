@@ -172,7 +172,7 @@ def test_the_first_failing_item_is_told_with_the_users_line_first(runtime: str) 
     with pytest.raises(UserFunctionError) as caught:
         items.map(inverse).to_list()
     first, second, last = str(caught.value).splitlines()
-    assert first == "ZeroDivisionError: division by zero"
+    assert first == "ZeroDivisionError: division by zero [ESK-603]"
     assert second.endswith("return 1 / number")
     assert last == "  in inverse, called by map on item 2: 0"
     assert isinstance(caught.value.__cause__, ZeroDivisionError)
@@ -209,14 +209,14 @@ def test_stop_iteration_fails_and_cuts_nothing_off() -> None:
 
 @pytest.mark.parametrize("runtime", ["inline", "processes"])
 def test_a_function_that_exits_fails_and_does_not_end_the_caller(runtime: str) -> None:
-    with pytest.raises(UserFunctionError, match="SystemExit: 3\n"):
+    with pytest.raises(UserFunctionError, match=r"SystemExit: 3 \[ESK-603\]\n"):
         par([3], 1, runtime=runtime).map(sys.exit).to_list()
-    with pytest.raises(UserFunctionError, match="SystemExit: 3\n"):
+    with pytest.raises(UserFunctionError, match=r"SystemExit: 3 \[ESK-603\]\n"):
         esker.gather([functools.partial(sys.exit, 3)], runtime=runtime)
 
 
 def test_a_worker_that_dies_is_told_with_the_item_it_died_of() -> None:
-    with pytest.raises(WorkerLostError, match="exit status 3, twice\n  in map, on item 6: 6"):
+    with pytest.raises(WorkerLostError, match=r"exit status 3, twice \[ESK-602\]\n  in map, on item 6: 6"):
         par(range(9), 2, chunk=3).map(lambda n: os._exit(3) if n == 6 else n).to_list()
     assert par(range(9), 2).map(abs).sum() == 36
 

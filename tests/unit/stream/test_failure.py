@@ -107,7 +107,7 @@ def test_a_function_decides_by_the_error_and_steps_below_are_not_touched() -> No
     ],
 )
 def test_functions_beside_the_way_of_elements_are_shown_by_their_line_and_always_fail(make: Any) -> None:
-    with pytest.raises(UserFunctionError, match="division by zero\n.*return 1 / number"):
+    with pytest.raises(UserFunctionError, match=r"division by zero \[ESK-603\]\n.*return 1 / number"):
         make(Stream([0, 0, 0])).supervise("resume").collect()
 
 

@@ -113,7 +113,7 @@ def test_a_failing_function_is_shown_by_its_own_line_first(operator: str) -> Non
     with pytest.raises(UserFunctionError) as caught:
         getattr(Stream([0]), operator)(divide).collect()
     first, second, last = str(caught.value).splitlines()
-    assert first == "ZeroDivisionError: division by zero"
+    assert first == "ZeroDivisionError: division by zero [ESK-603]"
     assert second.endswith("return 1 / number")
     assert last == f"  in divide, called by {operator} on element 0"
     assert isinstance(caught.value.__cause__, ZeroDivisionError)

@@ -18,6 +18,8 @@ from esker.errors import EskerError, NestedCollectionError
 class PySparkException(EskerError):
     """The base of what PySpark raises; `errorClass` names the condition as Spark does."""
 
+    code = ""  # Spark's messages are as Spark writes them: they begin with the condition's name.
+
     def __init__(
         self,
         message: str | None = None,

@@ -8,6 +8,8 @@ from esker.errors import EskerError
 class Py4JError(EskerError):
     """An error at the border to the JVM."""
 
+    code = ""
+
 
 class Py4JJavaError(Py4JError):
     """What a job that failed raises in PySpark.

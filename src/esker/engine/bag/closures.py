@@ -28,7 +28,7 @@ def require_no_collections(function: Any, operator: str) -> None:
         ...
     esker.errors.NestedCollectionError: the function of map uses 'prices', which is a Bag: functions run on \
 partitions, where no collection can be run; compute what is needed of it before, pass a large result with \
-esker.broadcast(), or join the two
+esker.broadcast(), or join the two [ESK-109]
     """
     for name, kind, kind_error in _collections(function, set(), 0):
         raise kind_error(

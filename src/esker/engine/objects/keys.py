@@ -34,7 +34,7 @@ def plain_key(key: Any) -> Any:
     >>> plain_key([1])
     Traceback (most recent call last):
         ...
-    esker.errors.KeyTypeError: [1] cannot be a key: a list can change; use a tuple
+    esker.errors.KeyTypeError: [1] cannot be a key: a list can change; use a tuple [ESK-104]
 
     Raises KeyTypeError for what is mutable, and for objects whose hash differs between processes.
     """

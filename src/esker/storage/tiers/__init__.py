@@ -27,7 +27,7 @@ def open_tier(uri: str) -> Tier:
     >>> open_tier("cloud:bucket")
     Traceback (most recent call last):
         ...
-    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, glacier, ltfs, s3, tape
+    esker.errors.OptionError: no tier 'cloud'; there is: memory, disk, glacier, ltfs, s3, tape [ESK-106]
 
     `disk:/folder` or the path alone; `tape:/folder?device=lto9-hh&cartridge=4MiB&drives=2`, or `ltfs:`;
     `s3://bucket/prefix?region=eu-north-1`; `glacier://bucket/prefix?class=DEEP_ARCHIVE&speed=bulk`; `memory:name`

@@ -33,6 +33,6 @@ def wrap(tier: Tier, kind: str, **options: Any) -> WrappedTier:
     >>> tier.read("a", [ByteRange(0, 5)])
     Traceback (most recent call last):
         ...
-    esker.errors.TierUnavailableError: memory:drill did not answer for 'a' (drill: flaky, seed 4)
+    esker.errors.TierUnavailableError: memory:drill did not answer for 'a' (drill: flaky, seed 4) [ESK-401]
     """
     return WRAPPERS[kind](tier, **options)
