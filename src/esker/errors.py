@@ -45,7 +45,8 @@
 Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
 
 Each type has a `code`, which its message carries and `docs/errors.md` explains: ESK-1xx input, 2xx stored bytes, 3xx limits
-and outputs, 4xx tiers, 5xx streams, 6xx running. A code is never given to another type, nor changed. x00 is the family's own.
+and outputs, 4xx tiers, 5xx streams, 6xx running, 7xx other
+processes. A code is never given to another type, nor changed. x00 is the family's own.
 """
 
 from __future__ import annotations
@@ -367,25 +368,33 @@ class CancelledError(EskerError):
 class PeerError(EskerError, ConnectionError):
     """Another process, perhaps on another machine, did not do what it was asked; the message names it."""
 
+    code = "ESK-700"
+
 
 class PeerUnreachableError(PeerError):
     """There is nobody at the address, or the connection broke."""
 
+    code = "ESK-701"
     temporary = True
 
 
 class DeadlineExceededError(PeerError, TimeoutError):
     """A call took longer than it may; what it was to do may have been done."""
 
+    code = "ESK-702"
     temporary = True
 
 
 class AuthenticationError(PeerError, PermissionError):
     """The peer does not take the token."""
 
+    code = "ESK-703"
+
 
 class MessageTooLargeError(PeerError):
     """A message is bigger than a limit; the message says which. Send less at once, or raise the limit on both sides."""
+
+    code = "ESK-704"
 
 
 class WorkerLostError(EskerError):
