@@ -44,9 +44,9 @@
 
 Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
 
-Each type has a `code`, which its message carries and `docs/errors.md` explains: ESK-1xx input, 2xx stored bytes, 3xx limits
-and outputs, 4xx tiers, 5xx streams, 6xx running, 7xx other
-processes. A code is never given to another type, nor changed. x00 is the family's own.
+Each type has a `code`, which its message carries and `docs/errors.md` explains: ESK-1xx input, 2xx stored bytes, 3xx
+limits and outputs, 4xx tiers, 5xx streams, 6xx running, 7xx other processes; x00 is the family itself. A code is never
+given to another type, nor changed.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ class Limits:
         >>> Limits(message_bytes=10).check(11, "a put")
         Traceback (most recent call last):
             ...
-        esker.errors.MessageTooLargeError: a put has 11 bytes, and the limit is 10
+        esker.errors.MessageTooLargeError: a put has 11 bytes, and the limit is 10 [ESK-704]
         """
         if size > self.message_bytes:
             raise MessageTooLargeError(f"{what} has {size:,} bytes, and the limit is {self.message_bytes:,}")

@@ -9,10 +9,10 @@ import pickle
 import re
 
 import pytest
-from tests.unit.house.project import ROOT
 
 from esker import errors
 from esker.errors import EskerError
+from tests.unit.house.project import ROOT
 
 TYPES = [
     found
