@@ -1,6 +1,7 @@
 """Streams and parallel helpers, measured: `python -m benchmarks.streams [--markdown FILE] [--sections ...]`.
 
     flight       how far a file is read ahead of a slow sink, against what the buffers allow; peers beside
+    elements     what one small element costs, step by step
     throughput   a file through concurrent calls into a sink, beside plain loops and peers (suite stream_files)
     pairs        a metric between all pairs of vertices on two workers against one (suite all_pairs)
     stop         how long after the answer the other workers are gone: find and first
@@ -37,7 +38,7 @@ ROWS = 5_000_000
 
 def main(arguments: list[str]) -> None:
     """Measure the sections named, print them, and write the page when asked."""
-    sections = {"flight": flight, "throughput": throughput, "pairs": pairs, "stop": stop}
+    sections = {"flight": flight, "elements": elements, "throughput": throughput, "pairs": pairs, "stop": stop}
     parser = argparse.ArgumentParser(prog="python -m benchmarks.streams", description=__doc__)
     parser.add_argument("--markdown", type=Path, help="write the tables to this file")
     parser.add_argument("--sections", nargs="*", choices=sections, default=list(sections))
@@ -153,6 +154,62 @@ def _ahead_of(name: str, path: Path) -> str:
     command = [interpreter, "-m", "benchmarks.stream_files", name, str(path)]
     ran = subprocess.run(command, check=True, capture_output=True, text=True)
     return f"{int(ran.stdout) / CHUNK_BYTES:g}"
+
+
+# ---- what an element costs ----
+
+
+def elements(repetitions: int) -> str:
+    """Microseconds for each of many small numbers."""
+    rows = [[name, f"{_microseconds(run, count, repetitions):.2f}"] for name, run, count in _CHAINS]
+    return f"""## What an element costs
+
+Microseconds for each small number: the median of {repetitions} runs.
+
+{table(["chain", "µs"], rows)}
+"""
+
+
+async def _same(number: int) -> int:
+    return number
+
+
+def _loop(count: int) -> None:
+    kept = 0
+    for number in range(count):
+        if abs(number) >= 0:
+            kept += 1
+
+
+_CHAINS: list[tuple[str, Callable[[int], Any], int]] = [
+    ("a for loop with a call and a comparison", _loop, 100_000),
+    ("Stream(range).run(Sink.count())", lambda count: Stream(range(count)).run(Sink.count()), 100_000),
+    ("the same with .map(abs)", lambda count: Stream(range(count)).map(abs).run(Sink.count()), 100_000),
+    ("with four times .map(abs)", lambda count: _mapped(count).run(Sink.count()), 100_000),
+    ("with .buffer(64)", lambda count: Stream(range(count)).buffer(64).run(Sink.count()), 50_000),
+    (
+        "with .map_async(an asynchronous function, workers=4)",
+        lambda count: _called(count).run(Sink.count()),
+        10_000,
+    ),
+]
+
+
+def _mapped(count: int) -> Stream[int]:
+    return Stream(range(count)).map(abs).map(abs).map(abs).map(abs)
+
+
+def _called(count: int) -> Stream[int]:
+    return Stream(range(count)).map_async(_same, workers=4)
+
+
+def _microseconds(run: Callable[[int], Any], count: int, repetitions: int) -> float:
+    times: list[float] = []
+    for _ in range(repetitions):
+        begin = time.perf_counter()
+        run(count)
+        times.append(time.perf_counter() - begin)
+    return 1e6 * statistics.median(times) / count
 
 
 # ---- the suites of the harness ----
