@@ -77,8 +77,9 @@ void long_vectors_agree_with_bits() {
         CHECK(intersect_count(left, right) == rows_of(both).size());
         CHECK(same_rows(narrowed(left, {&right}, true), combine(Operation::intersect, left, right)));
       }
+      const Vector vector = vector_of(a, Form::fixed(encoding));
       for (std::uint64_t row = 0; row < row_count; row += 1 + chance.below(1000))
-        CHECK(contains(vector_of(a, Form::fixed(encoding)), row) == a[row]);
+        CHECK(contains(vector, row) == a[row]);
     }
   }
 }

@@ -5,21 +5,8 @@
 
 #include "esker/error.h"
 #include "esker/page/page_join.h"
-#include "esker/shuffle/page_managers/chunked.h"
-#include "esker/shuffle/page_managers/hybrid.h"
-#include "esker/shuffle/page_managers/lock_free.h"
-#include "esker/shuffle/page_managers/locked.h"
-#include "esker/shuffle/page_managers/locked_batches.h"
-#include "esker/shuffle/page_managers/owned.h"
-#include "esker/shuffle/page_managers/radix.h"
-#include "esker/shuffle/page_managers/thread_local.h"
-#include "esker/shuffle/strategies/collaborative_buffers.h"
-#include "esker/shuffle/strategies/collaborative_units.h"
-#include "esker/shuffle/strategies/hybrid.h"
-#include "esker/shuffle/strategies/on_demand.h"
-#include "esker/shuffle/strategies/radix.h"
+#include "esker/shuffle/strategies/entries.h"
 #include "esker/shuffle/strategies/software_managed_buffers.h"
-#include "esker/shuffle/strategies/thread_local_merge.h"
 
 namespace esker::shuffle {
 namespace {
@@ -36,39 +23,21 @@ std::uint64_t joined_bytes(std::uint64_t bytes) {
                         bytes < kJoinedUnitBytes ? kJoinedUnitBytesMin : kJoinedUnitBytes);
 }
 
-using Make = std::unique_ptr<Strategy> (*)(Context, std::uint32_t);
-
-template <class Made>
-std::unique_ptr<Strategy> make(Context context, std::uint32_t thread_count) {
-  return std::make_unique<Made>(context, thread_count);
+// The product of strategies and page managers, as far as the types allow it.
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> all = [] {
+    std::vector<Entry> found;
+    for (const auto each : {software_managed_buffers(), on_demand(), radix(), hybrid(), thread_local_merge(),
+                            collaborative_buffers(), collaborative_units()}) {
+      found.insert(found.end(), each.begin(), each.end());
+    }
+    return found;
+  }();
+  return all;
 }
 
-// The product of strategies and page managers, as far as the types allow it.
-struct Entry {
-  Combination combination;
-  Make make;
-};
-
-const Entry kEntries[] = {
-    {{"software_managed_buffers", "locked_batches", true, 0},
-     &make<SoftwareManagedBuffers<LockedBatchPages>>},
-    {{"software_managed_buffers", "locked", true, 0}, &make<SoftwareManagedBuffers<LockedPages>>},
-    {{"software_managed_buffers", "lock_free", true, 0}, &make<SoftwareManagedBuffers<LockFreePages>>},
-    {{"software_managed_buffers", "chunked", false, 0}, &make<SoftwareManagedBuffers<ChunkedPages>>},
-    {{"on_demand", "locked", false, 0}, &make<OnDemand<LockedPages>>},
-    {{"on_demand", "locked_batches", false, 0}, &make<OnDemand<LockedBatchPages>>},
-    {{"on_demand", "lock_free", false, 0}, &make<OnDemand<LockFreePages>>},
-    {{"radix", "radix", true, 0}, &make<Radix<RadixPages>>},
-    {{"hybrid", "hybrid", true, 0}, &make<Hybrid<HybridPages>>},
-    {{"thread_local_merge", "thread_local", false, 1}, &make<ThreadLocalMerge>},
-    {{"collaborative_buffers", "owned", true, 0}, &make<CollaborativeBuffers<OwnedPages>>},
-    {{"collaborative_buffers", "locked_batches", true, 0}, &make<CollaborativeBuffers<LockedBatchPages>>},
-    {{"collaborative_units", "owned", true, 0}, &make<CollaborativeUnits<OwnedPages>>},
-    {{"collaborative_units", "locked_batches", true, 0}, &make<CollaborativeUnits<LockedBatchPages>>},
-};
-
 Make make_of(const Combination& combination) {
-  for (const Entry& entry : kEntries) {
+  for (const Entry& entry : entries()) {
     if (entry.combination.strategy == combination.strategy && entry.combination.pages == combination.pages) {
       return entry.make;
     }
@@ -103,7 +72,7 @@ std::vector<arrow::ColumnType> held(std::vector<arrow::ColumnType> columns, std:
 const std::vector<Combination>& combinations() {
   static const std::vector<Combination> all = [] {
     std::vector<Combination> found;
-    for (const Entry& entry : kEntries) found.push_back(entry.combination);
+    for (const Entry& entry : entries()) found.push_back(entry.combination);
     return found;
   }();
   return all;
