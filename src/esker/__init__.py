@@ -15,7 +15,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from esker.core.version import VERSION
+
+__version__ = VERSION
 
 # Arrow reads this once, when it is first imported; `esker.core.arrow_memory` says why. The user's own choice stands.
 if "pyarrow" not in sys.modules:

@@ -355,7 +355,7 @@ class Dataset:
 
     def explain(self) -> Explanation:
         """The plan, with what it will read and cost; reads only what is hot (footers, catalogues, keys, the index)."""
-        with self._options.context() as context:
+        with self._options.context(runs=False) as context:
             return compile_plan(self._node, context).explanation
 
     # Actions

@@ -78,7 +78,9 @@ def _shuffled(compiled: Compiled, context: QueryContext, hive: Hive) -> Compiled
     """Bring the rows of a key together, so that few keys are written at a time."""
     count = _partition_count(compiled.explanation, context)
     explanation = Explanation("shuffle", {"by": list(hive.by), "partitions": count}, inputs=[compiled.explanation])
-    barrier = ShuffleBarrier(compiled.stream, hive.by, count, context, explanation=explanation)
+    barrier = ShuffleBarrier(compiled.stream, hive.by, count, context, explanation=explanation, counts_rows=True)
+    explanation.number()
+    context.log.emit("query_planned", plan=explanation.to_json())
     return Compiled(barrier.stream(), explanation)
 
 

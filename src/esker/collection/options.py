@@ -13,7 +13,7 @@ from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
 from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, CACHE_LIMIT_BYTES, QueryContext
 from esker.core.duration import parse_seconds
-from esker.core.event_log import EventLog
+from esker.core.event_log import query_log
 from esker.core.memory import MemoryBudget
 from esker.core.options import updated
 from esker.core.progress import Progress, Silent
@@ -30,8 +30,9 @@ class Options:
     is where chance comes from. `spill_folder` and `spill_limit` say where and how much may be spilled. `max_cost`
     refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `deadline` is how long
     reading the payload may take (seconds, or `90min`, `12h`): what is missing then is said, and `cache`, a folder that
-    keeps what was fetched (up to `cache_limit`, default 10 GiB), lets the next run go on from there. `log` is a path
-    for the event log, `progress` is told how far operators are, `cancellation` stops the query from outside.
+    keeps what was fetched (up to `cache_limit`, default 10 GiB), lets the next run go on from there. `log` is a file
+    for the event log, or a folder that gets one for each query (without it the folder that ESKER_LOG_DIR
+    names, if it is set). `progress` is told how far operators are, `cancellation` stops the query from outside.
     """
 
     memory: int | str | None = None
@@ -68,8 +69,8 @@ class Options:
         """These options with some changed; OptionError names one that is not there."""
         return updated(self, changes)
 
-    def context(self) -> QueryContext:
-        """A fresh context for one run."""
+    def context(self, *, runs: bool = True) -> QueryContext:
+        """A fresh context for one run, or for planning alone: that is not logged unless `log` says so."""
         budget = MemoryBudget(self.memory)
         if self.memory is not None:
             settle_allocator()
@@ -77,7 +78,7 @@ class Options:
         return QueryContext(
             budget=budget,
             cancellation=self.cancellation.child() if self.cancellation is not None else Cancellation(),
-            log=EventLog(Path(self.log) if self.log is not None else None),
+            log=query_log(self.log, runs, self._opening(budget, threads)),
             spill=SpillFolder(
                 root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
             ),
@@ -94,6 +95,16 @@ class Options:
                 parse_bytes(self.cache_limit, "cache_limit") if self.cache_limit is not None else CACHE_LIMIT_BYTES
             ),
         )
+
+    def _opening(self, budget: MemoryBudget, threads: int) -> dict[str, Any]:
+        return {
+            "budget_bytes": budget.total_bytes,
+            "threads": threads,
+            "ordered": self.ordered,
+            "seed": self.seed,
+            "deadline": self.deadline,
+            "max_cost": dict(self.max_cost or {}),
+        }
 
     def cost_limits(self) -> dict[str, float]:
         """`max_cost` in bytes, seconds, ... as numbers."""

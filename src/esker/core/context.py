@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from esker.core.activity import Activity
 from esker.core.cancellation import Cancellation
 from esker.core.cost import Cost
 from esker.core.event_log import EventLog
 from esker.core.memory import MemoryBudget
 from esker.core.progress import Progress, Silent
 from esker.core.spill import SpillFolder
-from esker.errors import CostLimitError
+from esker.errors import CancelledError, CostLimitError
 
 # Rows of a batch: big enough that per-batch work vanishes, small enough that a batch fits any budget.
 BATCH_ROWS = 65_536
@@ -53,9 +54,15 @@ class QueryContext:
     cache_folder: Path | None = None
     cache_limit_bytes: int = CACHE_LIMIT_BYTES
     resources: ExitStack = field(default_factory=ExitStack)
+    activity: Activity = field(init=False)
 
     def __post_init__(self) -> None:
         self.scan_threads = self.scan_threads or self.threads
+        # A copy of a context, with another option, is of the same query.
+        if isinstance(self.progress, Activity):
+            self.activity = self.progress
+        else:
+            self.activity = self.progress = Activity(self.log, self.budget, self.spill, self.progress)
 
     def check(self) -> None:
         """Raise CancelledError if the query was cancelled; loops call this once a batch."""
@@ -87,4 +94,17 @@ class QueryContext:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._log_end(error)
+        else:
+            self.activity.flush()
         self.close()
+
+    def _log_end(self, error: BaseException) -> None:
+        self.activity.flush()
+        if isinstance(error, GeneratorExit):
+            self.log.emit("query_stopped", reason="the reader left")
+        elif isinstance(error, CancelledError | KeyboardInterrupt):
+            self.log.emit("query_stopped", reason=str(error) or "Ctrl-C")
+        else:
+            self.log.emit("query_failed", error=type(error).__name__, message=str(error))

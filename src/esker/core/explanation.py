@@ -13,8 +13,10 @@ from esker.core.cost import Cost
 class Explanation:
     """One step of a plan; `inputs` are the steps it reads from.
 
-    `estimated` is known before the run, `actual` and `rows` after it. `alternatives` are the costs of what was not
-    chosen, by name; `reason` says in words why `choice` was. `timeline` is what simulated devices did.
+    `step` is its number in the plan, the topmost 0. `estimated` is known before the run, `actual` and `rows` after it,
+    `bytes` of the rows in memory too; `rows_in` are those it took where no step below says so. `alternatives` are the
+    costs of what was not chosen, by name; `reason` says in words why `choice` was. `timeline` is what simulated devices
+    did.
 
     >>> print(Explanation("find", {"predicate": "month = 6"}, estimated=Cost(bytes=2048, requests=2), reason="index"))
     find predicate: month = 6
@@ -25,6 +27,9 @@ class Explanation:
     operator: str
     detail: dict[str, Any] = field(default_factory=dict)
     rows: int | None = None
+    rows_in: int | None = None
+    bytes: int | None = None
+    step: int | None = None
     estimated: Cost | None = None
     actual: Cost | None = None
     choice: str | None = None
@@ -39,9 +44,12 @@ class Explanation:
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary; the order of keys is fixed."""
         return {
+            "step": self.step,
             "operator": self.operator,
             "detail": self.detail,
+            "rows_in": self.rows_in,
             "rows": self.rows,
+            "bytes": self.bytes,
             "estimated": self.estimated.to_json() if self.estimated else None,
             "actual": self.actual.to_json() if self.actual else None,
             "choice": self.choice,
@@ -50,6 +58,11 @@ class Explanation:
             "timeline": self.timeline,
             "inputs": [step.to_json() for step in self.inputs],
         }
+
+    def number(self) -> None:
+        """Number the steps, this one 0, each before those it reads from."""
+        for number, step in enumerate(self.walk()):
+            step.step = number
 
     def walk(self) -> list[Explanation]:
         """This step and all below it, this one first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
 
 
 class Progress(Protocol):
@@ -13,6 +14,14 @@ class Progress(Protocol):
 
     def close(self) -> None:
         """The query ended."""
+
+
+@runtime_checkable
+class Watcher(Progress, Protocol):
+    """A Progress that also sees the events of the query's log (docs/formats/event-log.md)."""
+
+    def watch(self, event: Mapping[str, Any]) -> None:
+        """An event was logged; called in the thread that logged it."""
 
 
 class Silent:

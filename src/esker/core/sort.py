@@ -143,6 +143,7 @@ class _Sorter:
         except OSError as error:
             raise self._context.spill.failure(error) from error
         self._spilled_bytes += path.stat().st_size
+        self._context.activity.spilled(path.stat().st_size)
         self._context.log.emit("sort_run_spilled", operator=self._operator, bytes=path.stat().st_size)
         return _Run(path, self._order)
 

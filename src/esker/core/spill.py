@@ -68,11 +68,12 @@ class SpillFolder:
         """How much may still be written: the cap less what the folder holds."""
         if self._limit_option is None:
             return self.limit_bytes
-        used = 0
-        for path in self.path.iterdir():
-            with suppress(FileNotFoundError):  # another thread is done with it
-                used += path.stat().st_size
-        return self.limit_bytes - used
+        return self.limit_bytes - self._used()
+
+    @property
+    def held_bytes(self) -> int:
+        """What the files in the folder hold now."""
+        return self._used() if self._path is not None else 0
 
     def new_file(self, name: str) -> tuple[Path, int]:
         """Create a private file and return its path and an open descriptor (the caller closes it)."""
@@ -110,6 +111,14 @@ class SpillFolder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _used(self) -> int:
+        used = 0
+        with suppress(FileNotFoundError):  # the query ends
+            for path in self.path.iterdir():
+                with suppress(FileNotFoundError):  # another thread is done with it
+                    used += path.stat().st_size
+        return used
 
     def _has_room(self, bytes_wanted: int) -> bool:
         stat = os.statvfs(self.root)

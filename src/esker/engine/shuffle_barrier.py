@@ -10,6 +10,7 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.engine.placement import Placement, numbered_schema
+from esker.engine.stages import count_stage
 from esker.engine.stream import PartitionedStream, run
 from esker.shuffle.border import to_page_schema
 from esker.shuffle.choose import AUTO, Choice, choose_strategy
@@ -26,7 +27,8 @@ class ShuffleBarrier:
     """Runs its input on first use and keeps the rows in pages, spilling over its share of the budget.
 
     `partition(p)` gives the rows of a partition once; partitions may be read from several threads, each by one.
-    `function` of the columns `by` says where a row goes, unless a `placement` does.
+    `function` of the columns `by` says where a row goes, unless a `placement` does. What is done is counted for
+    `explanation`; the rows that come out only with `counts_rows`, where no stage behind the barrier counts them.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class ShuffleBarrier:
         function: str = "hash",
         placement: Placement | None = None,
         explanation: Explanation | None = None,
+        counts_rows: bool = False,
         seed: int | None = None,
         threads: int | None = None,
     ) -> None:
@@ -53,6 +56,12 @@ class ShuffleBarrier:
         self._seed = context.seed if seed is None else seed
         self._threads = min(threads or context.threads, THREADS_MAX)
         self._explanation = explanation
+        self._meter = (
+            context.activity.meter(explanation, partition_count if counts_rows else None)
+            if explanation is not None
+            else None
+        )
+        self._counts_rows = counts_rows
         self._lock = threading.Lock()
         self._operator: ShuffleOperator | None = None
 
@@ -92,7 +101,10 @@ class ShuffleBarrier:
 
     def partition(self, index: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of partition `index`, in the order of the input."""
-        yield from self.operator().partition(index)
+        batches = self.operator().partition(index)
+        if self._meter is not None and self._counts_rows:
+            batches = count_stage(self._meter)(batches)
+        yield from batches
 
     def stream(self) -> PartitionedStream:
         """The partitions as a stream."""
@@ -131,15 +143,32 @@ class ShuffleBarrier:
             )
         )
         rows = 0
+        meter = self._meter
         for batch in self._input():
             operator.push(batch)
             rows += batch.num_rows
-            context.progress.advance("shuffle", rows, None, "rows")
+            if meter is not None:
+                if context.activity.due():
+                    meter.spilled(int(operator.statistics().get("spilled_bytes", 0)))
+                meter.took(batch.num_rows)
         operator.finish()
         statistics = operator.statistics()
-        context.log.emit("shuffled", **{name: statistics[name] for name in sorted(statistics)} | {"rows": rows})
+        spilled_bytes = int(statistics.get("spilled_bytes", 0))
+        context.activity.spilled(spilled_bytes)
+        partition_rows = operator.partition_rows
+        found = {
+            **{name: statistics[name] for name in sorted(statistics)},
+            "step": self._explanation.step if self._explanation is not None else None,
+            "by": list(self._by),
+            "rows": rows,
+            "partitions": len(partition_rows),
+            "largest_partition_rows": max(partition_rows, default=0),
+        }
+        context.log.emit("shuffled", **found)
+        if meter is not None:
+            meter.spilled(spilled_bytes)
+            context.activity.tell(meter)
         if self._explanation is not None:
-            self._explanation.rows = rows
             self._explanation.detail |= {
                 name: statistics[name] for name in ("pages", "spilled_bytes") if name in statistics
             }

@@ -9,8 +9,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from esker.core.activity import Meter
 from esker.core.batch import to_batches
-from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.engine.user_function import call
 from esker.expression import Expression, filter_batch
@@ -56,18 +56,27 @@ def _place(number: int, row_count: int) -> str:
     return f"batch {number} of its partition ({row_count:,} rows)"
 
 
-def count_stage(explanation: Explanation, operator: str, context: QueryContext) -> Stage:
-    """Count the rows that pass, for the explanation and for progress; several partitions may share it."""
+def count_stage(meter: Meter) -> Stage:
+    """Count what passes, for the explanation, the log and progress; several partitions may share it."""
+
+    def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        meter.begin()
+        for batch in batches:
+            meter.count(batch)
+            yield batch
+        meter.end()
+
+    return stage
+
+
+def count_taken_stage(explanation: Explanation) -> Stage:
+    """Count the rows that a scan decodes, before its predicate."""
     lock = threading.Lock()
 
     def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with lock:
-            # Not before: a plan that was not run has no rows to tell, not none.
-            explanation.rows = explanation.rows or 0
         for batch in batches:
             with lock:
-                explanation.rows = (explanation.rows or 0) + batch.num_rows
-                context.progress.advance(operator, explanation.rows, None, "rows")
+                explanation.rows_in = (explanation.rows_in or 0) + batch.num_rows
             yield batch
 
     return stage

@@ -56,12 +56,13 @@ class JoinPlan:
             for batch in ALGORITHMS[self.choice]().run(self.problem, context):
                 context.check()
                 rows += batch.num_rows
-                context.progress.advance("join", rows, None, "rows")
                 if batch.num_rows:
                     yield batch
         finally:
             self._drop_index()
         self.actual = self.problem.actual
+        for event in self.problem.account.events if context.log.heard else ():
+            context.log.emit("device_event", **event.to_json())
         context.log.emit(
             "join_done",
             algorithm=self.choice,

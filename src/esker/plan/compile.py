@@ -53,6 +53,7 @@ class Compiled:
 
     def done(self, rows: int, context: QueryContext) -> None:
         """Log that all rows were delivered, with the plan as it went."""
+        context.activity.flush()
         context.log.emit(
             "query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes, plan=self.explanation.to_json()
         )
@@ -61,6 +62,7 @@ class Compiled:
 def compile_plan(node: Node, context: QueryContext) -> Compiled:
     """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
     compiled = _compile(optimise(node), context)
+    compiled.explanation.number()
     context.log.emit("query_planned", plan=compiled.explanation.to_json())
     return compiled
 
@@ -68,7 +70,9 @@ def compile_plan(node: Node, context: QueryContext) -> Compiled:
 def _compile(node: Node, context: QueryContext) -> Compiled:
     compiled = _COMPILERS[type(node)](node, context)
     return Compiled(
-        compiled.stream.then(count_stage(compiled.explanation, compiled.explanation.operator, context)),
+        compiled.stream.then(
+            count_stage(context.activity.meter(compiled.explanation, compiled.stream.partition_count))
+        ),
         compiled.explanation,
     )
 
@@ -101,7 +105,9 @@ def _barrier(
 ) -> tuple[ShuffleBarrier, Explanation]:
     detail: dict[str, Any] = {"by": list(node.by), "partitions": node.partition_count}
     explanation = Explanation("shuffle", detail, inputs=[below.explanation])
-    barrier = ShuffleBarrier(below.stream, node.by, node.partition_count, context, explanation=explanation)
+    barrier = ShuffleBarrier(
+        below.stream, node.by, node.partition_count, context, explanation=explanation, counts_rows=True
+    )
     _explain_choice(explanation, barrier)
     return barrier, explanation
 

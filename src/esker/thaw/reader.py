@@ -155,11 +155,18 @@ class Reader:
     def _recalled(self, extents: Sequence[Extent]) -> Iterator[Extent]:
         """Ask for extents, and give each as it becomes readable."""
         tier, context = cast(Recall, self._tier), self._context
-        context.log.emit("recall", extents=[extent.key for extent in extents], cost=self._plan.recall.to_json())
+        context.log.emit(
+            "recall",
+            tier=self._tier.uri.partition("?")[0],
+            extents=[extent.key for extent in extents],
+            extent_bytes=[extent.bytes for extent in extents],
+            cost=self._plan.recall.to_json(),
+        )
 
         def polled(ready: int, total: int) -> None:
             context.check()
             context.progress.advance("recall", ready, total, "extents")
+            context.log.emit("recall_waiting", ready=ready, total=total, waited_seconds=round(self._seconds(), 3))
 
         deadline = None if context.deadline is None else max(context.deadline - self._seconds(), 0.0)
         clock = _Interruptible(self._clock, context)
@@ -168,7 +175,7 @@ class Reader:
         for extent in wait_for(
             tier, extents, deadline=deadline, clock=clock, poll_seconds=POLL_SECONDS, on_poll=polled
         ):
-            context.log.emit("recalled", key=extent.key, seconds=round(self._seconds(), 3))
+            context.log.emit("recalled", key=extent.key, waited_seconds=round(self._seconds(), 3))
             yield extent
 
     def _read(self, window: Window) -> Raw:

@@ -34,7 +34,8 @@ def run(plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
     is read in halves. Whole extents are checked against their checksum, parts of them against those of their pages.
     """
     plan.check_limits(context.max_cost)
-    before, event_count = plan.tier.counted, len(plan.tier.timeline)
+    before = plan.tier.counted
+    context.activity.watch_devices(plan.tier)
     context.log.emit("thaw_planned", **plan.to_json())
     done_bytes = row_count = 0
     with Reader(plan, context) as reader:
@@ -44,8 +45,8 @@ def run(plan: ThawPlan, context: QueryContext) -> Iterator[RowBatch]:
                 yield rows
             done_bytes += window.raw_bytes
             context.progress.advance("thaw", done_bytes, plan.cost.bytes, "bytes")
-    for event in plan.tier.timeline[event_count:]:
-        context.log.emit("device_event", **event.to_json())
+            context.activity.tell_devices(plan.tier)
+    context.activity.tell_devices(plan.tier)
     context.log.emit(
         "thaw_done",
         rows=row_count,

@@ -181,7 +181,7 @@ def test_the_log_has_the_plan_the_reads_the_devices_and_the_counts(tmp_path: Pat
     with small_context(log=log) as context:
         list(run(plan, context))
     json.dumps(events)
-    names = [event["event"] for event in events]
+    names = [event["event"] for event in events if event["event"] not in ("work", "memory")]
     assert names[0] == "thaw_planned" and names[-1] == "thaw_done"
     assert [event["key"] for event in events if event["event"] == "extent_read"] == [
         extents[0].extent.key,

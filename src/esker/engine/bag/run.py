@@ -54,6 +54,7 @@ class Run:
         """Yield what `consumer` makes of each partition (of the chosen ones, by number), in their order."""
         numbers = range(len(pipelines)) if partitions is None else partitions
         shared = Shared(consumer)
+        operator = f"{consumer.operator} (stage {stage})" if stage else consumer.operator
         self._check_functions(pipelines, shared)
         count, properties = len(pipelines), self.options.task_properties
         tasks = [Task(pipelines[n], shared, n, count, stage, self.options.seed, properties) for n in numbers]
@@ -73,6 +74,7 @@ class Run:
                 value, updates = waiting.pop(following)
                 apply_updates(updates)
                 following += 1
+                self.context.progress.advance(operator, following, len(tasks), "partitions")
                 yield value
 
     def results(
@@ -96,8 +98,10 @@ class Run:
                 ahead.append(self._started(task, window))
                 if len(ahead) >= count:
                     yield from ahead.popleft()
+                    self.context.progress.advance(operator, task.partition + 2 - count, len(pipelines), "partitions")
             while ahead:
                 yield from ahead.popleft()
+                self.context.progress.advance(operator, len(pipelines) - len(ahead), len(pipelines), "partitions")
         finally:
             for stream in ahead:
                 stream.close()
@@ -180,3 +184,5 @@ def running_bag(options: BagOptions) -> Iterator[Run]:
             executor.watch(context.check)
             context.cancellation.on_cancel(executor.wake)
             yield Run(options, context, executor)
+        context.activity.flush()
+        context.log.emit("query_done", rows=None, peak_held_bytes=context.budget.peak_bytes, plan=None)

@@ -223,10 +223,11 @@ class FilesSource(Source):
                 yield batch
 
         held = max((self._files.held_bytes(fragment, wanted) for fragment in kept), default=0)
-        stream = filtered(PartitionedStream(read_schema, len(kept), partition, held), columns, predicate, self.schema)
         explanation = scan_explanation(
             self.name, self.format, columns, predicate, fragments=f"{len(kept)} of {len(fragments)}"
         )
+        scanned = PartitionedStream(read_schema, len(kept), partition, held)
+        stream = filtered(scanned, columns, predicate, self.schema, explanation)
         explanation.estimated = sum((self._rows.fragment_cost(fragment, wanted) for fragment in kept), Cost())
         context.check_cost(explanation.estimated, f"scanning {self.name}")
         return SourceRead(stream, explanation)

@@ -13,7 +13,7 @@ from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, RowStore
 from esker.engine.source import Source, SourceRead
-from esker.engine.stages import filter_stage, project_stage
+from esker.engine.stages import count_taken_stage, filter_stage, project_stage
 from esker.engine.stores.spooled import spool
 from esker.engine.stores.table import TableRows
 from esker.engine.stream import PartitionedStream, run, single
@@ -32,10 +32,16 @@ def needed(names: Sequence[str], predicate: Expression | None) -> list[str]:
 
 
 def filtered(
-    stream: PartitionedStream, names: Sequence[str], predicate: Expression | None, schema: pa.Schema
+    stream: PartitionedStream,
+    names: Sequence[str],
+    predicate: Expression | None,
+    schema: pa.Schema,
+    explanation: Explanation | None = None,
 ) -> PartitionedStream:
-    """Apply the predicate, then keep `names`."""
+    """Apply the predicate, then keep `names`; the rows before the predicate are counted in `explanation`."""
     if predicate is not None:
+        if explanation is not None:
+            stream = stream.then(count_taken_stage(explanation))
         stream = stream.then(filter_stage(predicate))
     if stream.schema.names == list(names):
         return stream
@@ -97,8 +103,9 @@ class StreamSource(Source):
                 yield cast_batch(batch, self.schema).select(wanted)
 
         schema = pa.schema([self.schema.field(name) for name in needed(columns, predicate)])
-        stream = filtered(single(schema, batches), columns, predicate, self.schema)
-        return SourceRead(stream, scan_explanation(self.name, self.format, columns, predicate))
+        explanation = scan_explanation(self.name, self.format, columns, predicate)
+        stream = filtered(single(schema, batches), columns, predicate, self.schema, explanation)
+        return SourceRead(stream, explanation)
 
     def join_input(
         self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
@@ -208,4 +215,4 @@ def _read_rows(
         stream = single(read_schema, lambda: (rows.batch for rows in store.scan(wanted, context)))
     explanation = scan_explanation(source, format_, names, predicate)
     explanation.estimated = store.scan_cost(wanted)
-    return SourceRead(filtered(stream, names, predicate, schema), explanation)
+    return SourceRead(filtered(stream, names, predicate, schema, explanation), explanation)

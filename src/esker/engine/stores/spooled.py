@@ -57,5 +57,6 @@ def _write(
         if isinstance(error, SpillError):
             raise
         raise context.spill.failure(error) from error
+    context.activity.spilled(path.stat().st_size)
     context.log.emit("spooled", operator=name, bytes=path.stat().st_size)
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
