@@ -188,7 +188,7 @@ def test_the_log_has_the_plan_the_reads_the_devices_and_the_counts(tmp_path: Pat
         extents[3].extent.key,
     ]
     assert {event["kind"] for event in events if event["event"] == "device_event"} == {"locate", "transfer"}
-    done = events[-1]
+    (done,) = (event for event in events if event["event"] == "thaw_done")
     assert done["rows"] == 2
     assert done["counted"]["bytes"] == done["estimated"]["bytes"] == plan.cost.bytes
     assert done["counted"]["seconds"] == pytest.approx(done["estimated"]["seconds"])
