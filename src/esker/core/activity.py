@@ -65,16 +65,16 @@ class Meter:
                 self._measured_bytes += batch.nbytes
             self._rows += batch.num_rows
             self._batches += 1
-            self._explanation.rows = self._rows
+            self._explanation.rows = rows = self._rows
             self._changed = True
-        self._activity.tick()
+        self._activity.counted(self._explanation.operator, rows)
 
     def took(self, rows: int) -> None:
         """Rows are taken in; only for what has no step of the plan below it, or takes all before it gives."""
         with self._lock:
-            self._explanation.rows_in = (self._explanation.rows_in or 0) + rows
+            self._explanation.rows_in = taken = (self._explanation.rows_in or 0) + rows
             self._changed = True
-        self._activity.tick()
+        self._activity.counted(self._explanation.operator, taken)
 
     def spilled(self, total_bytes: int) -> None:
         """So much was written to spill files so far."""
@@ -168,6 +168,7 @@ class Activity:
         self._work: dict[str, dict[str, Any]] = {}
         self._devices: dict[int, int] = {}
         self._spilled_bytes = 0
+        self._watches = isinstance(self._progress, Watcher)
         if isinstance(self._progress, Watcher):
             log.listen(self._progress.watch)
 
@@ -183,9 +184,16 @@ class Activity:
 
     def advance(self, operator: str, done: float, total: float | None, unit: str) -> None:
         """Work that is counted in its own units; see Progress."""
-        self._progress.advance(operator, done, total, unit)
+        if not self._watches:
+            self._progress.advance(operator, done, total, unit)
         with self._lock:
             self._work[operator] = {"operator": operator, "done": done, "total": total, "unit": unit}
+        self.tick()
+
+    def counted(self, operator: str, rows: int) -> None:
+        """A step of the plan has counted so many rows: progress that does not watch the log is told by the batch."""
+        if not self._watches:
+            self._progress.advance(operator, rows, None, "rows")
         self.tick()
 
     def spilled(self, size_bytes: int) -> None:
