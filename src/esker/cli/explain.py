@@ -14,6 +14,8 @@ from esker.cli.options import command
 from esker.cli.session import Session
 from esker.errors import OptionError
 
+PlanFormat = Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, svg, mermaid or dot (Graphviz).")]
+
 
 @command
 def explain(
@@ -26,12 +28,14 @@ def explain(
     how: How = "inner",
     algorithm: Algorithm = "auto",
     right_where: RightWhere = None,
+    format: PlanFormat = "text",
 ) -> None:
-    """Show the plan of a find or a join, and its cost.
+    """Show the plan of a find or a join, and its cost; as text or as a picture.
 
     \b
     esker explain flights.esker "month = 6"
     esker explain flights.esker --join weather.csv --on origin --on time_hour
+    esker explain flights.esker "month = 6" --format svg > plan.svg
     """
     if join is not None:
         rows = joined_dataset(session, source, join, on, how, algorithm, predicate, right_where)
@@ -41,4 +45,4 @@ def explain(
         rows = session.open(source)
         rows = rows.filter(predicate) if predicate is not None else rows
     rows = rows.select(names_of(columns)) if columns else rows
-    replace(session, dry_run=True).show_plan(rows.explain())
+    replace(session, dry_run=True).show_plan(rows.explain(), format)

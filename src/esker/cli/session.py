@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from esker.cli.interrupts import Interrupts
+from esker.errors import OptionError
 
 if TYPE_CHECKING:
     from esker.collection.dataset import Dataset
@@ -69,12 +70,14 @@ class Session:
         """Print the one JSON document of `--json`."""
         print(json.dumps(content, indent=2, default=str))
 
-    def show_plan(self, explanation: Explanation, **more: Any) -> None:
-        """Print a plan, for people or as JSON."""
+    def show_plan(self, explanation: Explanation, format: str = "text", **more: Any) -> None:
+        """Print a plan: for people, as a picture, or as JSON."""
+        if self.json and format != "text":
+            raise OptionError(f"--json prints a document of its own; leave out --format {format}")
         if self.json:
             self.document({"dry_run": self.dry_run, "plan": explanation.to_json(), **more})
         else:
-            print(explanation)
+            print(explanation.draw(format))
 
     def ended(self, explanation: Explanation, rows: int, verb: str = "found") -> None:
         """Note what a query gave and what it cost, on stderr."""

@@ -15,6 +15,7 @@ from esker.collection.freeze import IndexOption, index_specs
 from esker.collection.options import DEFAULT_OPTIONS, Options
 from esker.collection.read import read
 from esker.core.batch import require_columns
+from esker.core.byte_size import format_bytes
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
@@ -108,6 +109,22 @@ class BitmapIndex:
 
     def __repr__(self) -> str:
         return f"BitmapIndex({self.path.name!r}: {len(self):,} rows; indexed: {', '.join(self.columns)})"
+
+    def _repr_html_(self) -> str:
+        from esker.collection.notebook import note_html, preview_html, section, table_html
+
+        found = self.statistics()
+        columns = [
+            (name, self.schema.field(name).type, one["kind"], f"{one['vectors']:,}", format_bytes(one["bytes"]))
+            for name, one in found["columns"].items()
+        ]
+        rows, index = format_bytes(found["row_bytes"]), format_bytes(found["index_bytes"])
+        return section(
+            f"BitmapIndex {self.path.name} · {len(self):,} rows",
+            table_html(("indexed column", "type", "kind", "vectors", "bytes"), columns),
+            note_html(f"{found['blocks']:,} blocks; rows ({found['row_format']}) take {rows}, the index {index}."),
+            preview_html(self.dataset()),
+        )
 
     # Questions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import pyarrow as pa
 
@@ -28,6 +28,7 @@ from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
 from esker.plan.compile import Compiled, compile_plan
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
+from esker.plan.sketch import sketch
 from esker.shuffle.strategies import STRATEGIES
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Dataset:
     def __repr__(self) -> str:
         fields = ", ".join(f"{field.name}: {field.type}" for field in self.schema)
         return f"Dataset({fields})"
+
+    def _repr_html_(self) -> str:
+        from esker.collection.notebook import dataset_html
+
+        return dataset_html(self)
 
     # Narrow steps
 
@@ -353,10 +359,34 @@ class Dataset:
         """
         return Dataset(self._node, self._options.updated(options))
 
-    def explain(self) -> Explanation:
-        """The plan, with what it will read and cost; reads only what is hot (footers, catalogues, keys, the index)."""
+    @overload
+    def explain(self) -> Explanation: ...
+
+    @overload
+    def explain(self, format: str) -> str: ...
+
+    def explain(self, format: str | None = None) -> Explanation | str:
+        """The plan, with what it will read and cost; reads only what is hot (footers, catalogues, keys, the index).
+
+        With `format` it is a text: `text`, `svg`, `mermaid` or `dot` (Graphviz). After a run `Result.explanation` has
+        what it really cost beside that, and draws itself the same way: `result.explanation.draw("svg")`.
+
+        >>> import esker
+        >>> print(esker.from_arrow({"n": [1]}, name="numbers").head(1).explain("mermaid").splitlines()[1])
+          s0["<b>head</b><br/>rows: 1"]
+        """
         with self._options.context(runs=False) as context:
-            return compile_plan(self._node, context).explanation
+            explanation = compile_plan(self._node, context).explanation
+        return explanation if format is None else explanation.draw(format)
+
+    def sketch(self) -> Explanation:
+        """The steps of the plan without costs: nothing is read to make it, where `explain` may join keys.
+
+        >>> import esker
+        >>> esker.from_arrow({"n": [1]}).filter("n > 0").sort("n").sketch().operator
+        'sort'
+        """
+        return sketch(self._node)
 
     # Actions
 

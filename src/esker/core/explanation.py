@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from esker.core.cost import Cost
+from esker.core.pictures import PICTURES
+from esker.errors import OptionError
 
 
 @dataclass
@@ -40,6 +42,23 @@ class Explanation:
 
     def __str__(self) -> str:
         return "\n".join(self._lines(""))
+
+    def _repr_html_(self) -> str:
+        return self.draw("svg")
+
+    def draw(self, format: str = "text") -> str:
+        """The plan as text, or a picture: `svg`, `mermaid` or `dot` (Graphviz); after a run with what it really cost.
+
+        >>> print(Explanation("head", rows=2, inputs=[Explanation("scan csv")]).draw("dot").splitlines()[-2])
+          s1 -> s0;
+
+        Raises OptionError for another format.
+        """
+        if format == "text":
+            return str(self)
+        if format not in PICTURES:
+            raise OptionError(f"format={format!r}; there is: text, {', '.join(PICTURES)}")
+        return PICTURES[format](self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary; the order of keys is fixed."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.core.cost import Cost
 from esker.core.explanation import Explanation
 from esker.engine.stream import PartitionedStream
 from esker.expression import Expression
@@ -39,6 +40,10 @@ class Source(ABC):
     @abstractmethod
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         """Plan a scan of `columns` of the rows for which `predicate` (bound to the schema) is true."""
+
+    def preview_cost(self, columns: Sequence[str]) -> Cost | None:
+        """What reading a few of the first rows costs at most; None where that is no small matter."""
+        return None
 
     @abstractmethod
     def join_input(

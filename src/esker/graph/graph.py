@@ -9,8 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from esker.collection.dataset import Dataset
+from esker.collection.notebook import dataset_html, note_html, section
 from esker.collection.options import Options, is_whole
 from esker.collection.read import read
+from esker.core.html import Html
 from esker.errors import OptionError
 from esker.graph import algorithms, convert, relations
 from esker.graph.columns import Columns, Triplets
@@ -97,6 +99,15 @@ class Graph:
     def __repr__(self) -> str:
         vertices = self._given if self._given is not None else "(from the edges)"
         return f"Graph(vertices={vertices}, edges={self._edges})"
+
+    def _repr_html_(self) -> str:
+        edges = dataset_html(self._edges, "Edges")
+        vertices = (
+            note_html(f"The vertices are the ids in {self._names.src!r} and {self._names.dst!r} of the edges.")
+            if self._given is None
+            else Html(dataset_html(self._given, "Vertices"))
+        )
+        return section("Graph", vertices, Html(edges))
 
     def with_options(self, **options: Any) -> Graph:
         """The same graph with other options (`memory`, `threads`, `spill_folder`, ...; see `esker.Options`)."""

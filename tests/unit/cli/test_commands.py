@@ -268,3 +268,16 @@ def test_a_pipe_of_csv_refuses_what_csv_cannot_hold_and_json_lines_take_it(run: 
         assert "--format jsonl" in ended.err
     ended = run("find", path, "n = 1", "--format", "jsonl")
     assert json.loads(ended.out) == {"n": 1, "blob": "/w==", "list": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"), [("svg", "<svg"), ("mermaid", "flowchart TD"), ("dot", "digraph plan {")]
+)
+def test_explain_draws_the_plan(run: Run, flights: Path, format: str, begins: str) -> None:
+    ended = run("explain", flights, "month = 6", "--format", format)
+    assert ended.code == 0 and ended.out.startswith(begins) and "scan parquet" in ended.out
+
+
+def test_explain_refuses_a_format_it_does_not_have_and_two_at_once(run: Run, flights: Path) -> None:
+    assert "text, svg, mermaid, dot" in run("explain", flights, "--format", "png").err
+    assert run("explain", flights, "--format", "svg", "--json").code == 2

@@ -11,6 +11,7 @@ from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
 from esker.engine.bag.persisted import PersistNode
 from esker.engine.bag.plan import Node, StepNode, count_elements
 from esker.engine.bag.run import running_bag
+from esker.engine.bag.sketch import sketch_bag
 from esker.engine.bag.steps import Step
 from esker.engine.bag.task import Consumer
 from esker.engine.user_function import function_name
@@ -102,6 +103,27 @@ class BagBase:
     def __repr__(self) -> str:
         node = self._node
         return f"Bag({node.operator}{f' at {node.site}' if node.site else ''}, {node.partition_count} partitions)"
+
+    def explain(self, format: str = "text") -> str:
+        """The steps of the plan, with the lines that made them: `text`, or a picture as `svg`, `mermaid` or `dot`.
+
+        >>> import esker
+        >>> print(esker.range(3).map(str).explain("dot").splitlines()[-2])
+          s1 -> s0;
+
+        Nothing is run.
+        """
+        return sketch_bag(self._node).draw(format)
+
+    def _repr_html_(self) -> str:
+        from esker.collection.notebook import note_html, plan_html, section
+
+        words = f"{self._options.runtime}, {self._options.worker_count} at once. Nothing was run; .take(5) runs as much"
+        return section(
+            f"Bag · {self._node.partition_count:,} partitions",
+            note_html(f"Functions run in {words} as it needs."),
+            plan_html(sketch_bag(self._node)),
+        )
 
     # For the methods
 

@@ -232,6 +232,12 @@ class FilesSource(Source):
         context.check_cost(explanation.estimated, f"scanning {self.name}")
         return SourceRead(stream, explanation)
 
+    def preview_cost(self, columns: Sequence[str]) -> Cost | None:
+        if not self._files.fragments:
+            return Cost()
+        first = self._files.fragments[0]
+        return self._rows.fragment_cost(first, columns) if isinstance(first.path, Path) else None
+
     def join_input(
         self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
     ) -> tuple[JoinInput, Explanation]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.core.cost import Cost
+from esker.core.cost import NO_COST, Cost
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
@@ -50,6 +50,10 @@ class IndexedSource(Source):
 
         schema = pa.schema([self.schema.field(name) for name in columns])
         return SourceRead(single(schema, batches), explanation)
+
+    def preview_cost(self, columns: Sequence[str]) -> Cost | None:
+        # Rows beside an index are mapped from a local file: a preview touches some of its pages.
+        return NO_COST if self.store.options.rows == "arrow" else None
 
     def join_input(
         self, columns: Sequence[str], predicate: Expression | None, context: QueryContext

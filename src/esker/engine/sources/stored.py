@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from esker.core.batch import cast_batch, plain_schema, to_reader
 from esker.core.context import QueryContext
+from esker.core.cost import NO_COST, Cost
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, RowStore
@@ -70,6 +71,9 @@ class TableSource(Source):
 
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         return _read_rows(self._store, self.schema, columns, predicate, context, self.name, self.format)
+
+    def preview_cost(self, columns: Sequence[str]) -> Cost | None:
+        return NO_COST
 
     def join_input(
         self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
