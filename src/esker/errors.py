@@ -17,7 +17,8 @@
     │   ├── BitmapCorruptError
     │   ├── CatalogCorruptError
     │   ├── PayloadCorruptError
-    │   └── LogCorruptError                  a log of a cluster's node or coordinator
+    │   ├── LogCorruptError                  a log of a cluster's node or coordinator
+    │   └── DamagedValueError                a value of a cluster's node
     ├── ResourceError                        the machine or the limit, not the data
     │   ├── MemoryBudgetExceededError (MemoryError)
     │   ├── SpillError (OSError)             disk full or spill cap reached
@@ -207,6 +208,10 @@ class LogCorruptError(CorruptError):
     """A record of a cluster's log whose checksum is right and whose bytes are not, or damage before the log's end."""
 
     code = "ESK-205"
+
+
+class DamagedValueError(CorruptError):
+    """A value that a cluster's node keeps is not what was put; the node lets it go and gets it from another."""
 
 
 class ResourceError(EskerError):

@@ -18,6 +18,7 @@ from esker.cluster.messages import (
     Held,
     Hello,
     Inquire,
+    Lacks,
     Ping,
     Pong,
     Put,
@@ -31,7 +32,6 @@ from esker.cluster.messages import (
     Welcome,
 )
 from esker.cluster.node import BUCKETS, bucket_of, bucket_sums
-from esker.cluster.placement import Placement
 from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.reads import Reads
@@ -91,7 +91,6 @@ class Coordinator(Machine):
 
     def __init__(
         self,
-        placement: Placement,
         planner: Planner,
         algebra: Algebra,
         chance: Callable[[int], int],
@@ -107,11 +106,10 @@ class Coordinator(Machine):
         if copies < 2:
             raise OptionError(f"copies={copies}: below 2 a node that dies takes its vectors with it")
         self.copies = copies
-        self.placement = placement
         self.timing = timing
         self.epoch = 0
         self.ready = False
-        self.directory = Directory(placement, copies, Ring((), virtual_nodes))
+        self.directory = Directory(copies, Ring((), virtual_nodes))
         self.incarnations: dict[int, int] = {}
         self.counts: dict[str, int] = {}
         self._buckets = buckets
@@ -468,8 +466,16 @@ class Coordinator(Machine):
     def _on_discarded(self, source: int, stamp: int, message: Discarded) -> None:
         self._discards.get(source, set()).difference_update(message.units)
 
+    def _on_lacks(self, source: int, stamp: int, message: Lacks) -> None:
+        """Count copies no more that a node says it has not, or found to be wrong; it gets others."""
+        self.count("lacks", len(message.units))
+        for name in message.units:
+            if name in self.directory.units:
+                self.directory.lost(source, name)
+        self._repair()
 
-_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded})
+
+_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Lacks})
 _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Hello: Coordinator._on_hello,
     Pong: Coordinator._on_pong,
@@ -477,6 +483,7 @@ _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Held: Coordinator._on_held,
     Received: Coordinator._on_received,
     Discarded: Coordinator._on_discarded,
+    Lacks: Coordinator._on_lacks,
     Vote: lambda self, source, stamp, message: self.puts.on_vote(source, stamp, message),
     Acknowledged: Coordinator._on_acknowledged,
     Inquire: lambda self, source, stamp, message: self.puts.on_inquire(source, message),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 
-from esker.cluster.placement import Placement
-from esker.cluster.ring import Arc, Ring
+from esker.cluster.ring import Arc, Ring, point
 
 
 class Placed:
@@ -38,13 +37,12 @@ class Directory:
     of the ring costs what moves and not what there is.
     """
 
-    def __init__(self, placement: Placement, copies: int, ring: Ring) -> None:
+    def __init__(self, copies: int, ring: Ring) -> None:
         self.ring = ring
         self.units: dict[str, Placed] = {}
         # Dictionaries, not sets: sets of texts come in another order in every process, and runs must replay.
         self.short: dict[str, None] = {}
         self.surplus: dict[str, None] = {}
-        self._placement = placement
         self._copies = copies
         self._places: list[tuple[int, str]] = []
         self._held: dict[int, dict[str, None]] = {}
@@ -53,7 +51,7 @@ class Directory:
         """Give a unit, made at version 0 when nobody heard of it."""
         placed = self.units.get(name)
         if placed is None:
-            place = self._placement.place(name)
+            place = point(name)
             placed = self.units[name] = Placed(place, self.ring.holders(place, self._copies))
             insort(self._places, (place, name))
         return placed

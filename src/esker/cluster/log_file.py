@@ -95,9 +95,17 @@ class LogFile:
 
     def sync(self) -> None:
         """Write what was added, and make it durable."""
-        if self._pending:
-            data = b"".join(self._pending)
-            self._pending = []
+        self.write(self.take())
+
+    def take(self) -> list[bytes]:
+        """Give what was added and not written, for `write`; what is added later waits for the next time."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def write(self, taken: list[bytes]) -> None:
+        """Write what was taken, and make it durable; another thread may add meanwhile."""
+        if taken:
+            data = b"".join(taken)
             _write_all(self._fd, data)
             os.fdatasync(self._fd)
             self._end += len(data)

@@ -71,10 +71,19 @@ class Machine:
 
 
 class Algebra(Protocol):
-    """What a node must be able to do with values; no bytes at all stand for no rows."""
+    """What a node must be able to do with values; no bytes at all stand for no rows.
+
+    Values that are not what was put raise DamagedValueError.
+    """
 
     def answer(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         """OR the values of each term, AND the terms; stop at all ones within, at no rows between."""
+
+    def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
+        """Count the rows of the answer, in 8 bytes."""
+
+    def is_full(self, value: bytes) -> bool:
+        """Say whether a value has all rows: then nothing need be ORed to it."""
 
 
 class Log(Protocol):

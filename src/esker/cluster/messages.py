@@ -18,6 +18,15 @@ EPOCH_SHIFT = 32
 Range = tuple[int, int]
 """Vectors first to last, both included."""
 
+Term = tuple[Range, ...]
+"""Ranges whose vectors are ORed."""
+
+Terms = tuple[Term, ...]
+"""A query: terms that are ANDed."""
+
+ROWS, COUNT, VALUES = 0, 1, 2
+"""What is asked for: the rows, how many there are, or the values of the ranges themselves, vector by vector."""
+
 
 # ---- clients and coordinator ----
 
@@ -45,18 +54,25 @@ class Done(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A batch of queries, each a list of ranges: OR within a range, AND between them."""
+    """A batch of queries. Of `units` each is asked for all of them; without, vector k lies in the unit `prefix` + k.
+
+    `planner` names a planner; empty for the coordinator's own.
+    """
 
     number: int
-    queries: tuple[tuple[Range, ...], ...]
+    queries: tuple[Terms, ...]
+    kind: int = ROWS
+    units: tuple[str, ...] = ()
+    prefix: str = ""
+    planner: str = ""
 
 
 class Answer(NamedTuple):
-    """Results of a batch, as of the unit versions named: for each query the rows of each unit (or of all: "")."""
+    """Results of a batch, as of the unit versions named: for each unit (or all: "") those of the queries, packed."""
 
     number: int
     versions: tuple[tuple[str, int], ...]
-    results: tuple[tuple[tuple[str, bytes], ...], ...]
+    results: tuple[tuple[str, bytes], ...]
 
 
 class Failed(NamedTuple):
@@ -226,6 +242,12 @@ class Discarded(NamedTuple):
     units: tuple[str, ...]
 
 
+class Lacks(NamedTuple):
+    """This node has nothing of these units: it let them go, or found that its values are not what was put."""
+
+    units: tuple[str, ...]
+
+
 # ---- reading ----
 
 
@@ -242,13 +264,14 @@ class Ask(NamedTuple):
     """Read these; when there are further steps, ask the next node for them and put its results to one's own."""
 
     call: int
-    queries: tuple[tuple[Range, ...], ...]
+    kind: int
+    queries: tuple[Terms, ...]
     reads: tuple[Read, ...]
     then: tuple[tuple[int, tuple[Read, ...]], ...]
 
 
 class Reply(NamedTuple):
-    """Results by (query, part, unit): parts of a range are ORed already, and have no unit."""
+    """Results by (query, part, unit): parts are ORed already, and have no unit; those of whole queries are packed."""
 
     call: int
     results: tuple[tuple[int, int, str, bytes], ...]

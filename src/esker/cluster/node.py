@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from esker.cluster.codec import pack
 from esker.cluster.machine import Algebra, Machine, Send
 from esker.cluster.messages import (
     COORDINATOR,
+    COUNT,
     EPOCH_SHIFT,
+    VALUES,
     Acknowledged,
     Ask,
     Compare,
@@ -21,16 +24,18 @@ from esker.cluster.messages import (
     Hello,
     Inquire,
     InquirePeer,
+    Lacks,
     Outcome,
     Ping,
     Pong,
     Prepare,
-    Range,
     Read,
     Received,
     Refuse,
     Reply,
     Sums,
+    Term,
+    Terms,
     Transfer,
     UnitCopy,
     UnitWrite,
@@ -41,6 +46,7 @@ from esker.cluster.plan import WHOLE
 from esker.cluster.records import Born, Ended, Gone, Kept, Partial, Prepared, Record, Seen
 from esker.cluster.ring import point
 from esker.cluster.unit import Entry, Unit, copy_of, digest_of
+from esker.errors import DamagedValueError
 
 BUCKETS = 64
 _MASK = (1 << 64) - 1
@@ -414,17 +420,24 @@ class Node(Machine):
     # ---- reading ----
 
     def _on_ask(self, source: int, stamp: int, message: Ask) -> None:
-        results = self._answers(message.queries, message.reads)
+        results = self._answers(message)
         back = stamp if source >= 0 else None
         if results is None:
             self._send(source, Refuse(message.call, self.number), back)
-        elif not message.then:
+        elif not message.then or self._all_full(message, results):
             self._send(source, Reply(message.call, tuple(results)), back)
         else:
             self._relay_count += 1
             self._relays[self._relay_count] = _Relay(source, stamp, message.call, results)
             node, reads = message.then[0]
-            self._send(node, Ask(self._relay_count, message.queries, reads, message.then[1:]), stamp)
+            self._send(node, Ask(self._relay_count, message.kind, message.queries, reads, message.then[1:]), stamp)
+
+    def _all_full(self, message: Ask, results: list[tuple[int, int, str, bytes]]) -> bool:
+        """Whether what further nodes would OR to these results could change nothing (source 004, Future Work)."""
+        if message.kind == VALUES:
+            return False
+        full = {(query, part) for query, part, _, value in results if self._algebra.is_full(value)}
+        return bool(full) and all((read.query, read.part) in full for _, reads in message.then for read in reads)
 
     def _on_reply(self, source: int, stamp: int, message: Reply) -> None:
         relay = self._relays.pop(message.call, None)
@@ -445,21 +458,45 @@ class Node(Machine):
             if relay.ticks > self._timing.relay_ticks:
                 del self._relays[call]
 
-    def _answers(
-        self, queries: tuple[tuple[Range, ...], ...], reads: tuple[Read, ...]
-    ) -> list[tuple[int, int, str, bytes]] | None:
+    def _answers(self, message: Ask) -> list[tuple[int, int, str, bytes]] | None:
         results: list[tuple[int, int, str, bytes]] = []
-        for read in reads:
+        for read in message.reads:
             entries = self._entries(read.unit, read.version)
             if entries is None:
+                if read.unit not in self.units:
+                    self._tell_coordinator(Lacks((read.unit,)))
                 return None
-            ranges = queries[read.query]
-            if read.part == WHOLE:
-                terms = [_within(entries, one) for one in ranges]
-                results.append((read.query, WHOLE, read.unit, self._algebra.answer(terms)))
-            else:
-                results += [(read.query, read.part, "", value) for value in _within(entries, ranges[read.part])]
-        return combined(results, self._algebra)
+            try:
+                results += self._read(message, read, entries)
+            except DamagedValueError:
+                self._drop_damaged(read.unit)
+                return None
+        return results if message.kind == VALUES else combined(results, self._algebra)
+
+    def _read(self, message: Ask, read: Read, entries: Mapping[int, Entry]) -> list[tuple[int, int, str, bytes]]:
+        if read.part == WHOLE:
+            answers = [self._whole_answer(message.kind, terms, entries) for terms in message.queries]
+            return [(read.query, WHOLE, read.unit, pack(answers))]
+        vectors = _within(entries, message.queries[read.query][read.part])
+        if message.kind == VALUES:
+            return [(read.query, read.part, "", named(vector, entries[vector][1])) for vector in vectors]
+        return [(read.query, read.part, "", entries[vector][1]) for vector in vectors]
+
+    def _whole_answer(self, kind: int, terms: Terms, entries: Mapping[int, Entry]) -> bytes:
+        if kind == VALUES:
+            return pack([named(vector, entries[vector][1]) for term in terms for vector in _within(entries, term)])
+        values = [[entries[vector][1] for vector in _within(entries, term)] for term in terms]
+        return self._algebra.count(values) if kind == COUNT else self._algebra.answer(values)
+
+    def _drop_damaged(self, name: str) -> None:
+        """Let a unit go whose values are not what was put, and say so: others have it."""
+        if name in self._locks:
+            # What is prepared on it rests on what is wrong: a copy comes when that has ended.
+            self.units[name].complete = False
+        else:
+            self.units.pop(name, None)
+            self._append(Gone((name,)))
+        self._tell_coordinator(Lacks((name,)))
 
     def _entries(self, name: str, version: int) -> Mapping[int, Entry] | None:
         """Entries of a unit at exactly a version. Who asks for a version knows that it was committed."""
@@ -521,11 +558,20 @@ def combined(results: list[tuple[int, int, str, bytes]], algebra: Algebra) -> li
     ]
 
 
-def _within(entries: Mapping[int, Entry], vectors: Range) -> list[bytes]:
-    first, last = vectors
-    if last - first < len(entries):
-        return [entries[vector][1] for vector in range(first, last + 1) if vector in entries]
-    return [entry[1] for vector, entry in entries.items() if first <= vector <= last]
+def named(vector: int, value: bytes) -> bytes:
+    """Put a vector's number before its value."""
+    return vector.to_bytes(8, "little", signed=True) + value
+
+
+def _within(entries: Mapping[int, Entry], term: Term) -> list[int]:
+    """The vectors of a term that there are."""
+    found: list[int] = []
+    for first, last in term:
+        if last - first < len(entries):
+            found += [vector for vector in range(first, last + 1) if vector in entries]
+        else:
+            found += [vector for vector in entries if first <= vector <= last]
+    return found if len(term) == 1 else list(dict.fromkeys(found))
 
 
 def _is_sound(copy: UnitCopy) -> bool:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-WHOLE = -1
-"""The part of a need that is a whole query, answered inside one unit."""
+EVERY, WHOLE = -1, -1
+"""The query and the part of a need that is for whole queries, all of the batch, answered inside one unit."""
 
 
 class Need(NamedTuple):
-    """A unit that must be read once: for range number `part` of query number `query`, or for all of it (`WHOLE`)."""
+    """A unit that must be read once: for term number `part` of query number `query`, or for all (`EVERY`, `WHOLE`)."""
 
     query: int
     part: int

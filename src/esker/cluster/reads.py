@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
+from esker.cluster.codec import pack
 from esker.cluster.machine import Algebra
-from esker.cluster.messages import EPOCH_SHIFT, Answer, Ask, Failed, Query, Read, Refuse, Reply
-from esker.cluster.plan import WHOLE, Call, Need, Planner, Situation
+from esker.cluster.messages import COUNT, EPOCH_SHIFT, VALUES, Answer, Ask, Failed, Query, Read, Refuse, Reply
+from esker.cluster.plan import EVERY, WHOLE, Call, Need, Planner, Situation
+from esker.cluster.planners import PLANNERS
 
 if TYPE_CHECKING:
     from esker.cluster.coordinator import Coordinator
@@ -125,13 +127,15 @@ class Reads:
     # ---- plans ----
 
     def _needs(self, query: Query) -> list[Need]:
-        placement = self._coordinator.placement
-        needs: list[Need] = []
-        for number, ranges in enumerate(query.queries):
-            for part, (first, last) in enumerate(ranges):
-                asked = WHOLE if placement.whole_queries else part
-                for vector in range(first, last + 1):
-                    needs += [Need(number, asked, piece.unit) for piece in placement.parts(vector)]
+        if query.units:
+            return [Need(EVERY, WHOLE, unit) for unit in query.units]
+        needs = [
+            Need(number, part, f"{query.prefix}{vector}")
+            for number, terms in enumerate(query.queries)
+            for part, term in enumerate(terms)
+            for first, last in term
+            for vector in range(first, last + 1)
+        ]
         return list(dict.fromkeys(needs))
 
     def _start(self, query: ActiveQuery) -> None:
@@ -153,7 +157,8 @@ class Reads:
     def _ask(self, query: ActiveQuery, needs: list[Need], avoid: frozenset[int]) -> None:
         units = self._coordinator.directory.units
         copies = {need.unit: units[need.unit].in_order() for need in needs}
-        for call in self._planner.plan(needs, Situation(copies, self._chance, self._load, avoid)):
+        planner = PLANNERS[query.query.planner]() if query.query.planner else self._planner
+        for call in planner.plan(needs, Situation(copies, self._chance, self._load, avoid)):
             self._count += 1
             number = self._coordinator.epoch << EPOCH_SHIFT | self._count
             self._calls[number] = ActiveCall(query, call)
@@ -161,7 +166,7 @@ class Reads:
                 self._load[step.node] = self._load.get(step.node, 0.0) + 1.0
             reads = [self._reads(query, step.needs) for step in call]
             then = tuple((step.node, step_reads) for step, step_reads in zip(call[1:], reads[1:], strict=True))
-            self._coordinator.tell(call[0].node, Ask(number, query.query.queries, reads[0], then))
+            self._coordinator.tell(call[0].node, Ask(number, query.query.kind, query.query.queries, reads[0], then))
 
     def _reads(self, query: ActiveQuery, needs: tuple[Need, ...]) -> tuple[Read, ...]:
         return tuple(Read(need.query, need.part, need.unit, query.snapshot[need.unit]) for need in needs)
@@ -179,18 +184,21 @@ class Reads:
             self._ask(call.query, needs, avoid)
 
     def _answer(self, query: ActiveQuery) -> None:
-        results = []
-        for number, ranges in enumerate(query.query.queries):
-            found = {key: values for key, values in query.results.items() if key[0] == number}
-            if self._coordinator.placement.whole_queries:
-                rows = tuple((unit, values[0]) for (_, _, unit), values in sorted(found.items()))
-            else:
-                terms = [found.get((number, part, ""), []) for part in range(len(ranges))]
-                rows = (("", self._algebra.answer(terms)),)
-            results.append(rows)
+        results: tuple[tuple[str, bytes], ...]
+        if query.query.units:
+            results = tuple((unit, values[0]) for (_, _, unit), values in sorted(query.results.items()))
+        else:
+            results = (("", pack([self._from_parts(query, number) for number in range(len(query.query.queries))])),)
         versions = tuple(sorted(query.snapshot.items()))
         self._coordinator.tell(query.client, Answer(query.query.number, versions, tuple(results)))
         self._end(query)
+
+    def _from_parts(self, query: ActiveQuery, number: int) -> bytes:
+        terms = query.query.queries[number]
+        if query.query.kind == VALUES:
+            return pack([value for part in range(len(terms)) for value in query.results.get((number, part, ""), [])])
+        found = [query.results.get((number, part, ""), []) for part in range(len(terms))]
+        return self._algebra.count(found) if query.query.kind == COUNT else self._algebra.answer(found)
 
     def _fail(self, query: ActiveQuery, reason: str, units: list[str]) -> None:
         nodes = self._coordinator.lost_nodes(units) if reason == "lost" else ()

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from esker.cluster.codec import (
+    BYTES,
+    DIGEST,
+    FLAG,
+    NUMBER,
+    NUMBERS,
+    TEXT,
+    Codec,
+    CodecError,
+    Reader,
+    fields,
+    many,
+    pair,
+)
 from esker.cluster.messages import UnitCopy, UnitWrite
 from esker.errors import LogCorruptError
 
@@ -91,136 +103,52 @@ class Catalogue(NamedTuple):
     sessions: tuple[tuple[int, int], ...]
 
 
-Record = Prepared | Ended | Kept | Partial | Gone | Seen | Born | Members | Decided | Settled | Catalogue
+class Filed(NamedTuple):
+    """Of a node's checkpoint: a whole unit, most of whose values lie in segment files.
+
+    `filed` are (vector, version of it, segment, offset, bytes); `entries` those that are here, as in a `Kept`.
+    """
+
+    unit: str
+    version: int
+    digest: int
+    filed: tuple[tuple[int, int, int, int, int], ...]
+    entries: tuple[tuple[int, int, bytes], ...]
+
+
+Record = Prepared | Ended | Kept | Partial | Gone | Seen | Born | Members | Decided | Settled | Catalogue | Filed
 
 _TYPES: tuple[type[Any], ...] = (
     Prepared, Ended, Kept, Partial, Gone, Seen, Born, Members, Decided, Settled, Catalogue,
+    Filed,
 )  # fmt: skip
 _TAGS = {kind: tag for tag, kind in enumerate(_TYPES)}
 
 
-# ---- bytes: a schema for each type; integers are 8 bytes, texts and bytes have their length before them ----
+# ---- bytes: a schema for each type ----
 
-
-class _Reader:
-    """Takes values from bytes that nobody vouches for."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def take(self, count: int) -> bytes:
-        if count > len(self.data) - self.at:
-            raise LogCorruptError(f"a log record ends within a value of {count:,} bytes at byte {self.at:,}")
-        self.at += count
-        return self.data[self.at - count : self.at]
-
-    def number(self) -> int:
-        return int.from_bytes(self.take(8), "little", signed=True)
-
-    def count(self) -> int:
-        count = int.from_bytes(self.take(4), "little")
-        # Every item takes at least a byte: a length beyond the rest is damage, and must not become an allocation.
-        if count > len(self.data) - self.at:
-            raise LogCorruptError(f"a log record counts {count:,} items with {len(self.data) - self.at:,} bytes left")
-        return count
-
-
-_Write = Callable[[list[bytes], Any], None]
-_Read = Callable[[_Reader], Any]
-_Codec = tuple[_Write, _Read]
-
-
-def _write_number(out: list[bytes], value: int) -> None:
-    out.append(value.to_bytes(8, "little", signed=True))
-
-
-def _write_digest(out: list[bytes], value: int) -> None:
-    out.append(value.to_bytes(8, "little"))
-
-
-def _read_digest(reader: _Reader) -> int:
-    return int.from_bytes(reader.take(8), "little")
-
-
-def _write_flag(out: list[bytes], value: bool) -> None:
-    out.append(b"\x01" if value else b"\x00")
-
-
-def _read_flag(reader: _Reader) -> bool:
-    byte = reader.take(1)
-    if byte not in (b"\x00", b"\x01"):
-        raise LogCorruptError(f"a log record has {byte!r} where a flag should be")
-    return byte == b"\x01"
-
-
-def _write_bytes(out: list[bytes], value: bytes) -> None:
-    out.append(struct.pack("<I", len(value)))
-    out.append(value)
-
-
-def _write_text(out: list[bytes], value: str) -> None:
-    _write_bytes(out, value.encode())
-
-
-def _read_text(reader: _Reader) -> str:
-    data = reader.take(reader.count())
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise LogCorruptError(f"a log record has a text that is not UTF-8: {data[:40]!r}") from error
-
-
-_NUMBER: _Codec = (_write_number, _Reader.number)
-_DIGEST: _Codec = (_write_digest, _read_digest)
-_FLAG: _Codec = (_write_flag, _read_flag)
-_BYTES: _Codec = (_write_bytes, lambda reader: reader.take(reader.count()))
-_TEXT: _Codec = (_write_text, _read_text)
-
-
-def _fields(make: Callable[..., Any], *codecs: _Codec) -> _Codec:
-    def write(out: list[bytes], value: Any) -> None:
-        for (write_field, _), field in zip(codecs, value, strict=True):
-            write_field(out, field)
-
-    def read(reader: _Reader) -> Any:
-        return make(*[read_field(reader) for _, read_field in codecs])
-
-    return write, read
-
-
-def _many(item: _Codec) -> _Codec:
-    write_item, read_item = item
-
-    def write(out: list[bytes], values: tuple[Any, ...]) -> None:
-        out.append(struct.pack("<I", len(values)))
-        for value in values:
-            write_item(out, value)
-
-    def read(reader: _Reader) -> tuple[Any, ...]:
-        return tuple([read_item(reader) for _ in range(reader.count())])
-
-    return write, read
-
-
-def _tuple(*codecs: _Codec) -> _Codec:
-    return _fields(lambda *values: values, *codecs)
-
-
-_UNIT_WRITE = _fields(UnitWrite, _TEXT, _NUMBER, _DIGEST, _FLAG, _many(_tuple(_NUMBER, _BYTES)))
-_UNIT_COPY = _fields(UnitCopy, _TEXT, _NUMBER, _DIGEST, _many(_tuple(_NUMBER, _NUMBER, _BYTES)))
-_CODECS: dict[type[Any], _Codec] = {
-    Prepared: _fields(Prepared, _NUMBER, _many(_NUMBER), _many(_UNIT_WRITE)),
-    Ended: _fields(Ended, _NUMBER, _FLAG),
-    Kept: _fields(Kept, _many(_UNIT_COPY)),
-    Partial: _fields(Partial, _UNIT_COPY, _many(_tuple(_NUMBER, _NUMBER))),
-    Gone: _fields(Gone, _many(_TEXT)),
-    Seen: _fields(Seen, _NUMBER),
-    Born: _fields(Born, _NUMBER),
-    Members: _fields(Members, _NUMBER, _many(_NUMBER)),
-    Decided: _fields(Decided, _NUMBER, _NUMBER, _NUMBER, _many(_NUMBER), _many(_tuple(_TEXT, _DIGEST))),
-    Settled: _fields(Settled, _NUMBER),
-    Catalogue: _fields(Catalogue, _many(_tuple(_TEXT, _NUMBER, _DIGEST)), _many(_tuple(_NUMBER, _NUMBER))),
+_UNIT_WRITE = fields(UnitWrite, TEXT, NUMBER, DIGEST, FLAG, many(pair(NUMBER, BYTES)))
+_UNIT_COPY = fields(UnitCopy, TEXT, NUMBER, DIGEST, many(pair(NUMBER, NUMBER, BYTES)))
+_CODECS: dict[type[Any], Codec] = {
+    Prepared: fields(Prepared, NUMBER, NUMBERS, many(_UNIT_WRITE)),
+    Ended: fields(Ended, NUMBER, FLAG),
+    Kept: fields(Kept, many(_UNIT_COPY)),
+    Partial: fields(Partial, _UNIT_COPY, many(pair(NUMBER, NUMBER))),
+    Gone: fields(Gone, many(TEXT)),
+    Seen: fields(Seen, NUMBER),
+    Born: fields(Born, NUMBER),
+    Members: fields(Members, NUMBER, NUMBERS),
+    Decided: fields(Decided, NUMBER, NUMBER, NUMBER, NUMBERS, many(pair(TEXT, DIGEST))),
+    Settled: fields(Settled, NUMBER),
+    Filed: fields(
+        Filed,
+        TEXT,
+        NUMBER,
+        DIGEST,
+        many(pair(NUMBER, NUMBER, NUMBER, NUMBER, NUMBER)),
+        many(pair(NUMBER, NUMBER, BYTES)),
+    ),
+    Catalogue: fields(Catalogue, many(pair(TEXT, NUMBER, DIGEST)), many(pair(NUMBER, NUMBER))),
 }
 
 
@@ -230,18 +158,21 @@ def encode(record: Record) -> bytes:
     >>> decode(encode(Ended(7, True)))
     Ended(version=7, commit=True)
     """
-    out = [_TAGS[type(record)].to_bytes(1, "little")]
+    out: list[bytes | memoryview] = [_TAGS[type(record)].to_bytes(1, "little")]
     _CODECS[type(record)][0](out, record)
     return b"".join(out)
 
 
 def decode(data: bytes) -> Record:
     """Read a record back; LogCorruptError when the bytes are no record, or more than one."""
-    reader = _Reader(data)
-    tag = reader.take(1)[0]
-    if tag >= len(_TYPES):
-        raise LogCorruptError(f"a log record of unknown type {tag}: written by a later Esker?")
-    record: Record = _CODECS[_TYPES[tag]][1](reader)
+    reader = Reader(data)
+    try:
+        tag = reader.take(1)[0]
+        if tag >= len(_TYPES):
+            raise LogCorruptError(f"a log record of unknown type {tag}: written by a later Esker?")
+        record: Record = _CODECS[_TYPES[tag]][1](reader)
+    except CodecError as error:
+        raise LogCorruptError(f"a log record {error}") from error
     if reader.at != len(data):
         raise LogCorruptError(f"a log record of {reader.at:,} bytes has {len(data) - reader.at:,} more behind it")
     return record

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from esker.cluster.codec import pack
 from esker.cluster.coordinator import Coordinator
 from esker.cluster.log_file import LogFile
 from esker.cluster.machine import Append, Machine, Send, Sync
 from esker.cluster.messages import (
     COORDINATOR,
+    ROWS,
     Answer,
     Ask,
     Compare,
@@ -67,9 +69,7 @@ class Cluster:
             self.logs[number].close()
         log = self.logs[number] = LogFile(self.folder / f"{number}.log")
         if number == COORDINATOR:
-            self.machines[number] = Coordinator(
-                self.placement, PLANNERS[self.planner](), Masks(), lambda count: 0, log.records()
-            )
+            self.machines[number] = Coordinator(PLANNERS[self.planner](), Masks(), lambda count: 0, log.records())
         else:
             self.machines[number] = Node(number, self.starts, Masks(), log.records())
         self.carry_out(number)
@@ -113,6 +113,10 @@ class Cluster:
         self.settle(1)
         return self.told[-1] if self.told else None
 
+    def query(self, number: int, *queries: list[list[tuple[int, int]]]) -> Query:
+        units = [part.unit for part in self.placement.parts(0)] if self.placement.whole_queries else []
+        return Query(number, tuple(tuple(map(tuple, terms)) for terms in queries), units=tuple(units))
+
     def close(self) -> None:
         for log in self.logs.values():
             log.close()
@@ -143,26 +147,26 @@ def put(cluster: Cluster, sequence: int, vectors: dict[int, int]) -> Put:
 
 def test_a_put_is_answered_and_read_back_from_every_block(blocks: Cluster) -> None:
     assert blocks.ask(put(blocks, 1, {2: 0b1100, 3: 0b0010, 4: 0b0110})) == Done(1)
-    answer = blocks.ask(Query(1, (((2, 3), (4, 4)),)))
+    answer = blocks.ask(blocks.query(1, [[(2, 3)], [(4, 4)]]))
     assert isinstance(answer, Answer)
-    assert answer.results == (tuple((f"census/{block}", value(0b0110)) for block in range(3)),)
+    assert answer.results == tuple((f"census/{block}", pack([value(0b0110)])) for block in range(3))
 
 
 @pytest.mark.parametrize("planner", PLANNERS)
 def test_every_planner_gives_the_sources_answer(tmp_path: Path, planner: str) -> None:
     cluster = Cluster(tmp_path, VectorPlacement(64), nodes=6, planner=planner)
     cluster.ask(put(cluster, 1, {2: 0b00101, 3: 0b01000, 4: 0b00001, 5: 0b00010, 6: 0b01100}))
-    answer = cluster.ask(Query(1, (((2, 3), (4, 6)), ((2, 6),))))
+    answer = cluster.ask(cluster.query(1, [[(2, 3)], [(4, 6)]], [[(2, 6)]]))
     cluster.close()
     assert isinstance(answer, Answer)
-    assert answer.results == ((("", value(0b01101)),), (("", value(0b01111)),))
+    assert answer.results == (("", pack([value(0b01101), value(0b01111)])),)
 
 
 def test_slaves_call_slaves_in_the_sources_plan(tmp_path: Path) -> None:
     cluster = Cluster(tmp_path, VectorPlacement(64), nodes=6, planner="random_replica")
     cluster.ask(put(cluster, 1, {vector: 1 << vector for vector in range(12)}))
     cluster.sent.clear()
-    cluster.ask(Query(1, (((0, 11),),)))
+    cluster.ask(cluster.query(1, [[(0, 11)]]))
     cluster.close()
     asks = [(source, target) for source, target, message in cluster.sent if isinstance(message, Ask)]
     assert asks[0][0] == COORDINATOR
@@ -199,7 +203,7 @@ def test_a_failure_is_repaired_in_two_batched_transfers(tmp_path: Path) -> None:
 def test_a_query_is_answered_at_once_while_a_node_is_dead(blocks: Cluster) -> None:
     blocks.ask(put(blocks, 1, {1: 5}))
     blocks.dead.add(blocks.machines[COORDINATOR].directory["census/0"].wanted[0])
-    blocks.ask(Query(1, (((1, 1),),)))
+    blocks.ask(blocks.query(1, [[(1, 1)]]))
     # Two ticks, half a second: a hedged read, long before the node is taken for dead.
     blocks.settle(1)
     assert isinstance(blocks.told[-1], Answer)
@@ -210,7 +214,7 @@ def test_losing_all_copies_names_units_and_nodes(blocks: Cluster) -> None:
     wanted = blocks.machines[COORDINATOR].directory["census/0"].wanted
     blocks.dead.update(wanted)
     blocks.settle(12)
-    failed = blocks.ask(Query(1, (((1, 1),),)))
+    failed = blocks.ask(blocks.query(1, [[(1, 1)]]))
     assert isinstance(failed, Failed) and failed.reason == "lost"
     assert "census/0" in failed.units and set(wanted) <= set(failed.nodes)
     # They come back with their disks.
@@ -218,7 +222,7 @@ def test_losing_all_copies_names_units_and_nodes(blocks: Cluster) -> None:
     for node in wanted:
         blocks.start(node)
     blocks.settle(12)
-    assert isinstance(blocks.ask(Query(2, (((1, 1),),))), Answer)
+    assert isinstance(blocks.ask(blocks.query(2, [[(1, 1)]])), Answer)
 
 
 def test_a_new_start_of_all_remembers_what_was_acknowledged(blocks: Cluster) -> None:
@@ -229,8 +233,8 @@ def test_a_new_start_of_all_remembers_what_was_acknowledged(blocks: Cluster) -> 
     blocks.settle(4)
     assert blocks.machines[COORDINATOR].epoch > epoch
     assert blocks.ask(put(blocks, 1, {1: 0})) == Done(1)
-    answer = blocks.ask(Query(1, (((1, 1),),)))
-    assert isinstance(answer, Answer) and answer.results[0][0] == ("census/0", value(5))
+    answer = blocks.ask(blocks.query(1, [[(1, 1)]]))
+    assert isinstance(answer, Answer) and answer.results[0] == ("census/0", pack([value(5)]))
 
 
 def test_a_checkpoint_is_the_state_in_few_records(blocks: Cluster) -> None:
@@ -243,8 +247,8 @@ def test_a_checkpoint_is_the_state_in_few_records(blocks: Cluster) -> None:
         assert blocks.logs[number].bytes < before[number]
         blocks.start(number)
     blocks.settle(4)
-    answer = blocks.ask(Query(1, (((29 % 3, 29 % 3),),)))
-    assert isinstance(answer, Answer) and answer.results[0][0] == ("census/0", value(29))
+    answer = blocks.ask(blocks.query(1, [[(29 % 3, 29 % 3)]]))
+    assert isinstance(answer, Answer) and answer.results[0] == ("census/0", pack([value(29)]))
 
 
 # ---- a node alone ----
@@ -280,7 +284,7 @@ def test_an_earlier_epoch_is_not_listened_to() -> None:
     machine.take()
     machine.receive(COORDINATOR, 4, prepare((4 << 32) + 1))
     assert machine.take() == []
-    machine.receive(COORDINATOR, 4, Ask(9, ((),), (), ()))
+    machine.receive(COORDINATOR, 4, Ask(9, ROWS, ((),), (), ()))
     (sent,) = machine.take()
     assert isinstance(sent, Send) and sent.message == Refuse(9, 0)
 
@@ -294,10 +298,10 @@ def test_a_node_reads_the_version_asked_for_or_refuses() -> None:
         machine.synced()
         machine.take()
     for version, readable in ((first, True), (second, True), (second + 1, False), (5, False)):
-        machine.receive(COORDINATOR, 1, Ask(1, (((1, 1),),), (Read(0, WHOLE, "u", version),), ()))
+        machine.receive(COORDINATOR, 1, Ask(1, ROWS, ((((1, 1),),),), (Read(0, WHOLE, "u", version),), ()))
         (sent,) = machine.take()
         assert isinstance(sent, Send)
-        assert sent.message.results[0][3] == value(version) if readable else isinstance(sent.message, Refuse)
+        assert sent.message.results[0][3] == pack([value(version)]) if readable else isinstance(sent.message, Refuse)
     assert [one.version for one in machine.in_doubt()] == [second]
 
 
@@ -324,12 +328,12 @@ def test_a_node_promises_nothing_about_times_before_it_was_born() -> None:
 
 def test_a_coordinator_does_not_take_a_nodes_log() -> None:
     with pytest.raises(OptionError, match="Ended record is a node's"):
-        Coordinator(VectorPlacement(1), PLANNERS["fewest_nodes"](), Masks(), lambda n: 0, [Ended(1, True)])
+        Coordinator(PLANNERS["fewest_nodes"](), Masks(), lambda n: 0, [Ended(1, True)])
 
 
 def test_one_copy_is_refused() -> None:
     with pytest.raises(OptionError, match="copies=1"):
-        Coordinator(VectorPlacement(1), PLANNERS["fewest_nodes"](), Masks(), lambda n: 0, copies=1)
+        Coordinator(PLANNERS["fewest_nodes"](), Masks(), lambda n: 0, copies=1)
 
 
 def test_a_decision_is_durable_before_anyone_is_told(blocks: Cluster) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from esker.cluster.codec import pack, unpack
 from esker.cluster.machine import Algebra
-from esker.cluster.messages import Answer, Put, Query
-from esker.cluster.placement import Placement
+from esker.cluster.messages import COUNT, VALUES, Answer, Put, Query, Terms
+from esker.cluster.node import named
 from esker.cluster.records import Decided
 
 Contents = Mapping[int, bytes]
@@ -21,6 +22,17 @@ class Masks:
 
     def answer(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         """OR each term, AND them all; stops at all ones and at no rows."""
+        return self._mask(terms).to_bytes(8, "little")
+
+    def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
+        """Count the bits of the answer."""
+        return self._mask(terms).bit_count().to_bytes(8, "little")
+
+    def is_full(self, value: bytes) -> bool:
+        """Say whether all bits are set."""
+        return value == b"\xff" * 8
+
+    def _mask(self, terms: Sequence[Sequence[bytes]]) -> int:
         result = (1 << 64) - 1
         for values in terms:
             term = 0
@@ -31,7 +43,7 @@ class Masks:
             result &= term
             if not result:
                 break
-        return result.to_bytes(8, "little")
+        return result
 
 
 class Checker:
@@ -40,8 +52,7 @@ class Checker:
     The history of a unit is the commits that became durable at the coordinator, in the order of their versions.
     """
 
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
+    def __init__(self) -> None:
         self._algebra: Algebra = Masks()
         self.puts: dict[tuple[int, int], Put] = {}
         self.commits: dict[int, Decided] = {}
@@ -92,22 +103,25 @@ class Checker:
                 raise Violation(f"unit {unit} was read at {version:#x}, which was never committed")
             self.floor[unit] = max(self.floor.get(unit, 0), version)
         self._check_whole_puts(versions)
-        for number, (ranges, rows) in enumerate(zip(query.queries, answer.results, strict=True)):
-            expected = self.expected(ranges, versions)
-            if dict(rows) != expected:
-                raise Violation(f"query {number} {ranges} at {versions}: {dict(rows)}, and not {expected}")
+        expected = self.expected(query, versions)
+        found = {unit: unpack(packed) for unit, packed in answer.results}
+        if found != expected:
+            raise Violation(f"{query} at {versions}: {found}, and not {expected}")
 
-    def expected(self, ranges: tuple[tuple[int, int], ...], versions: Mapping[str, int]) -> dict[str, bytes]:
+    def expected(self, query: Query, versions: Mapping[str, int]) -> dict[str, list[bytes]]:
         """Give the right answer at these versions."""
-        vectors = {vector for first, last in ranges for vector in range(first, last + 1)}
-        if self._placement.whole_queries:
-            units = [part.unit for part in self._placement.parts(0)]
+        if query.units:
             return {
-                unit: self._answer(ranges, dict.fromkeys(vectors, self.contents(unit, versions[unit])))
-                for unit in units
+                unit: [
+                    self._answer(query.kind, terms, lambda vector, unit=unit: unit, versions) for terms in query.queries
+                ]
+                for unit in query.units
             }
         return {
-            "": self._answer(ranges, {vector: self.contents(str(vector), versions[str(vector)]) for vector in vectors})
+            "": [
+                self._answer(query.kind, terms, lambda vector: f"{query.prefix}{vector}", versions)
+                for terms in query.queries
+            ]
         }
 
     def contents(self, unit: str, version: int) -> Contents:
@@ -126,12 +140,16 @@ class Checker:
             self._contents[key] = before
         return self._contents[key]
 
-    def _answer(self, ranges: tuple[tuple[int, int], ...], contents: Mapping[int, Contents]) -> bytes:
-        terms = []
-        for first, last in ranges:
-            found = [(vector, contents[vector]) for vector in range(first, last + 1)]
-            terms.append([entries[vector] for vector, entries in found if vector in entries])
-        return self._algebra.answer(terms)
+    def _answer(self, kind: int, terms: Terms, unit_of: Callable[[int], str], versions: Mapping[str, int]) -> bytes:
+        found: list[list[tuple[int, bytes]]] = []
+        for term in terms:
+            vectors = dict.fromkeys(vector for first, last in term for vector in range(first, last + 1))
+            contents = [(vector, self.contents(unit_of(vector), versions[unit_of(vector)])) for vector in vectors]
+            found.append([(vector, entries[vector]) for vector, entries in contents if vector in entries])
+        if kind == VALUES:
+            return pack([named(vector, value) for term in found for vector, value in term])
+        values = [[value for _, value in term] for term in found]
+        return self._algebra.count(values) if kind == COUNT else self._algebra.answer(values)
 
     def _check_whole_puts(self, versions: Mapping[str, int]) -> None:
         """A put over several units is in all that were read, or in none."""

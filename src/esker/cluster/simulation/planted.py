@@ -9,7 +9,6 @@ from esker.cluster.coordinator import Coordinator
 from esker.cluster.machine import Algebra
 from esker.cluster.messages import Put
 from esker.cluster.node import Node
-from esker.cluster.placement import Placement
 from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.records import Record
@@ -58,14 +57,13 @@ class _ForgetfulCoordinator(Coordinator):
 
     def __init__(
         self,
-        placement: Placement,
         planner: Planner,
         algebra: Algebra,
         chance: Callable[[int], int],
         records: Any = (),
         **options: Any,
     ) -> None:
-        super().__init__(placement, planner, algebra, chance, records, **options)
+        super().__init__(planner, algebra, chance, records, **options)
         self.puts.__class__ = _ForgetfulPuts
 
 

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 from esker.cluster.coordinator import Coordinator, Timing
 from esker.cluster.machine import Append, Machine, Send
-from esker.cluster.messages import COORDINATOR, Answer, Done, Failed, Put, Query, Write
+from esker.cluster.messages import COORDINATOR, ROWS, VALUES, Answer, Done, Failed, Put, Query, Term, Write
 from esker.cluster.node import Node, NodeTiming
 from esker.cluster.placement import Placement
 from esker.cluster.plan import Planner
+from esker.cluster.planners import PLANNERS
 from esker.cluster.simulation.check import Checker, Masks, Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.disk import SimulatedDisk
@@ -84,7 +85,7 @@ class World:
         self.copies = copies
         self.vectors = vectors
         self.network = network
-        self.checker = Checker(placement)
+        self.checker = Checker()
         self.events = 0
         self.failures: list[Failed] = []
         self.cut: set[tuple[int, int]] = set()
@@ -147,7 +148,7 @@ class World:
         records = process.disk.records()
         if process.number == COORDINATOR:
             process.machine = self._coordinator_class(
-                self._placement, self._planner, self._algebra, self.dice.below, records,
+                self._planner, self._algebra, self.dice.below, records,
                 copies=self.copies, virtual_nodes=self._virtual_nodes, timing=MACHINE_TIMING, buckets=BUCKETS,
             )  # fmt: skip
         else:
@@ -305,7 +306,7 @@ class World:
             self.checker.puts[client.number, client.sequence] = put
             client.pending = put
         elif self.checker.acknowledged:
-            client.pending = Query(client.sequence, self._some_queries())
+            client.pending = self._some_query(client.sequence)
             client.floor = dict(self.checker.floor)
         else:
             # Nothing is there yet to be asked for.
@@ -341,10 +342,22 @@ class World:
         first = self.dice.below(self.vectors)
         return [first] if self.dice.roll() < 0.5 else list({first, self.dice.below(self.vectors)})
 
-    def _some_queries(self) -> tuple[tuple[tuple[int, int], ...], ...]:
-        return tuple(
-            tuple(self._some_range() for _ in range(1 + self.dice.below(2))) for _ in range(1 + self.dice.below(2))
+    def _some_query(self, number: int) -> Query:
+        queries = tuple(
+            tuple(self._some_term() for _ in range(1 + self.dice.below(2))) for _ in range(1 + self.dice.below(2))
         )
+        kind = self.dice.below(3)
+        units: tuple[str, ...] = ()
+        if self._placement.whole_queries:
+            units = tuple(part.unit for part in self._placement.parts(0))
+        elif kind == VALUES:
+            # Values of parts come in any order.
+            kind = ROWS
+        planner = "" if self.dice.roll() < 0.7 else self.dice.choice(tuple(PLANNERS))
+        return Query(number, queries, kind, units, "", planner)
+
+    def _some_term(self) -> Term:
+        return tuple(self._some_range() for _ in range(1 if self.dice.roll() < 0.8 else 2))
 
     def _some_range(self) -> tuple[int, int]:
         first = self.dice.below(self.vectors)

@@ -1,0 +1,89 @@
+"""What nodes and the coordinator do with vectors: bitmaps from stored bytes, kept decoded as far as memory goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from esker.bitmap import Bitmap
+from esker.bitmap.stored import StoredVector
+from esker.errors import BitmapCorruptError, DamagedValueError, InputError
+from esker.index.encode import profile_of
+from esker.kernel import _kernel
+
+_HELD_BYTES = 256 << 20
+# A value that is held costs this beside its bytes.
+_VALUE_BYTES = 200
+
+
+class BitmapAlgebra:
+    """ANDs of ORs over serialized bitmaps (see Bitmap.serialize).
+
+    >>> one, two = (Bitmap.from_positions(rows, 10).serialize() for rows in ([1, 2], [2, 3]))
+    >>> algebra = BitmapAlgebra()
+    >>> Bitmap.deserialize(algebra.answer([[one, two], [two]])).to_numpy().tolist()
+    [2, 3]
+    >>> int.from_bytes(algebra.count([[one], [two]]), "little"), algebra.answer([[one], []])
+    (1, b'')
+
+    A decoded bitmap is kept with the value that it was made of, and found by that value's identity: entries of a unit
+    are never changed in place. The oldest go when more than `held_bytes` are kept. One thread at a time.
+    """
+
+    def __init__(self, held_bytes: int = _HELD_BYTES) -> None:
+        self._limit = held_bytes
+        self._held: dict[int, tuple[bytes, Bitmap, int]] = {}
+        self.held_bytes = 0
+
+    def answer(self, terms: Sequence[Sequence[bytes]]) -> bytes:
+        found = self._evaluated(_kernel.ranges, terms)
+        return found.serialize() if found else b""
+
+    def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
+        return int(self._evaluated(_kernel.count_ranges, terms) or 0).to_bytes(8, "little")
+
+    def is_full(self, value: bytes) -> bool:
+        if not value:
+            return False
+        try:
+            stored = StoredVector.from_bytes(value)
+        except BitmapCorruptError as error:
+            raise DamagedValueError(str(error)) from error
+        return 0 < stored.row_count == stored.count
+
+    def bitmap(self, value: bytes) -> Bitmap:
+        """Decode a value, or give what was decoded before."""
+        found = self._held.get(id(value))
+        if found is not None:
+            return found[1]
+        try:
+            stored = StoredVector.from_bytes(value)
+            made = Bitmap.decode(
+                stored.data, stored.row_count, stored.encoding,
+                count=stored.count, place="a vector", profile=profile_of(stored.encoding),
+            )  # fmt: skip
+        except BitmapCorruptError as error:
+            raise DamagedValueError(str(error)) from error
+        self._keep(value, made)
+        return made
+
+    def _evaluated(self, evaluate: Callable[[list[list[Bitmap]]], Any], terms: Sequence[Sequence[bytes]]) -> Any:
+        """Evaluate over bitmaps; None when a term has no vector."""
+        bitmap = self.bitmap
+        chosen = [[bitmap(value) for value in values if value] for values in terms]
+        if not chosen or not all(chosen):
+            return None
+        try:
+            return evaluate(chosen)
+        except (BitmapCorruptError, InputError) as error:
+            raise DamagedValueError(f"vectors of one unit do not fit together: {error}") from error
+
+    def _keep(self, value: bytes, made: Bitmap) -> None:
+        size = made.held_bytes + _VALUE_BYTES + (len(value) if isinstance(value, bytes) else 0)
+        if size > self._limit:
+            return
+        while self.held_bytes + size > self._limit:
+            oldest = next(iter(self._held))
+            self.held_bytes -= self._held.pop(oldest)[2]
+        self._held[id(value)] = (value, made, size)
+        self.held_bytes += size
