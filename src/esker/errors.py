@@ -40,6 +40,7 @@
     │   ├── DeadlineExceededError (TimeoutError)  temporary: it took longer than it may
     │   ├── AuthenticationError (PermissionError)  the token is not the peer's
     │   └── MessageTooLargeError             more bytes than the limit
+    ├── UnitsLostError                       all copies in a cluster are gone; names what, and who had it
     ├── WorkerLostError                      temporary: a worker process ended in the middle of a task
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
@@ -400,6 +401,15 @@ class MessageTooLargeError(PeerError):
     """A message is bigger than a limit; the message says which. Send less at once, or raise the limit on both sides."""
 
     code = "ESK-704"
+
+
+class UnitsLostError(EskerError):
+    """All nodes of a cluster that had copies of something are gone; `units` says of what, `nodes` which had them."""
+
+    def __init__(self, message: str, units: tuple[str, ...] = (), nodes: tuple[int, ...] = ()) -> None:
+        super().__init__(message)
+        self.units = units
+        self.nodes = nodes
 
 
 class WorkerLostError(EskerError):

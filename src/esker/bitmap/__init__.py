@@ -9,7 +9,7 @@
 from esker.bitmap.bitmap import AUTO, PROFILES, Bitmap, BitmapStatistics
 from esker.bitmap.encodings import ENCODINGS
 from esker.bitmap.narrowing import Narrowing
-from esker.bitmap.ranges import count_ranges, intersection, parse_ranges, ranges, threshold, union
+from esker.bitmap.ranges import count_ranges, count_terms, intersection, parse_ranges, ranges, terms, threshold, union
 
 __all__ = [
     "AUTO",
@@ -19,9 +19,11 @@ __all__ = [
     "BitmapStatistics",
     "Narrowing",
     "count_ranges",
+    "count_terms",
     "intersection",
     "parse_ranges",
     "ranges",
+    "terms",
     "threshold",
     "union",
 ]

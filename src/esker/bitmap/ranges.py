@@ -74,6 +74,20 @@ def count_ranges(vectors: Mapping[int, Bitmap] | Sequence[Bitmap], bounds: Itera
     return _kernel.count_ranges(_chosen(vectors, bounds))
 
 
+def terms(bitmaps: Sequence[Sequence[Bitmap]]) -> Bitmap:
+    """AND the unions of lists of bitmaps, in one call of the kernel; as `ranges`, for bitmaps that are at hand.
+
+    >>> terms([[Bitmap.from_positions([1], 3), Bitmap.from_positions([2], 3)], [Bitmap.from_positions([2], 3)]]).count()
+    1
+    """
+    return cast(Bitmap, _kernel.ranges(bitmaps))
+
+
+def count_terms(bitmaps: Sequence[Sequence[Bitmap]]) -> int:
+    """Count the rows that `terms` would give."""
+    return _kernel.count_ranges(bitmaps)
+
+
 def parse_ranges(text: str) -> list[tuple[int, int]]:
     """Read a range query.
 

@@ -15,6 +15,7 @@ import typer
 import esker
 from esker.cli.bench import bench
 from esker.cli.bench_paper import paper
+from esker.cli.cluster import cluster, node
 from esker.cli.demo import demo
 from esker.cli.explain import explain
 from esker.cli.find import find
@@ -42,6 +43,8 @@ bench.command()(paper)
 app.add_typer(bench)
 app.add_typer(index)
 app.add_typer(simulate)
+app.add_typer(cluster)
+app.add_typer(node)
 
 
 def _version(wanted: bool) -> None:

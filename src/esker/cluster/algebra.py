@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from esker.bitmap import Bitmap
+from esker.bitmap import Bitmap, count_terms
+from esker.bitmap import terms as bitmap_terms
 from esker.bitmap.stored import StoredVector
 from esker.errors import BitmapCorruptError, DamagedValueError, InputError
 from esker.index.encode import profile_of
-from esker.kernel import _kernel
 
 _HELD_BYTES = 256 << 20
 # A value that is held costs this beside its bytes.
@@ -36,11 +36,11 @@ class BitmapAlgebra:
         self.held_bytes = 0
 
     def answer(self, terms: Sequence[Sequence[bytes]]) -> bytes:
-        found = self._evaluated(_kernel.ranges, terms)
+        found = self._evaluated(bitmap_terms, terms)
         return found.serialize() if found else b""
 
     def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
-        return int(self._evaluated(_kernel.count_ranges, terms) or 0).to_bytes(8, "little")
+        return int(self._evaluated(count_terms, terms) or 0).to_bytes(8, "little")
 
     def is_full(self, value: bytes) -> bool:
         if not value:
@@ -79,7 +79,7 @@ class BitmapAlgebra:
             raise DamagedValueError(f"vectors of one unit do not fit together: {error}") from error
 
     def _keep(self, value: bytes, made: Bitmap) -> None:
-        size = made.held_bytes + _VALUE_BYTES + (len(value) if isinstance(value, bytes) else 0)
+        size = made.held_bytes + _VALUE_BYTES + len(value)
         if size > self._limit:
             return
         while self.held_bytes + size > self._limit:

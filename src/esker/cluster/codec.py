@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Bytes = bytes | memoryview
@@ -137,7 +137,7 @@ NUMBERS: Codec = (_write_numbers, _read_numbers)
 """Signed integers, all at once: the same bytes as `many(NUMBER)`, and quicker."""
 
 
-def pack(values: list[Bytes]) -> bytes:
+def pack(values: Sequence[Bytes]) -> bytes:
     """Put any number of byte strings into one.
 
     >>> unpack(pack([b"", b"two"]))

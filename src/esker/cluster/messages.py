@@ -56,7 +56,8 @@ class Done(NamedTuple):
 class Query(NamedTuple):
     """A batch of queries. Of `units` each is asked for all of them; without, vector k lies in the unit `prefix` + k.
 
-    `planner` names a planner; empty for the coordinator's own.
+    `planner` names a planner; empty for the coordinator's own. The answer names the versions of `guards`, too, which
+    are not read: a client learns from them that what it knows of an index is old.
     """
 
     number: int
@@ -65,6 +66,7 @@ class Query(NamedTuple):
     units: tuple[str, ...] = ()
     prefix: str = ""
     planner: str = ""
+    guards: tuple[str, ...] = ()
 
 
 class Answer(NamedTuple):

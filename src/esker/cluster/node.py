@@ -188,6 +188,18 @@ class Node(Machine):
             if unit.complete:
                 assert unit.digest == unit.recomputed_digest(), f"unit {name} of node {self.number} is damaged"
 
+    def values(self) -> list[bytes]:
+        """Give the values of all units, as they are held."""
+        return [value for unit in self.units.values() for _, value in unit.entries.values()]
+
+    def hold_elsewhere(self, moved: Mapping[int, bytes]) -> None:
+        """Hold equal values in the place of others, which are named by their identity."""
+        for unit in self.units.values():
+            if any(id(value) in moved for _, value in unit.entries.values()):
+                unit.entries = {
+                    vector: (version, moved.get(id(value), value)) for vector, (version, value) in unit.entries.items()
+                }
+
     # ---- recovery ----
 
     def _replay(self, records: Iterable[Record]) -> None:

@@ -133,15 +133,17 @@ class NodeStore:
         self.close()
 
     def _home(self, value: bytes) -> tuple[int, int] | None:
-        """The segment that a value is a view of, and its offset there."""
-        if isinstance(value, bytes):
+        """The segment that a value is a view of, and its offset there; None when it is in memory, or its file gone."""
+        if type(value) is bytes:
             return None
         address = pa.py_buffer(value).address
         by_address = sorted((segment.address, number) for number, segment in self._segments.items())
         at = bisect_right(by_address, (address, 1 << 62)) - 1
-        assert at >= 0, "a view is of one of our segments"
+        if at < 0:
+            return None
         start, number = by_address[at]
-        return number, address - start
+        offset = address - start
+        return (number, offset) if offset < len(_MAGIC) + self._segments[number].size else None
 
     def _filed(self, record: Record) -> list[Record]:
         if type(record) is not Kept:

@@ -20,7 +20,7 @@ _REFUSALS_AT_ONCE = 3
 class ActiveQuery:
     """A batch of queries that is being answered, as of the unit versions in `snapshot`."""
 
-    __slots__ = ("client", "needs", "open", "query", "refusals", "results", "snapshot")
+    __slots__ = ("client", "guards", "needs", "open", "query", "refusals", "results", "snapshot")
 
     def __init__(self, client: int, query: Query, needs: list[Need]) -> None:
         self.client = client
@@ -28,6 +28,7 @@ class ActiveQuery:
         self.needs = needs
         self.refusals = 0
         self.snapshot: dict[str, int] = {}
+        self.guards: dict[str, int] = {}
         self.open: set[Need] = set()
         self.results: dict[tuple[int, int, str], list[bytes]] = {}
 
@@ -150,6 +151,7 @@ class Reads:
                 self._fail(query, "lost", lost)
             return
         query.snapshot = {need.unit: units[need.unit].version for need in query.needs}
+        query.guards = {unit: units[unit].version if unit in units else 0 for unit in query.query.guards}
         query.results = {}
         query.open = set(query.needs)
         self._ask(query, query.needs, frozenset())
@@ -189,7 +191,7 @@ class Reads:
             results = tuple((unit, values[0]) for (_, _, unit), values in sorted(query.results.items()))
         else:
             results = (("", pack([self._from_parts(query, number) for number in range(len(query.query.queries))])),)
-        versions = tuple(sorted(query.snapshot.items()))
+        versions = tuple(sorted((query.guards | query.snapshot).items()))
         self._coordinator.tell(query.client, Answer(query.query.number, versions, tuple(results)))
         self._end(query)
 

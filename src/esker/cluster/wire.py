@@ -81,7 +81,7 @@ _UNIT_WRITES = many(fields(said.UnitWrite, TEXT, NUMBER, DIGEST, FLAG, many(pair
 _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
     said.Put: (NUMBER, many(fields(said.Write, TEXT, NUMBER, BYTES, FLAG))),
     said.Done: (NUMBER,),
-    said.Query: (NUMBER, _QUERIES, NUMBER, _UNITS, TEXT, TEXT),
+    said.Query: (NUMBER, _QUERIES, NUMBER, _UNITS, TEXT, TEXT, _UNITS),
     said.Answer: (NUMBER, many(pair(TEXT, NUMBER)), many(pair(TEXT, BYTES))),
     said.Failed: (NUMBER, TEXT, _UNITS, NUMBERS),
     said.Prepare: (NUMBER, NUMBERS, _UNIT_WRITES),

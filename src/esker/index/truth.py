@@ -78,12 +78,20 @@ def slot_truth(segment: Segment, predicate: Expression) -> Truth:
     comparisons, IN and prefixes most blocks of them are decided by their ends.
     """
     column, type_ = segment.info.column, segment.label_type
-    missing = pa.array([None, float("nan") if pa.types.is_floating(type_) else None], type_)
     if segment.holds_values and len(segment.starts) == 2:
-        return _evaluated(predicate, column, pa.concat_arrays([missing, segment.values]))
-    ends = _evaluated(predicate, column, missing)
+        return value_truth(predicate, column, segment.values)
+    ends = _evaluated(predicate, column, _missing(type_))
     rest = _of_blocks(predicate, segment) if segment.holds_values else _of_bins(predicate, segment.values)
     return Truth(*(_joined(ends.of(polarity), rest.of(polarity)) for polarity in (True, False)))
+
+
+def value_truth(predicate: Expression, column: str, values: pa.Array) -> Truth:
+    """Decide `predicate` for null, NaN and each of `values`: the slots of a column with a vector for each value."""
+    return _evaluated(predicate, column, pa.concat_arrays([_missing(values.type), values]))
+
+
+def _missing(type_: pa.DataType) -> pa.Array:
+    return pa.array([None, float("nan") if pa.types.is_floating(type_) else None], type_)
 
 
 def _evaluated(predicate: Expression, column: str, values: pa.Array) -> Truth:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from esker.cluster.codec import pack, unpack
 from esker.cluster.machine import Algebra
@@ -110,18 +110,9 @@ class Checker:
 
     def expected(self, query: Query, versions: Mapping[str, int]) -> dict[str, list[bytes]]:
         """Give the right answer at these versions."""
-        if query.units:
-            return {
-                unit: [
-                    self._answer(query.kind, terms, lambda vector, unit=unit: unit, versions) for terms in query.queries
-                ]
-                for unit in query.units
-            }
         return {
-            "": [
-                self._answer(query.kind, terms, lambda vector: f"{query.prefix}{vector}", versions)
-                for terms in query.queries
-            ]
+            unit: [self._answer(query, terms, unit, versions) for terms in query.queries]
+            for unit in query.units or ("",)
         }
 
     def contents(self, unit: str, version: int) -> Contents:
@@ -140,11 +131,13 @@ class Checker:
             self._contents[key] = before
         return self._contents[key]
 
-    def _answer(self, kind: int, terms: Terms, unit_of: Callable[[int], str], versions: Mapping[str, int]) -> bytes:
+    def _answer(self, query: Query, terms: Terms, unit: str, versions: Mapping[str, int]) -> bytes:
+        kind = query.kind
         found: list[list[tuple[int, bytes]]] = []
         for term in terms:
             vectors = dict.fromkeys(vector for first, last in term for vector in range(first, last + 1))
-            contents = [(vector, self.contents(unit_of(vector), versions[unit_of(vector)])) for vector in vectors]
+            places = [(vector, unit or f"{query.prefix}{vector}") for vector in vectors]
+            contents = [(vector, self.contents(place, versions[place])) for vector, place in places]
             found.append([(vector, entries[vector]) for vector, entries in contents if vector in entries])
         if kind == VALUES:
             return pack([named(vector, value) for term in found for vector, value in term])

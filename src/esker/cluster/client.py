@@ -1,0 +1,474 @@
+"""A cluster in the user's hands: put vectors, build indexes, ask them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import flight
+
+from esker.bitmap import Bitmap
+from esker.cluster.codec import CodecError, unpack
+from esker.cluster.layout import Layout, array_of, block_rows_for, describe, layout_unit
+from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Put, Query, Range, Terms, Write
+from esker.cluster.planners import PLANNERS
+from esker.cluster.session import Session
+from esker.cluster.terms import Asked, terms_of
+from esker.core.batch import require_columns
+from esker.core.row_set import RowSet
+from esker.errors import (
+    EskerError,
+    InputError,
+    OptionError,
+    PeerError,
+    UnitsLostError,
+)
+from esker.expression import columns as columns_of
+from esker.expression import evaluate, read_predicate
+from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors, read_token
+
+DEFAULT_INDEX = "vectors"
+_LAYOUT_RETRIES = 5
+_STATUS_SECONDS = 2.0
+# A query that is always true asks for the rows of no vector.
+_NO_TERMS: Terms = ()
+
+Question = Any
+"""A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, or a list of (first, last)."""
+
+
+def connect(
+    location: str,
+    *,
+    token: str | Path | None = None,
+    authority: str | Path | None = None,
+    deadline: float = 30.0,
+    message_bytes: int = Limits.message_bytes,
+) -> Cluster:
+    """Open a cluster by the address of its coordinator: `grpc://host:port`, `grpc+tls://host:port` or `esker://...`.
+
+    `token` is the path of the token file that its processes read, or the token itself; `authority` the certificate
+    (PEM) that TLS is to trust. A call takes at most `deadline` seconds. Nothing is sent before the first call.
+
+    Raises OptionError for an address that is none, InputFileError for a token file that others may read.
+    """
+    where = location.replace("esker://", "grpc://", 1)
+    if not where.startswith(("grpc://", "grpc+tls://")):
+        raise OptionError(f"{location!r} is no address of a cluster; write grpc://host:port or grpc+tls://host:port")
+    secret = read_token(Path(token)) if token is not None and Path(token).exists() else token
+    security = Security(
+        None if secret is None else str(secret), authority=Path(authority).read_bytes() if authority else None
+    )
+    return Cluster(where.rstrip("/"), security, Limits(message_bytes, deadline))
+
+
+class Cluster:
+    """A client of a cluster; a context manager, and threads may share it.
+
+    A put is on the disks of all nodes that should have it when it returns, and every later query sees it whole. Calls
+    wait while nodes or the coordinator are away and others cannot answer, until the deadline.
+    """
+
+    def __init__(self, location: str, security: Security, limits: Limits) -> None:
+        """Use `connect`."""
+        self.location = location
+        self._security = security
+        self._session = Session(location, security, limits)
+        self._layouts: dict[str, tuple[int, Layout]] = {}
+
+    # ---- vectors by number (source 004, Client Interface) ----
+
+    def create(
+        self,
+        index: str,
+        row_count: int,
+        *,
+        placement: str = "row_block",
+        block_rows: int | None = None,
+    ) -> None:
+        """Make an index of numbered vectors of so many rows, in place of one that has the name.
+
+        `placement` is `row_block` (every vector's rows of a block lie together, queries are answered there) or
+        `vector` (each vector whole on its nodes, as source 004 has it).
+        """
+        rows = block_rows or block_rows_for(row_count, len(self.coordinator_status()["members"]))
+        self._store_layout(Layout.new(index, placement, row_count, rows))
+
+    def put(self, number: int, vector: Bitmap, *, index: str = DEFAULT_INDEX) -> None:
+        """Store a vector under a number, in place of the one it had."""
+        self.put_many({number: vector}, index=index)
+
+    def put_many(self, vectors: dict[int, Bitmap], *, index: str = DEFAULT_INDEX) -> None:
+        """Store vectors, all or none; the first ones make the index, where there is none.
+
+        Raises InputError for numbers below 0 and vectors of other rows than the index has.
+        """
+        if not vectors:
+            return
+        layout = self._layout(index, missing_is_none=True)
+        if layout is None:
+            self.create(index, next(iter(vectors.values())).row_count)
+            layout = self._known(index)
+        if layout.columns:
+            raise InputError(f"{index} was built from rows; its vectors are not put one by one")
+        for number, vector in vectors.items():
+            if not 0 <= number < 1 << 62:
+                raise InputError(f"vector number {number} is outside 0 to 2^62 - 1")
+            if vector.row_count != layout.row_count:
+                raise InputError(
+                    f"vector {number} has {vector.row_count:,} rows; those of {index} {layout.row_count:,}"
+                )
+        self._write([write for number, vector in vectors.items() for write in _cut(layout, number, vector)])
+
+    # ---- questions ----
+
+    def query(self, question: Question, *, index: str = DEFAULT_INDEX, planner: str = "") -> RowSet:
+        """Find the rows of a question: see `query_many`."""
+        return self.query_many([question], index=index, planner=planner)[0]
+
+    def count(self, question: Question, *, index: str = DEFAULT_INDEX, planner: str = "") -> int:
+        """Count the rows of a question: only numbers travel, where blocks of rows are placed."""
+        return self.count_many([question], index=index, planner=planner)[0]
+
+    def query_many(
+        self, questions: Sequence[Question], *, index: str = DEFAULT_INDEX, planner: str = ""
+    ) -> list[RowSet]:
+        """Find the rows of several questions, all as of one moment, in one call to each node concerned.
+
+        A question is a predicate over the columns of an index that was built, `R:[2,3]&[4,6]` over vector numbers, or
+        a list of ranges (first, last). `planner` is one_call_per_node, least_loaded, fewest_nodes or random_replica;
+        the cluster's own by default. Raises PredicateError, InputError for a vector that is not there, UnitsLostError
+        when all copies of what is asked for are gone.
+        """
+        found: list[RowSet] = self._ask_many(questions, index, ROWS, planner)
+        return found
+
+    def count_many(self, questions: Sequence[Question], *, index: str = DEFAULT_INDEX, planner: str = "") -> list[int]:
+        """Count the rows of several questions; see `query_many`."""
+        found: list[int] = self._ask_many(questions, index, COUNT, planner)
+        return found
+
+    def find(
+        self, predicate: Any = None, columns: Sequence[str] | None = None, *, index: str, planner: str = ""
+    ) -> pa.Table:
+        """Give columns of the rows for which `predicate` is true, of an index that was built with its rows."""
+        layout = self._known(index)
+        names = list(layout.schema.names if columns is None else columns)
+        require_columns(names, layout.schema, f"index {index!r}")
+        rows = (
+            RowSet.range(0, layout.row_count)
+            if predicate is None
+            else self.query(predicate, index=index, planner=planner)
+        )
+        schema = pa.schema([layout.schema.field(name) for name in names])
+        return pa.Table.from_batches([batch for _, batch in self.fetch(rows, names, index=index)], schema)
+
+    def fetch(
+        self, rows: RowSet, columns: Sequence[str], *, index: str
+    ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint64]], pa.RecordBatch]]:
+        """Yield row ids and columns of rows, chunk by chunk; only chunks that have some of them travel."""
+        layout = self._known(index)
+        if not layout.chunk_rows:
+            raise InputError(f"index {index!r} was built without its rows")
+        numbers = [layout.schema.names.index(name) for name in columns]
+        schema = pa.schema([layout.schema.field(name) for name in columns])
+        for part in layout.blocks.parts(0):
+            wanted = rows.slice(part.start, part.stop)
+            if wanted:
+                yield from self._fetch_block(layout, part.unit, part.start, wanted, numbers, schema)
+
+    # ---- indexes ----
+
+    def build(
+        self,
+        source: Any,
+        by: Sequence[str],
+        *,
+        index: str,
+        placement: str = "row_block",
+        block_rows: int | None = None,
+        rows: bool = True,
+    ) -> None:
+        """Index the columns `by` of `source` in the cluster, with a vector for each value; and keep its rows there.
+
+        `source` is anything with an Arrow stream: a Dataset, a table, a Polars frame. An index of the same name is
+        replaced at once when the new one is whole; who asks meanwhile is answered by one of them. Rows are kept only
+        with row blocks, in compressed columns. Raises UnknownColumnError, UnsupportedTypeError.
+        """
+        from esker.cluster.building import build
+
+        nodes = len(self.coordinator_status()["members"])
+        before = self._layout(index, missing_is_none=True)
+        build(self, source, list(by), index, placement, block_rows, nodes, keep_rows=rows and placement == "row_block")
+        if before is not None:
+            self._clear(before)
+
+    def indexes(self) -> list[dict[str, Any]]:
+        """List the indexes there are."""
+        return [describe(self._known(name)) for name in self.coordinator_status()["indexes"]]
+
+    def schema(self, index: str) -> pa.Schema:
+        """Give the columns of an index's rows."""
+        return self._known(index).schema
+
+    def layout(self, index: str) -> Layout:
+        """Give an index's layout, as it is now."""
+        return self._known(index, fresh=True)
+
+    # ---- the cluster ----
+
+    def status(self) -> dict[str, Any]:
+        """Say what the coordinator knows (epoch, ring, copies, what is lost) and what each node waits for.
+
+        `nodes[...]["in_doubt"]` are transactions that a node promised to commit and has not heard of since. A node
+        that cannot be asked has an `error` there.
+        """
+        found = self.coordinator_status()
+        with ThreadPoolExecutor(max(len(found["nodes"]), 1)) as pool:
+            for node, said in zip(found["nodes"], pool.map(self._node_status, found["nodes"]), strict=True):
+                node.update(said)
+        return found
+
+    def coordinator_status(self) -> dict[str, Any]:
+        """Say what the coordinator knows, without asking nodes."""
+        return self._action(self.location)
+
+    def close(self) -> None:
+        """Close the connection; calling it again does nothing."""
+        self._session.close()
+
+    def __enter__(self) -> Cluster:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Cluster({self.location!r})"
+
+    # ---- inside ----
+
+    def _ask_many(self, questions: Sequence[Question], index: str, kind: int, planner: str) -> Any:
+        if planner and planner not in PLANNERS:
+            raise OptionError(f"no planner {planner!r}; there is: {', '.join(PLANNERS)}")
+        for attempt in range(_LAYOUT_RETRIES):
+            layout = self._known(index, fresh=attempt > 0)
+            asked = [_asked(question, layout) for question in questions]
+            checked = any(one.residual is not None for one in asked)
+            answers = self._rows_or_counts(
+                layout, [() if one.never else one.terms for one in asked], ROWS if checked else kind, planner
+            )
+            if answers is None:
+                continue
+            found = [self._none(kind, checked) if one.never else rows for one, rows in zip(asked, answers, strict=True)]
+            if not checked:
+                return found
+            kept = [self._checked(layout, one, rows) for one, rows in zip(asked, found, strict=True)]
+            return [len(rows) for rows in kept] if kind == COUNT else kept
+        raise PeerError(f"index {index!r} is built again and again; ask later")
+
+    def _rows_or_counts(self, layout: Layout, queries: list[Terms], kind: int, planner: str) -> list[Any] | None:
+        """Ask all that has terms; None when the layout is not that of the index any more."""
+        asking = [number for number, terms in enumerate(queries) if terms]
+        every: Any = layout.row_count if kind == COUNT else RowSet.range(0, layout.row_count)
+        found: list[Any] = [every] * len(queries)
+        if not asking or (layout.placement == "row_block" and not layout.row_count):
+            return found
+        query = Query(
+            self._session.next_number(), tuple(queries[number] for number in asking), kind, layout.units,
+            f"{layout.prefix}/", planner, (layout.unit,),
+        )  # fmt: skip
+        answer = self._ask(query, layout)
+        if answer is None:
+            return None
+        unpacked = [(unit, unpack(packed)) for unit, packed in answer.results]
+        if kind == COUNT:
+            totals = np.sum([np.frombuffer(b"".join(values), "<u8") for _, values in unpacked], axis=0).tolist()
+            for number, total in zip(asking, totals, strict=True):
+                found[number] = total
+            return found
+        ordered = sorted((layout.starts[unit], values) for unit, values in unpacked)
+        for place, number in enumerate(asking):
+            found[number] = _joined([(start, values[place]) for start, values in ordered])
+        return found
+
+    def _none(self, kind: int, checked: bool) -> Any:
+        return 0 if kind == COUNT and not checked else RowSet.empty()
+
+    def _checked(self, layout: Layout, asked: Asked, rows: RowSet) -> RowSet:
+        """Keep the rows for which what vectors do not decide is true: they are read for it."""
+        if asked.residual is None:
+            return rows
+        names = sorted(columns_of(asked.residual)) or layout.schema.names[:1]
+        kept = [np.zeros(0, np.uint64)]
+        for ids, batch in self.fetch(rows, names, index=layout.name):
+            kept.append(ids[evaluate(asked.residual, batch).fill_null(False).to_numpy(zero_copy_only=False)])
+        return RowSet.of(np.concatenate(kept))
+
+    def _ask(self, query: Query, layout: Layout | None = None) -> Answer | None:
+        """Ask; None when the layout was replaced."""
+        answer = self._session.call(query)
+        if isinstance(answer, Failed):
+            if layout is not None and self._layout_is_old(layout):
+                return None
+            raise _failure(answer)
+        assert isinstance(answer, Answer), "a query is answered or fails"
+        if layout is not None:
+            known = self._layouts.get(layout.name)
+            version = dict(answer.versions).get(layout.unit)
+            if known is None or known[1] is not layout or version != known[0]:
+                return None
+        return answer
+
+    def _layout_is_old(self, layout: Layout) -> bool:
+        now = self._layout(layout.name, fresh=True, missing_is_none=True)
+        return now is not None and now.generation != layout.generation
+
+    def _known(self, index: str, *, fresh: bool = False) -> Layout:
+        found = self._layout(index, fresh=fresh)
+        assert found is not None, "a missing one raises"
+        return found
+
+    def _layout(self, index: str, *, fresh: bool = False, missing_is_none: bool = False) -> Layout | None:
+        if index in self._layouts and not fresh:
+            return self._layouts[index][1]
+        unit = layout_unit(index)
+        everything = (((-(1 << 62), -1),),)
+        answer = self._session.call(Query(self._session.next_number(), (everything,), VALUES, (unit,)))
+        if isinstance(answer, Failed):
+            if answer.reason == "unknown":
+                if missing_is_none:
+                    return None
+                raise InputError(f"the cluster has no index {index!r}; there is: {self._names()}")
+            raise _failure(answer)
+        assert isinstance(answer, Answer), "a query is answered or fails"
+        (values,) = (_named(unpack(packed)[0]) for _, packed in answer.results)
+        layout = Layout.read(values)
+        known = self._layouts.get(index)
+        version = dict(answer.versions)[unit]
+        if known is not None and known[1].generation == layout.generation:
+            layout = known[1]
+        self._layouts[index] = (version, layout)
+        return layout
+
+    def _names(self) -> str:
+        return ", ".join(self.coordinator_status()["indexes"]) or "none"
+
+    def _store_layout(self, layout: Layout) -> None:
+        self._write(list(layout.writes()))
+        self._known(layout.name, fresh=True)
+
+    def _write(self, writes: Iterable[Write]) -> None:
+        answer = self._session.call(Put(self._session.next_number(), tuple(writes)))
+        if isinstance(answer, Failed):
+            raise _failure(answer)
+
+    def _clear(self, layout: Layout) -> None:
+        """Empty the units of an index that was replaced."""
+        for unit in layout.units:
+            self._write([Write(unit, 0, b"", True)])
+
+    def _fetch_block(
+        self, layout: Layout, unit: str, start: int, rows: RowSet, numbers: list[int], schema: pa.Schema
+    ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint64]], pa.RecordBatch]]:
+        width = len(layout.schema)
+        ids = rows.to_numpy()
+        chunks = (ids - np.uint64(start)) // np.uint64(layout.chunk_rows)
+        for chunk in np.unique(chunks).tolist():
+            wanted = ids[chunks == chunk]
+            ranges = tuple(_chunk_range(chunk, width, number) for number in numbers)
+            query = Query(self._session.next_number(), ((ranges,),), VALUES, (unit,), guards=(layout.unit,))
+            answer = self._ask(query, layout) if ranges else None
+            if ranges and answer is None:
+                raise PeerError(f"index {layout.name!r} was built anew while its rows were read; ask again")
+            values = _named(unpack(answer.results[0][1])[0]) if answer is not None else {}
+            columns = [array_of(values[first]) for first, _ in ranges]
+            places = pa.array(wanted - np.uint64(start + chunk * layout.chunk_rows))
+            yield wanted, pa.RecordBatch.from_arrays([column.take(places) for column in columns], schema=schema)
+
+    def _node_status(self, node: dict[str, Any]) -> dict[str, Any]:
+        if node["address"] is None:
+            return {"error": "not connected to the coordinator"}
+        try:
+            return {"connected": True, **self._action(node["address"])}
+        except EskerError as error:
+            return {"error": str(error)}
+
+    def _action(self, location: str) -> dict[str, Any]:
+        with ExitStack() as stack:
+            stack.enter_context(peer_errors(location))
+            client = stack.enter_context(open_client(location, self._security))
+            options = call_options(self._security, _STATUS_SECONDS)
+            (result,) = client.do_action(flight.Action("status", b""), options)
+            found: dict[str, Any] = json.loads(result.body.to_pybytes())
+            return found
+
+
+def _asked(question: Question, layout: Layout) -> Asked:
+    if isinstance(question, list | tuple):
+        ranges = [(int(first), int(last)) for first, last in question]
+        if not ranges or any(first > last or first < 0 for first, last in ranges):
+            raise InputError("a list of ranges (first, last) has at least one, each with a vector")
+        return Asked(tuple(layout.ranges_of_values(*one) for one in ranges), None)
+    asked = terms_of(read_predicate(question, layout.schema), layout)
+    if asked.residual is not None and not layout.chunk_rows:
+        raise InputError(f"index {layout.name!r} was built without its rows, and its vectors do not decide all of it")
+    return asked
+
+
+def _cut(layout: Layout, number: int, vector: Bitmap) -> list[Write]:
+    if layout.placement == "vector":
+        return [Write(f"{layout.prefix}/{number}", number, vector.recoded("auto").serialize(), True)]
+    rows = vector.rows()
+    writes = []
+    for part in layout.blocks.parts(number):
+        starts, stops = rows.slice(part.start, part.stop).runs()
+        shift = np.uint64(part.start)
+        piece = Bitmap.from_rows(RowSet(starts - shift, stops - shift), part.stop - part.start, "auto")
+        # A vector without rows here is put as such: it takes the place of what its number had.
+        writes.append(Write(part.unit, number, piece.serialize() if piece else b"", False))
+    return writes
+
+
+def _joined(parts: list[tuple[int, bytes]]) -> RowSet:
+    starts, stops = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+    for start, value in parts:
+        if value:
+            first, past = Bitmap.deserialize(value, "an answer").row_runs()
+            starts.append(first + np.uint64(start))
+            stops.append(past + np.uint64(start))
+    return RowSet.from_runs(np.concatenate(starts), np.concatenate(stops))
+
+
+def _named(packed: bytes) -> dict[int, bytes]:
+    """Values by the number of their vector."""
+    values = unpack(packed)
+    if any(len(value) < 8 for value in values):
+        raise CodecError("has a value without a number")
+    return {int.from_bytes(value[:8], "little", signed=True): value[8:] for value in values}
+
+
+def _chunk_range(chunk: int, width: int, column: int) -> Range:
+    vector = -1 - (chunk * width + column)
+    return vector, vector
+
+
+def _failure(failed: Failed) -> EskerError:
+    units = ", ".join(failed.units[:5]) + (f" and {len(failed.units) - 5} more" if len(failed.units) > 5 else "")
+    if failed.reason == "lost":
+        nodes = ", ".join(map(str, failed.nodes)) or "unknown"
+        return UnitsLostError(
+            f"all copies of {units} are lost; nodes {nodes} had them. If one comes back with its folder, so do they",
+            failed.units,
+            failed.nodes,
+        )
+    return InputError(f"the cluster has nothing of {units}")

@@ -1,0 +1,222 @@
+"""The coordinator as a process: its machine on its folder, heard and spoken to over Arrow Flight."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pyarrow import flight
+
+from esker.cluster import wire
+from esker.cluster.algebra import BitmapAlgebra
+from esker.cluster.channel import Channel
+from esker.cluster.coordinator import Coordinator
+from esker.cluster.greeting import NODE, Caller, read_greeting
+from esker.cluster.host import CHECKPOINT_BYTES, TICK_SECONDS, Host
+from esker.cluster.link import next_word
+from esker.cluster.log_file import LogFile
+from esker.cluster.machine import Send
+from esker.cluster.messages import COUNT, ROWS, VALUES, Put, Query
+from esker.cluster.node_server import answer_action
+from esker.cluster.planners import PLANNERS
+from esker.core.seeded import generator
+from esker.errors import PeerError
+from esker.runtime.flight import Limits, Security, ServerAddress, server_options
+
+LOG_FILE = "coordinator.log"
+VECTORS_MOST = 1 << 20
+"""Vectors that a batch of queries may name one by one."""
+
+
+class _Connection(NamedTuple):
+    caller: Caller
+    channel: Channel
+
+
+class CoordinatorServer:
+    """The coordinator of a cluster, that listens at an address; nodes and clients come to it.
+
+    `wait` returns when `stop` was called, or raises what went wrong inside.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        listen: ServerAddress,
+        security: Security,
+        *,
+        copies: int = 2,
+        virtual_nodes: int = 1,
+        planner: str = "fewest_nodes",
+        limits: Limits = Limits(),  # noqa: B008  # immutable
+        tick_seconds: float = TICK_SECONDS,
+        checkpoint_bytes: int = CHECKPOINT_BYTES,
+    ) -> None:
+        location = listen.location(security)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.limits = limits
+        self.folder = folder
+        self._log = LogFile(folder / LOG_FILE)
+        try:
+            dice = generator(int.from_bytes(folder.name.encode()[:4], "little"))
+            self.coordinator = Coordinator(
+                PLANNERS[planner](), BitmapAlgebra(), lambda count: int(dice.integers(count)), self._log.records(),
+                copies=copies, virtual_nodes=virtual_nodes,
+            )  # fmt: skip
+            self._failure: BaseException | None = None
+            self._stopped = threading.Event()
+            self._nodes: dict[int, _Connection] = {}
+            self._clients: dict[int, _Connection] = {}
+            self.host = Host(
+                self.coordinator, self._log, self._send, self._fail,
+                tick_seconds=tick_seconds, checkpoint_bytes=checkpoint_bytes,
+            )  # fmt: skip
+            self._server = _Flight(location, security, self)
+        except BaseException:
+            self._log.close()
+            raise
+        self.port: int = self._server.port
+        self.address = f"{security.scheme}://{listen.host}:{self.port}"
+        self.host.start()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is stopped; False when that did not happen in so many seconds."""
+        stopped = self._stopped.wait(seconds)
+        if self._failure is not None:
+            raise self._failure
+        return stopped
+
+    def stop(self) -> None:
+        """End at once; what was acknowledged is on the disk."""
+        self._stopped.set()
+        self.host.stop()
+        self._log.close()
+        # A stream that a peer holds open would be waited for.
+        threading.Thread(target=self._server.shutdown, daemon=True).start()
+
+    def status(self) -> dict[str, Any]:
+        """Say what the coordinator knows."""
+        with self.host.lock:
+            status = self.coordinator.status()._asdict()
+            directory = self.coordinator.directory
+            held = {node: len(directory.held_by(node)) for node in sorted(directory.ring.nodes)}
+            nodes = [
+                {
+                    "number": number,
+                    "address": self._nodes[number].caller.address if number in self._nodes else None,
+                    "connected": number in self._nodes,
+                    "units": held.get(number, 0),
+                    "counted": number in self.coordinator.incarnations,
+                }
+                for number in sorted({*held, *self._nodes})
+            ]
+            return {
+                **status,
+                "ready": self.coordinator.ready,
+                "copies": self.coordinator.copies,
+                "virtual_nodes": directory.ring.virtual_nodes,
+                "nodes": nodes,
+                "clients": len(self._clients),
+                "indexes": sorted(
+                    name[1:] for name, placed in directory.units.items() if name[0] == "@" and placed.version
+                ),
+                "counts": dict(self.coordinator.counts),
+                "log_bytes": self._log.bytes,
+            }
+
+    # ---- words ----
+
+    def exchange(self, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Hear what a node or client has to say, until it has no more."""
+        caller = read_greeting(descriptor)
+        connection = _Connection(caller, Channel(writer.write_metadata))
+        kinds = wire.FROM_NODES if caller.role == NODE else wire.FROM_CLIENTS
+        writer.write_metadata(b"")
+        self._enter(connection)
+        try:
+            while (data := next_word(reader)) is not None and not self._stopped.is_set():
+                connection.channel.heard()
+                self.limits.check(len(data), f"a message of {caller.role} {caller.number}")
+                stamp, message = wire.decode(data, kinds)
+                if caller.role != NODE:
+                    _check(message)
+                self.host.deliver(caller.number, stamp, message)
+        finally:
+            connection.channel.close()
+            self._leave(connection)
+
+    def _enter(self, connection: _Connection) -> None:
+        caller = connection.caller
+        with self.host.lock:
+            table = self._nodes if caller.role == NODE else self._clients
+            before = table.get(caller.number)
+            if before is not None and before.caller.identity != caller.identity:
+                raise PeerError(f"{caller.role} {caller.number} is there already, with another folder: number it anew")
+            if before is not None:
+                before.channel.close()
+            table[caller.number] = connection
+            if caller.role == NODE:
+                self._tell_addresses()
+
+    def _leave(self, connection: _Connection) -> None:
+        caller = connection.caller
+        with self.host.lock:
+            table = self._nodes if caller.role == NODE else self._clients
+            if table.get(caller.number) is not connection:
+                return
+            del table[caller.number]
+            if caller.role == NODE:
+                self.host.tell(lambda coordinator: coordinator.unreachable(caller.number))
+
+    def _tell_addresses(self) -> None:
+        book = wire.Addresses(tuple((number, one.caller.address) for number, one in sorted(self._nodes.items())))
+        data = wire.encode(0, book)
+        for connection in self._nodes.values():
+            connection.channel.send(data)
+
+    def _send(self, effect: Send) -> None:
+        connection = (self._nodes if effect.target >= 0 else self._clients).get(effect.target)
+        if connection is not None:
+            connection.channel.send(wire.encode(effect.stamp, effect.message))
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = error
+        self._stopped.set()
+
+
+class _Flight(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
+    def __init__(self, location: str, security: Security, coordinator: CoordinatorServer) -> None:
+        self._coordinator = coordinator
+        super().__init__(location, **server_options(security))
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        self._coordinator.exchange(descriptor, reader, writer)
+
+    def list_actions(self, context: Any) -> list[tuple[str, str]]:
+        return [("status", "What the coordinator knows, as JSON.")]
+
+    def do_action(self, context: Any, action: Any) -> Iterator[bytes]:
+        return answer_action(action, self._coordinator.status)
+
+
+def _check(message: Put | Query) -> None:
+    """Refuse what a client cannot mean, before the machine has it; PeerError says what."""
+    if isinstance(message, Put):
+        if message.sequence < 1 or not message.writes or not all(write.unit for write in message.writes):
+            raise PeerError("a put has a number from 1 on, and something to write into units with names")
+        return
+    if message.kind not in (ROWS, COUNT, VALUES):
+        raise PeerError(f"queries of kind {message.kind} are not known")
+    if message.planner and message.planner not in PLANNERS:
+        raise PeerError(f"no planner {message.planner!r}; there is: {', '.join(PLANNERS)}")
+    if not message.queries or not all(terms and all(terms) for terms in message.queries):
+        raise PeerError("a query has at least one term of at least one range")
+    if message.units:
+        if not all(message.units):
+            raise PeerError("units have names")
+        return
+    vectors = sum(last - first + 1 for terms in message.queries for term in terms for first, last in term)
+    if vectors > VECTORS_MOST:
+        raise PeerError(f"the queries name {vectors:,} vectors, and the limit is {VECTORS_MOST:,}")
