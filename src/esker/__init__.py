@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         read_text,
     )
     from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
+    from esker.collection.connect import connect
     from esker.collection.dataset import Dataset
     from esker.collection.find import find
     from esker.collection.freeze import freeze
@@ -79,6 +80,7 @@ _LAZY = {
     "Range": "esker.index",
     "TimeQuantum": "esker.index",
     "VectorIndex": "esker.index.vectors",
+    "connect": "esker.collection.connect",
     "build_index": "esker.collection.bitmap_index",
     "open_index": "esker.collection.bitmap_index",
     "Dataset": "esker.collection.dataset",
@@ -133,6 +135,7 @@ __all__ = [
     "bitmap",
     "broadcast",
     "build_index",
+    "connect",
     "errors",
     "find",
     "first",

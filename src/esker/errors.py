@@ -42,6 +42,7 @@
     │   └── MessageTooLargeError             more bytes than the limit
     ├── UnitsLostError                       all copies in a cluster are gone; names what, and who had it
     ├── WorkerLostError                      temporary: a worker process ended in the middle of a task
+    ├── PagesLostError                       temporary: pages of a shuffle are gone with the node that kept them
     └── UserFunctionError                    the user's function raised; carries the original as __cause__
 
 Two questions name a class: whose fault is it, and may one try again? `temporary` answers the second.
@@ -429,6 +430,26 @@ class WorkerLostError(EskerError):
         self.exit_status = exit_status
         self.mark = mark
         self.stack = stack
+
+
+class PagesLostError(EskerError):
+    """Pages of a shuffle are gone, or damaged; they can be made again.
+
+    `shuffle` is the shuffle's, `map_number` says which task made them, `node` and `name` where they were.
+    """
+
+    temporary = True
+    shuffle = ""
+    map_number = 0
+    node = ""
+    name = ""
+
+    @classmethod
+    def of(cls, shuffle: str, map_number: int, node: str, name: str, why: BaseException) -> PagesLostError:
+        """Name the pages, and what happened to them."""
+        error = cls(f"pages that task {map_number} of a shuffle left at node {node[:12]} are gone: {why}")
+        error.shuffle, error.map_number, error.node, error.name = shuffle, map_number, node, name
+        return error
 
 
 class UserFunctionError(EskerError):

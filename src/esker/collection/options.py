@@ -18,6 +18,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.options import updated
 from esker.core.progress import Progress, Silent
 from esker.core.spill import SpillFolder
+from esker.engine.session import current_session
 from esker.errors import OptionError
 
 
@@ -74,6 +75,7 @@ class Options:
         budget = MemoryBudget(self.memory)
         if self.memory is not None:
             settle_allocator()
+        session = current_session()
         threads = self.threads or len(os.sched_getaffinity(0))
         return QueryContext(
             budget=budget,
@@ -90,6 +92,7 @@ class Options:
             seed=self.seed,
             max_cost=self.cost_limits(),
             deadline=parse_seconds(self.deadline, "deadline") if self.deadline is not None else None,
+            session=session,
             cache_folder=Path(self.cache).expanduser() if self.cache is not None else None,
             cache_limit_bytes=(
                 parse_bytes(self.cache_limit, "cache_limit") if self.cache_limit is not None else CACHE_LIMIT_BYTES

@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from esker.core.clock import SYSTEM_CLOCK, Clock
 from esker.core.event_log import EventLog
@@ -28,6 +28,16 @@ TICK_SECONDS = 0.25
 TICK_SHARE = 1000
 # Asking Arrow for the bytes of a batch takes microseconds a column: of every so many batches one is asked.
 MEASURED_EVERY = 8
+
+
+class Counts(NamedTuple):
+    """What a meter has counted; None where it was not asked to."""
+
+    rows: int | None
+    rows_in: int | None
+    batches: int
+    measured_rows: int
+    measured_bytes: int
 
 
 class Meter:
@@ -68,6 +78,29 @@ class Meter:
             self._explanation.rows = rows = self._rows
             self._changed = True
         self._activity.counted(self._explanation.operator, rows)
+
+    def counts(self) -> Counts:
+        """All so far, for the meter of the same step in another process."""
+        with self._lock:
+            step = self._explanation
+            return Counts(step.rows, step.rows_in, self._batches, self._measured_rows, self._measured_bytes)
+
+    def add(self, counts: Counts) -> None:
+        """What another process counted in one partition, which it has read to its end."""
+        with self._lock:
+            step = self._explanation
+            if counts.rows_in is not None:
+                step.rows_in = (step.rows_in or 0) + counts.rows_in
+            self._rows += counts.rows or 0
+            self._batches += counts.batches
+            self._measured_rows += counts.measured_rows
+            self._measured_bytes += counts.measured_bytes
+            if counts.rows is not None:
+                step.rows = self._rows
+            self._changed = True
+            rows = self._rows
+        self._activity.counted(self._explanation.operator, rows)
+        self.end()
 
     def took(self, rows: int) -> None:
         """Rows are taken in; only for what has no step of the plan below it, or takes all before it gives."""

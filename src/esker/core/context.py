@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from esker.core.activity import Activity
 from esker.core.cancellation import Cancellation
@@ -36,7 +37,8 @@ class QueryContext:
     `ordered` whether results keep the order of the input (contracts, 2), `seed` where all chance of the query comes
     from, `batch_rows` the most rows of a batch, `max_cost` the limits (bytes, seconds, ...) above which a plan is
     refused, `deadline` how many seconds a thaw may take. What a thaw fetches is kept in `cache_folder`, if there is
-    one, up to `cache_limit_bytes`.
+    one, up to `cache_limit_bytes`. `session` says who else works for it (engine/session.py), `shuffles` are those whose
+    pages lie with others, by their names.
     """
 
     budget: MemoryBudget = field(default_factory=MemoryBudget)
@@ -53,6 +55,8 @@ class QueryContext:
     deadline: float | None = None
     cache_folder: Path | None = None
     cache_limit_bytes: int = CACHE_LIMIT_BYTES
+    session: Any = None
+    shuffles: dict[str, Any] = field(default_factory=dict)
     resources: ExitStack = field(default_factory=ExitStack)
     activity: Activity = field(init=False)
 

@@ -96,6 +96,8 @@ of 67,108,864 are left (shuffle holds 62,914,560); raise memory= or use more par
         self.total_bytes = parse_bytes(memory, "memory") if memory is not None else machine_memory_bytes() // 2
         if self.total_bytes < MEMORY_MIN_BYTES:
             raise OptionError(f"memory={memory!r} is too small; the least is {MEMORY_MIN_BYTES >> 20}MiB")
+        #: Whether somebody chose it; otherwise it is half of the machine.
+        self.is_chosen = memory is not None
         self._lock = threading.Lock()
         self._held = 0
         self._peak = 0

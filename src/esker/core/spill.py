@@ -39,7 +39,7 @@ class SpillFolder:
 
     def __init__(self, *, root: Path | None = None, limit: int | str | None = None) -> None:
         self.root = root or spill_root()
-        self._limit_option = limit
+        self.limit_option = limit
         self._path: Path | None = None
         self._lock_fd = -1
         self._files = 0
@@ -55,8 +55,8 @@ class SpillFolder:
     @property
     def limit_bytes(self) -> int:
         """The cap: the limit given, or nine tenths of what the disk has free."""
-        if self._limit_option is not None:
-            return parse_bytes(self._limit_option, "spill_limit")
+        if self.limit_option is not None:
+            return parse_bytes(self.limit_option, "spill_limit")
         try:
             stat = os.statvfs(self._path or self.root)  # asked for in planning, too, when there is no folder yet
         except OSError as error:
@@ -66,7 +66,7 @@ class SpillFolder:
     @property
     def room_bytes(self) -> int:
         """How much may still be written: the cap less what the folder holds."""
-        if self._limit_option is None:
+        if self.limit_option is None:
             return self.limit_bytes
         return self.limit_bytes - self._used()
 
@@ -85,9 +85,9 @@ class SpillFolder:
         """The error to raise when spilling fails: folder, bytes, what to change."""
         what = f"writing {format_bytes(bytes_wanted)} of spill" if bytes_wanted else "spilling"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full and self._limit_option is not None and self._has_room(bytes_wanted):
+        if full and self.limit_option is not None and self._has_room(bytes_wanted):
             return SpillError(
-                f"{what} to {self.root} would pass spill_limit={self._limit_option}; raise spill_limit= or memory="
+                f"{what} to {self.root} would pass spill_limit={self.limit_option}; raise spill_limit= or memory="
             )
         reason = "no space left" if full else (error.strerror or str(error))
         return SpillError(

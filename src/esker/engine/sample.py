@@ -33,7 +33,7 @@ def sample(stream: PartitionedStream, fraction: float, seed: int) -> Partitioned
             if kept.num_rows:
                 yield kept
 
-    return replace(stream, partition=partition)
+    return replace(stream, partition=partition, remote=None)
 
 
 def sample_rows(
@@ -67,7 +67,7 @@ def _candidates(
             drawn = pa.array(chance.random(batch.num_rows))
             yield pa.RecordBatch.from_arrays([*batch.columns, drawn], schema=schema)
 
-    for batch in run(replace(stream, schema=schema, partition=partition), context, "scan before sample"):
+    for batch in run(replace(stream, schema=schema, partition=partition, remote=None), context, "scan before sample"):
         may_stay = smallest.add(batch.columns[-1].to_numpy())
         if may_stay.any():
             yield batch.filter(pa.array(may_stay))

@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.engine.distributed_shuffle import DistributedShuffle, FetchedPartition, ShuffleSpec
 from esker.engine.placement import Placement, numbered_schema
+from esker.engine.session import Session, session_of
 from esker.engine.stages import count_stage
 from esker.engine.stream import PartitionedStream, run
 from esker.shuffle.border import to_page_schema
@@ -21,6 +23,10 @@ from esker.shuffle.operator import ShuffleOperator
 SHUFFLE_SHARES = ((128 << 20, 0.375), (512 << 20, 0.6))
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
+
+
+# Whatever gives the partitions of a shuffle: pages here, or at other nodes.
+Partitions = ShuffleOperator | DistributedShuffle | FetchedPartition
 
 
 class ShuffleBarrier:
@@ -63,7 +69,7 @@ class ShuffleBarrier:
         )
         self._counts_rows = counts_rows
         self._lock = threading.Lock()
-        self._operator: ShuffleOperator | None = None
+        self._operator: Partitions | None = None
 
     @property
     def partition_count(self) -> int:
@@ -92,7 +98,18 @@ class ShuffleBarrier:
         budget = self._context.budget
         return int(budget.free_bytes * shuffle_share(budget.total_bytes))
 
-    def operator(self) -> ShuffleOperator:
+    @property
+    def distributed(self) -> bool:
+        """Whether the rows go from process to process, and not through this one."""
+        return self._session() is not None
+
+    def shuffle(self) -> DistributedShuffle:
+        """The filled shuffle of a barrier that is `distributed`."""
+        operator = self.operator()
+        assert isinstance(operator, DistributedShuffle), "asked of a barrier that is not distributed"
+        return operator
+
+    def operator(self) -> Partitions:
         """The filled operator; the first call runs the input."""
         with self._lock:
             if self._operator is None:
@@ -115,12 +132,62 @@ class ShuffleBarrier:
         if self._operator is not None:
             self._operator.close()
 
+    def _session(self) -> Session | None:
+        return session_of(self._context) if self._stream.remote is not None and self._placement is None else None
+
     def _input(self) -> Iterator[pa.RecordBatch]:
         if self._placement is not None:
             return self._placement.numbered(self._stream, self._context)
         return run(self._stream, self._context, "scan before shuffle")
 
-    def _fill(self) -> ShuffleOperator:
+    def _fill(self) -> Partitions:
+        context = self._context
+        session = self._session()
+        operator, rows = self._fill_here() if session is None else self._fill_apart(session)
+        statistics = operator.statistics()
+        spilled_bytes = int(statistics.get("spilled_bytes", 0))
+        context.activity.spilled(spilled_bytes)
+        partition_rows = operator.partition_rows
+        found = {
+            **{name: statistics[name] for name in sorted(statistics)},
+            "step": self._explanation.step if self._explanation is not None else None,
+            "by": list(self._by),
+            "rows": rows,
+            "partitions": len(partition_rows),
+            "largest_partition_rows": max(partition_rows, default=0),
+        }
+        context.log.emit("shuffled", **found)
+        if self._meter is not None:
+            self._meter.spilled(spilled_bytes)
+            context.activity.tell(self._meter)
+        if self._explanation is not None:
+            self._explanation.detail |= {
+                name: statistics[name] for name in ("pages", "spilled_bytes") if name in statistics
+            }
+        return operator
+
+    def _fill_apart(self, session: Session) -> tuple[DistributedShuffle, int]:
+        assert self._stream.remote is not None
+        spec = ShuffleSpec(
+            session.pages().new_shuffle(),
+            self._stream.schema,
+            self._by,
+            self._partition_count,
+            self._function,
+            self._strategy,
+            self._seed,
+        )
+        shuffle = DistributedShuffle(
+            spec, self._stream.remote, self._stream.partition_count, self.choice(), session, self._context
+        )
+        rows = 0
+        for taken in shuffle.fill():
+            rows += taken
+            if self._meter is not None:
+                self._meter.took(taken)
+        return shuffle, rows
+
+    def _fill_here(self) -> tuple[ShuffleOperator, int]:
         context = self._context
         placement = self._placement
         schema = self._stream.schema if placement is None else numbered_schema(self._stream.schema)
@@ -152,27 +219,24 @@ class ShuffleBarrier:
                     meter.spilled(int(operator.statistics().get("spilled_bytes", 0)))
                 meter.took(batch.num_rows)
         operator.finish()
-        statistics = operator.statistics()
-        spilled_bytes = int(statistics.get("spilled_bytes", 0))
-        context.activity.spilled(spilled_bytes)
-        partition_rows = operator.partition_rows
-        found = {
-            **{name: statistics[name] for name in sorted(statistics)},
-            "step": self._explanation.step if self._explanation is not None else None,
-            "by": list(self._by),
-            "rows": rows,
-            "partitions": len(partition_rows),
-            "largest_partition_rows": max(partition_rows, default=0),
-        }
-        context.log.emit("shuffled", **found)
-        if meter is not None:
-            meter.spilled(spilled_bytes)
-            context.activity.tell(meter)
-        if self._explanation is not None:
-            self._explanation.detail |= {
-                name: statistics[name] for name in ("pages", "spilled_bytes") if name in statistics
-            }
-        return operator
+        return operator, rows
+
+
+class FetchedBarrier(ShuffleBarrier):
+    """The barrier of a shuffle that has been, at a worker: gives the one partition that the worker is to read."""
+
+    def __init__(
+        self, fetched: FetchedPartition, by: Sequence[str], context: QueryContext, explanation: Explanation
+    ) -> None:
+        super().__init__(
+            PartitionedStream(fetched.schema, fetched.partition_count, fetched.partition),
+            by,
+            fetched.partition_count,
+            context,
+            explanation=explanation,
+            counts_rows=True,
+        )
+        self._operator = fetched
 
 
 def shuffle_share(budget_bytes: int) -> float:

@@ -37,6 +37,10 @@ class Source(ABC):
     repeatable: bool = True
     indexed_columns: frozenset[str] = frozenset()
 
+    def apart(self, index: int) -> Source | None:
+        """The source as another process takes it to make partition `index`; None where rows are read only here."""
+        return None
+
     @abstractmethod
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         """Plan a scan of `columns` of the rows for which `predicate` (bound to the schema) is true."""

@@ -12,6 +12,8 @@ from esker.core.batch import slices
 from esker.core.context import QueryContext
 from esker.core.memory import Reservation
 from esker.engine.exchange import Exchange
+from esker.engine.remote import RemoteStream, run_remote
+from esker.engine.session import session_of
 from esker.errors import MemoryBudgetExceededError
 from esker.runtime.executors import EXECUTORS
 
@@ -23,13 +25,15 @@ class PartitionedStream:
     """Batches in `partition_count` partitions: `partition(i)` makes them anew each time it is called.
 
     A stage is a pure function of its input partition, so a lost partition can be made again. `held_bytes` is what
-    making one holds at a time, beside its batches: fewer run at once where that is much.
+    making one holds at a time, beside its batches: fewer run at once where that is much. `remote` says how they are
+    made in other processes, where they can be.
     """
 
     schema: pa.Schema
     partition_count: int
     partition: Callable[[int], Iterator[pa.RecordBatch]]
     held_bytes: int = 0
+    remote: RemoteStream | None = None
 
     def then(
         self,
@@ -51,8 +55,13 @@ def single(schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -
 def run(stream: PartitionedStream, context: QueryContext, operator: str = "stream") -> Iterator[pa.RecordBatch]:
     """Run every partition in the query's threads; batches come out in partition order unless `ordered` is off.
 
-    Holds at most a sixteenth of the budget (and 64 MiB) in batches between workers and the caller.
+    In a session whose stages go to other processes they run there, where they can. Holds at most a sixteenth of the
+    budget (and 64 MiB) in batches between workers and the caller.
     """
+    session = session_of(context)
+    if stream.remote is not None and session is not None and not stream.remote.direct:
+        yield from run_remote(stream.remote, range(stream.partition_count), session, context)
+        return
     with context.budget.reserve(operator) as held:
         workers = _workers(stream, context, held)
         if workers > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from esker.engine.map_groups import map_group_batches, map_groups
 from esker.engine.placement import Placement, RoundRobin
 from esker.engine.range_placement import RangePlacement
 from esker.engine.sample import sample, sample_rows
-from esker.engine.shuffle_barrier import ShuffleBarrier
+from esker.engine.session import session_of
+from esker.engine.shuffle_barrier import FetchedBarrier, ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
 from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
 from esker.engine.stream import PartitionedStream, run, single
@@ -26,15 +27,20 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
+from esker.plan.node_task import EXCHANGED, NodeOf, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
     Distinct,
+    Exchanged,
     Filter,
+    FirstRows,
     Head,
     Join,
     MapBatches,
     MapGroups,
     Node,
+    OneInput,
+    Partials,
     Project,
     Sample,
     Scan,
@@ -46,10 +52,18 @@ from esker.plan.rules import optimise
 
 @dataclass(frozen=True)
 class Compiled:
-    """A plan that is ready to run, and what it will do."""
+    """A plan that is ready to run, and what it will do.
+
+    `apart` is the plan of a partition for another process, where there can be one; `barrier` the shuffle that it comes
+    from; `direct` says that nothing is done with the rows behind it. Steps without a name of their own are not counted.
+    """
 
     stream: PartitionedStream
     explanation: Explanation
+    apart: NodeOf | None = None
+    barrier: ShuffleBarrier | None = None
+    direct: bool = False
+    counted: bool = True
 
     def done(self, rows: int, context: QueryContext) -> None:
         """Log that all rows were delivered, with the plan as it went."""
@@ -69,35 +83,73 @@ def compile_plan(node: Node, context: QueryContext) -> Compiled:
 
 def _compile(node: Node, context: QueryContext) -> Compiled:
     compiled = _COMPILERS[type(node)](node, context)
-    return Compiled(
-        compiled.stream.then(
-            count_stage(context.activity.meter(compiled.explanation, compiled.stream.partition_count))
-        ),
-        compiled.explanation,
-    )
+    stream, explanation = compiled.stream, compiled.explanation
+    if compiled.counted:
+        stream = stream.then(count_stage(context.activity.meter(explanation, stream.partition_count)))
+    session = session_of(context)
+    if session is not None and compiled.apart is not None:
+        stream = taken_apart(
+            stream, compiled.apart, explanation, compiled.barrier, compiled.direct, _compile_task, session, context
+        )
+    return replace(compiled, stream=stream)
+
+
+def _compile_task(node: Node, context: QueryContext) -> tuple[PartitionedStream, Explanation]:
+    """Compile what was optimised before it went to this process."""
+    compiled = _compile(node, context)
+    return compiled.stream, compiled.explanation
+
+
+def _narrow(node: OneInput, below: Compiled, stream: PartitionedStream, explanation: Explanation) -> Compiled:
+    """A step on each partition by itself."""
+    apart = with_input(node, below.apart) if below.apart is not None else None
+    return Compiled(stream, explanation, apart, below.barrier)
+
+
+def _behind(
+    node: OneInput, barrier: ShuffleBarrier, stream: PartitionedStream, explanation: Explanation, direct: bool = False
+) -> Compiled:
+    """A step on each partition of a shuffle."""
+    apart = behind(node, barrier) if barrier.distributed else None
+    return Compiled(stream, explanation, apart, barrier if barrier.distributed else None, direct)
 
 
 def _scan(node: Scan, context: QueryContext) -> Compiled:
     read = node.source.read(node.schema.names, node.predicate, context)
-    return Compiled(read.stream, read.explanation)
+    if node.source.apart(0) is None or not read.stream.partition_count:
+        return Compiled(read.stream, read.explanation)
+
+    def apart(index: int) -> Node:
+        source = node.source.apart(index)
+        assert source is not None
+        return replace(node, source=source)
+
+    return Compiled(read.stream, read.explanation, apart)
+
+
+def _exchanged(node: Exchanged, context: QueryContext) -> Compiled:
+    fetched = node.fetched
+    stream = PartitionedStream(node.schema, fetched.partition_count, fetched.partition)
+    return Compiled(stream, Explanation(EXCHANGED), counted=False)
 
 
 def _filter(node: Filter, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("filter", {"predicate": to_sql(node.predicate)}, inputs=[below.explanation])
-    return Compiled(below.stream.then(filter_stage(node.predicate)), explanation)
+    return _narrow(node, below, below.stream.then(filter_stage(node.predicate)), explanation)
 
 
 def _project(node: Project, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("select", {"columns": node.schema.names}, inputs=[below.explanation])
-    return Compiled(below.stream.then(project_stage(node.schema.names), node.schema), explanation)
+    stream = below.stream.then(project_stage(node.schema.names), node.schema)
+    return _narrow(node, below, stream, explanation)
 
 
 def _map_batches(node: MapBatches, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("map_batches", {"function": function_name(node.function)}, inputs=[below.explanation])
-    return Compiled(below.stream.then(map_stage(node.function, node.schema), node.schema), explanation)
+    return _narrow(node, below, below.stream.then(map_stage(node.function, node.schema), node.schema), explanation)
 
 
 def _barrier(
@@ -105,8 +157,12 @@ def _barrier(
 ) -> tuple[ShuffleBarrier, Explanation]:
     detail: dict[str, Any] = {"by": list(node.by), "partitions": node.partition_count}
     explanation = Explanation("shuffle", detail, inputs=[below.explanation])
-    barrier = ShuffleBarrier(
-        below.stream, node.by, node.partition_count, context, explanation=explanation, counts_rows=True
+    barrier = (
+        FetchedBarrier(node.input.fetched, node.by, context, explanation)
+        if isinstance(node.input, Exchanged)
+        else ShuffleBarrier(
+            below.stream, node.by, node.partition_count, context, explanation=explanation, counts_rows=True
+        )
     )
     _explain_choice(explanation, barrier)
     return barrier, explanation
@@ -120,6 +176,8 @@ def _explain_choice(explanation: Explanation, barrier: ShuffleBarrier) -> None:
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
     explanation = Explanation("shuffle" if node.by else "repartition", inputs=[below.explanation])
+    if isinstance(node.input, Exchanged):
+        return Compiled(below.stream, explanation)
     if node.by:
         explanation.detail["by"] = list(node.by)
     explanation.detail["partitions"] = node.partition_count
@@ -141,7 +199,7 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
         explanation=explanation,
     )
     _explain_choice(explanation, barrier)
-    return Compiled(barrier.stream(), explanation)
+    return _behind(node, barrier, barrier.stream(), explanation, direct=True)
 
 
 def _keys_again(node: Shuffle, context: QueryContext) -> PartitionedStream | None:
@@ -168,26 +226,38 @@ def _map_groups(node: MapGroups, context: QueryContext) -> Compiled:
         detail["groups"] = "as iterators of batches"
     explanation = Explanation("map_groups", detail, inputs=[below])
     mapped = map_group_batches if node.batches else map_groups
-    return Compiled(mapped(barrier, node.by, node.function, node.schema, context), explanation)
+    return _behind(node, barrier, mapped(barrier, node.by, node.function, node.schema, context), explanation)
 
 
 def _distinct(node: Distinct, context: QueryContext) -> Compiled:
-    read = _compile(node.input, context)
-    first = Compiled(read.stream.then(distinct_stage(node.by, node.keep)), read.explanation)
-    barrier, below = _barrier(node, first, context)
+    # At a worker the first half was done before the shuffle.
+    half = isinstance(node.input, Exchanged)
+    first = node.input if half else FirstRows(node.input.schema, node.input, node.by, node.keep)
+    barrier, below = _barrier(node, _compile(first, context), context)
     explanation = Explanation("distinct", {"by": list(node.by), "keep": node.keep}, inputs=[below])
-    return Compiled(distinct(barrier, node.by, node.keep, node.schema, context), explanation)
+    return _behind(node, barrier, distinct(barrier, node.by, node.keep, node.schema, context), explanation)
+
+
+def _first_rows(node: FirstRows, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stream = below.stream.then(distinct_stage(node.by, node.keep))
+    return replace(_narrow(node, below, stream, below.explanation), counted=False)
 
 
 def _aggregate(node: Aggregate, context: QueryContext) -> Compiled:
-    read = _compile(node.input, context)
-    stream = read.stream
-    if node.aggregator.combines:
-        stream = stream.then(partial_stage(node.aggregator), node.aggregator.partial_schema)
-    barrier, below = _barrier(node, Compiled(stream, read.explanation), context)
+    first = node.input
+    if node.aggregator.combines and not isinstance(first, Exchanged):
+        first = Partials(node.aggregator.partial_schema, first, node.aggregator)
+    barrier, below = _barrier(node, _compile(first, context), context)
     made = [f"{one.function}({one.column})" for one in node.aggregator.aggregations]
     explanation = Explanation("aggregate", {"by": list(node.by), "columns": made}, inputs=[below])
-    return Compiled(aggregate(barrier, node.by, node.aggregator, context), explanation)
+    return _behind(node, barrier, aggregate(barrier, node.by, node.aggregator, context), explanation)
+
+
+def _partials(node: Partials, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stream = below.stream.then(partial_stage(node.aggregator), node.aggregator.partial_schema)
+    return replace(_narrow(node, below, stream, below.explanation), counted=False)
 
 
 def _sort(node: Sort, context: QueryContext) -> Compiled:
@@ -215,7 +285,7 @@ def _sample(node: Sample, context: QueryContext) -> Compiled:
         return Compiled(single(node.schema, some), explanation)
     assert node.fraction is not None, "a sample is a fraction or a number of rows"
     explanation.detail |= {"fraction": node.fraction, "seed": node.seed}
-    return Compiled(sample(below.stream, node.fraction, node.seed), explanation)
+    return _narrow(node, below, sample(below.stream, node.fraction, node.seed), explanation)
 
 
 def _head(node: Head, context: QueryContext) -> Compiled:
@@ -265,6 +335,9 @@ def _join_input(node: Node, context: QueryContext) -> tuple[JoinInput, Explanati
 
 _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Scan: _scan,
+    Exchanged: _exchanged,
+    FirstRows: _first_rows,
+    Partials: _partials,
     Filter: _filter,
     Project: _project,
     MapBatches: _map_batches,

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from esker.engine.aggregate import Aggregator
+from esker.engine.distributed_shuffle import FetchedPartition
 from esker.engine.source import Source
 from esker.expression import Expression
 
@@ -153,3 +154,28 @@ class Join(Node):
     def with_inputs(self, inputs: tuple[Node, ...]) -> Node:
         left, right = inputs
         return replace(self, left=left, right=right)
+
+
+# ---- what only tasks in other processes run ----
+
+
+@dataclass(frozen=True, eq=False)
+class Exchanged(Node):
+    """One partition of a shuffle that has been: the input of the step behind it, at a worker."""
+
+    fetched: FetchedPartition
+
+
+@dataclass(frozen=True, eq=False)
+class FirstRows(OneInput):
+    """One row of each key of each batch: the first half of `Distinct`."""
+
+    by: tuple[str, ...]
+    keep: str
+
+
+@dataclass(frozen=True, eq=False)
+class Partials(OneInput):
+    """Partial results of each batch: the first half of `Aggregate`."""
+
+    aggregator: Aggregator

@@ -16,7 +16,7 @@ from typing import Any
 
 from esker.runtime import frames
 from esker.runtime.attempt import MARK_BYTES, Attempt, attempting
-from esker.runtime.pickled import dump, load, load_task
+from esker.runtime.pickled import Bytes, dump, load, load_task
 
 # Attempt, window (0: a task with one result).
 TASK_HEAD = struct.Struct("<IQ")
@@ -68,7 +68,7 @@ class _Worker:
             kind = frames.STOPPED if self._stopped else frames.DONE
         except BaseException as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
             kind, buffers = frames.FAILED, []
-            data = _dump_error(error)
+            data = dump_error(error)
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):
                 stream.flush()
@@ -117,7 +117,8 @@ def _settle(path: list[str], folder: str) -> None:
         os.chdir(folder)
 
 
-def _dump_error(error: BaseException) -> bytes:
+def dump_error(error: BaseException) -> bytes:
+    """Pickle a task's error, or, where it cannot be, its words."""
     error.__traceback__ = None  # it cannot be sent; whoever wants lines of it has taken them
     text = f"{type(error).__name__}: {error}"
     try:
@@ -129,3 +130,14 @@ def _dump_error(error: BaseException) -> bytes:
         return whole.getvalue()
     except Exception:  # noqa: BLE001  # an error that cannot be pickled is told in words
         return bytes(dump((None, [], text))[0])
+
+
+def load_error(data: Bytes) -> BaseException:
+    """Read what `dump_error` made."""
+    pickled, buffers, text = load(data)
+    if pickled is not None:
+        with suppress(Exception):
+            error = load(pickled, buffers)
+            if isinstance(error, BaseException):
+                return error
+    return RuntimeError(text)

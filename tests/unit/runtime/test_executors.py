@@ -14,10 +14,14 @@ import pytest
 from esker.errors import WorkerLostError
 from esker.runtime.executor import Completion
 from esker.runtime.executors import EXECUTORS
+from esker.runtime.executors.simulated import SimulatedExecutor
 from esker.runtime.pickled import Shared
 
+# Ray's needs a cluster: tests/contract/test_ray.py runs the same there.
+HERE = [name for name in EXECUTORS if name != "ray"]
 
-@pytest.mark.parametrize("name", list(EXECUTORS))
+
+@pytest.mark.parametrize("name", HERE)
 def test_every_task_completes_once_with_its_own_value_or_error(name: str) -> None:
     def fail() -> None:
         raise ValueError("broken")
@@ -33,7 +37,7 @@ def test_every_task_completes_once_with_its_own_value_or_error(name: str) -> Non
     assert len(done) == 21
 
 
-@pytest.mark.parametrize("name", [name for name in EXECUTORS if not EXECUTORS[name](1).apart])
+@pytest.mark.parametrize("name", [name for name in HERE if not EXECUTORS[name](1).apart])
 def test_closing_drops_tasks_that_have_not_started_and_leaves_no_thread(name: str) -> None:
     before = threading.active_count()
     started = []
@@ -49,7 +53,7 @@ def test_closing_drops_tasks_that_have_not_started_and_leaves_no_thread(name: st
     assert started.count(2) <= 5
 
 
-@pytest.mark.parametrize("name", list(EXECUTORS))
+@pytest.mark.parametrize("name", HERE)
 def test_a_stream_gives_every_item_in_order_and_then_its_error(name: str) -> None:
     def items() -> Iterator[int]:
         yield from range(1000)
@@ -62,14 +66,14 @@ def test_a_stream_gives_every_item_in_order_and_then_its_error(name: str) -> Non
     assert found == list(range(1000))
 
 
-@pytest.mark.parametrize("name", list(EXECUTORS))
+@pytest.mark.parametrize("name", HERE)
 def test_streams_are_read_side_by_side(name: str) -> None:
     with EXECUTORS[name](2) as executor:
         streams = [executor.stream(lambda n=n: range(n, n + 500), 3) for n in (0, 500)]
         assert list(zip(*streams, strict=True)) == [(n, n + 500) for n in range(500)]
 
 
-@pytest.mark.parametrize("name", list(EXECUTORS))
+@pytest.mark.parametrize("name", HERE)
 def test_closing_a_stream_closes_what_it_iterates(name: str, tmp_path: Path) -> None:
     def items(path: Path = tmp_path / "closed") -> Iterator[int]:
         try:
@@ -120,7 +124,7 @@ def _call(shared: Shared) -> Any:
     return shared.value()
 
 
-@pytest.mark.parametrize("name", EXECUTORS)
+@pytest.mark.parametrize("name", HERE)
 def test_nothing_is_told_of_cancelled_tasks(name: str) -> None:
     with EXECUTORS[name](1) as executor:
         tickets = [executor.submit(partial(abs, -n)) for n in range(6)]
@@ -166,3 +170,35 @@ def test_closing_does_not_wait_for_a_cancelled_thread() -> None:
     executor.close()
     assert executor.completed() == []
     let_go.set()
+
+
+def _simulated_run(seed: int, losses: float) -> list[tuple[int, Any]]:
+    ends: list[tuple[int, Any]] = []
+    with SimulatedExecutor(4, seed, losses) as executor:
+        tasks = {executor.submit(partial(abs, -n)): (n, 0) for n in range(30)}
+        while found := executor.completed():
+            for completion in found:
+                number, attempt = tasks.pop(completion.ticket)
+                if completion.error is None:
+                    ends.append((number, completion.value))
+                else:
+                    assert isinstance(completion.error, WorkerLostError)
+                    tasks[executor.submit(partial(abs, -number), attempt + 1)] = number, attempt + 1
+                    ends.append((number, "lost"))
+    return ends
+
+
+def test_a_simulated_cluster_loses_the_same_tasks_for_the_same_seed_and_gives_all_in_the_end() -> None:
+    ends = _simulated_run(3, 0.4)
+    assert ends == _simulated_run(3, 0.4)
+    assert ends != _simulated_run(4, 0.4)
+    assert [end for end in ends if end[1] == "lost"]
+    assert sorted(number for number, value in ends if value != "lost") == list(range(30))
+
+
+def test_what_a_simulated_task_changes_is_its_own() -> None:
+    seen: list[int] = []
+    with SimulatedExecutor(1) as executor:
+        executor.submit(lambda: seen.append(1) or len(seen))
+        (completion,) = executor.completed()
+    assert (completion.value, seen) == (1, [])

@@ -16,6 +16,7 @@ from esker.core.memory import MemoryBudget
 from esker.core.options import updated
 from esker.core.progress import Progress, Silent
 from esker.core.spill import SpillFolder
+from esker.engine.session import current_session
 from esker.errors import OptionError
 from esker.runtime.executors import EXECUTORS
 
@@ -27,8 +28,9 @@ _RUNTIMES = ("processes", "threads", "inline")
 class BagOptions:
     """How a Bag is run.
 
-    `runtime` says where functions run: `processes` (the default), `threads` (for functions that release the
-    interpreter's lock), `inline` (in the caller's thread, for debugging). `workers` is how many at once (default: all
+    `runtime` says where functions run: `processes` (the default outside of sessions, `esker.connect`), `threads` (for
+    functions that release the interpreter's lock), `inline` (in the caller's thread, for debugging), `ray` (in such a
+    session). `workers` is how many at once (default: all
     cores), `retries` how often a partition is tried again whose worker process died. `memory` bounds what wide steps
     hold before they spill (bytes, or `512MiB`; default half of the machine), `spill_folder` and `spill_limit` say where
     and how much. `seed` is where `esker.rng()` begins, `cancellation` stops a run from outside, at once
@@ -37,7 +39,7 @@ class BagOptions:
     (without it the folder that ESKER_LOG_DIR names, if it is set); `progress` is told how far a run is.
     """
 
-    runtime: str = "processes"
+    runtime: str | None = None
     workers: int | None = None
     retries: int = 2
     memory: int | str | None = None
@@ -50,7 +52,7 @@ class BagOptions:
     progress: Progress | None = None
 
     def __post_init__(self) -> None:
-        if self.runtime not in _RUNTIMES and self.runtime not in EXECUTORS:
+        if self.runtime is not None and self.runtime not in _RUNTIMES and self.runtime not in EXECUTORS:
             raise OptionError(f"runtime={self.runtime!r}: there is {', '.join(EXECUTORS)}")
         if self.workers is not None:
             require_whole("workers", self.workers, 1)
@@ -64,6 +66,9 @@ class BagOptions:
     @property
     def worker_count(self) -> int:
         """How many tasks run at once."""
+        session = current_session()
+        if self.workers is None and session is not None:
+            return session.worker_count
         return self.workers or len(os.sched_getaffinity(0))
 
     def updated(self, changes: Mapping[str, Any]) -> BagOptions:

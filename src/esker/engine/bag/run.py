@@ -16,9 +16,9 @@ from esker.engine.bag.options import BagOptions
 from esker.engine.bag.pipeline import Pipeline
 from esker.engine.bag.task import Consumer, StreamTask, Task
 from esker.engine.bag.task_state import current_task
+from esker.engine.session import default_runtime, open_executor
 from esker.errors import EskerError, NestedCollectionError, UnpicklableFunctionError, WorkerLostError
 from esker.runtime.executor import Executor
-from esker.runtime.executors import EXECUTORS
 from esker.runtime.pickled import Shared
 
 # Batches of a stream that wait to be taken, for each partition that is worked on.
@@ -180,7 +180,7 @@ def running_bag(options: BagOptions) -> Iterator[Run]:
             " esker.broadcast(result) for a large one, or join the two"
         )
     with options.context() as context:
-        with EXECUTORS[options.runtime](options.worker_count) as executor:
+        with open_executor(options.runtime or default_runtime(), options.worker_count) as executor:
             executor.watch(context.check)
             context.cancellation.on_cancel(executor.wake)
             yield Run(options, context, executor)

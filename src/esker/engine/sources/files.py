@@ -205,11 +205,20 @@ class FilesSource(Source):
     """Parquet, CSV or Arrow files."""
 
     def __init__(self, paths: str | Path | Sequence[str | Path], format_: str | None = None, **options: Any) -> None:
+        self._made_of: tuple[str | Path | Sequence[str | Path], str | None, dict[str, Any]] = (paths, format_, options)
         self._files = open_files(paths, format=format_, **options)
         self.format = self._files.format
         self.name = str(paths) if isinstance(paths, str | Path) else f"{len(paths)} files"
         self.schema = self._files.schema
         self._rows = FileRows(self._files, self.name)
+
+    def apart(self, index: int) -> Source:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        paths, format_, options = self._made_of
+        found = _absolute(paths) if isinstance(paths, str | Path) else [_absolute(path) for path in paths]
+        return _opened, (found, format_, options, self.name)
 
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         wanted = needed(columns, predicate)
@@ -246,3 +255,16 @@ class FilesSource(Source):
 
     def _statistics(self, fragment: Fragment) -> Statistics:
         return lambda column: self._files.statistics(fragment, column)
+
+
+def _absolute(path: str | Path) -> str | Path:
+    """A path that names the same file in another folder."""
+    if isinstance(path, str) and "://" in path:
+        return path
+    return Path(path).expanduser().absolute()
+
+
+def _opened(paths: Any, format_: str | None, options: dict[str, Any], name: str) -> FilesSource:
+    source = FilesSource(paths, format_, **options)
+    source.name = name
+    return source

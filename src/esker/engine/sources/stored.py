@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from esker.core.batch import cast_batch, plain_schema, to_reader
+from esker.core.batch import cast_batch, packed, plain_schema, to_reader, unpacked
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.core.explanation import Explanation
@@ -69,6 +69,11 @@ class TableSource(Source):
         self.name = name
         self.schema = self._store.schema
 
+    def apart(self, index: int) -> Source:
+        table = self._store.table
+        count = max(1, -(-table.num_rows // PARTITION_ROWS))
+        return TablePart(table.slice(index * PARTITION_ROWS, PARTITION_ROWS), index, count, self.name)
+
     def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
         return _read_rows(self._store, self.schema, columns, predicate, context, self.name, self.format)
 
@@ -80,6 +85,45 @@ class TableSource(Source):
     ) -> tuple[JoinInput, Explanation]:
         explanation = scan_explanation(self.name, self.format, columns, predicate)
         return JoinInput(self._store, None, tuple(columns), predicate), explanation
+
+
+class TablePart(Source):
+    """One partition of a table, for another process: the others are without rows there."""
+
+    format = "arrow"
+
+    def __init__(self, table: pa.Table, index: int, partition_count: int, name: str) -> None:
+        self._store = TableRows(table, name)
+        self._index = index
+        self._partition_count = partition_count
+        self.name = name
+        self.schema = self._store.schema
+
+    def read(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> SourceRead:
+        wanted = needed(columns, predicate)
+
+        def partition(index: int) -> Iterator[pa.RecordBatch]:
+            if index == self._index:
+                for rows in self._store.scan(wanted, context):
+                    yield rows.batch
+
+        schema = pa.schema([self.schema.field(name) for name in wanted])
+        stream = PartitionedStream(schema, self._partition_count, partition)
+        explanation = scan_explanation(self.name, self.format, columns, predicate)
+        return SourceRead(filtered(stream, columns, predicate, self.schema), explanation)
+
+    def join_input(
+        self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
+    ) -> tuple[JoinInput, Explanation]:
+        raise NotImplementedError("joins are planned where the whole table is")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not the table itself: with a slice pickle sends all it is a slice of.
+        return _part_of, (packed(self._store.table), self._index, self._partition_count, self.name)
+
+
+def _part_of(data: pa.Buffer, index: int, partition_count: int, name: str) -> TablePart:
+    return TablePart(unpacked(data), index, partition_count, name)
 
 
 class StreamSource(Source):

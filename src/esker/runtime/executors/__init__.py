@@ -12,6 +12,8 @@ EXECUTORS: Family[Callable[[int], Executor]] = Family(
     {
         "inline": "esker.runtime.executors.inline:InlineExecutor",
         "processes": "esker.runtime.executors.processes:ProcessExecutor",
+        "ray": "esker.runtime.executors.ray:RayExecutor",
+        "simulated": "esker.runtime.executors.simulated:SimulatedExecutor",
         "threads": "esker.runtime.executors.threads:ThreadExecutor",
     },
 )

@@ -17,6 +17,7 @@ from esker.runtime import frames
 from esker.runtime.executor import Completion, Executor
 from esker.runtime.pickled import load
 from esker.runtime.pool import Worker, WorkerPool, shared_pool
+from esker.runtime.worker import load_error
 
 
 @dataclass(eq=False)
@@ -203,7 +204,7 @@ class ProcessExecutor(Executor):
     def _end(self, job: _Job, frame: frames.Frame) -> None:
         try:
             if frame.kind == frames.FAILED:
-                job.error = _load_error(frame)
+                job.error = load_error(frame.data)
             else:
                 job.value = load(frame.data, frame.buffers)
         except Exception as error:  # noqa: BLE001  # a result that cannot be read is the task's error
@@ -234,13 +235,3 @@ def _describe(status: int | None) -> str:
         name = f"signal {-status}"
     out_of_memory = ", as the system does when memory runs out" if -status == signal.SIGKILL else ""
     return f"was ended by {name}{out_of_memory}"
-
-
-def _load_error(frame: frames.Frame) -> BaseException:
-    data, buffers, text = load(frame.data, frame.buffers)
-    if data is not None:
-        with suppress(Exception):
-            error = load(data, buffers)
-            if isinstance(error, BaseException):
-                return error
-    return RuntimeError(text)

@@ -1,0 +1,74 @@
+"""The driver's side of pages between processes: which nodes keep them, which are gone, and their end."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+from esker.core.spill import SpillFolder
+from esker.shuffle.page_file import MapOutput
+from esker.shuffle.page_server import Place, Places
+
+_LOCAL = "this machine"
+
+
+def this_machine() -> str:
+    """The name of the only node there is."""
+    return _LOCAL
+
+
+class PageNodes(ABC):
+    """Nodes that keep the pages of shuffles. Threads: any."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+
+    def new_shuffle(self) -> str:
+        """A name for one more shuffle, which no other here has."""
+        return f"{next(self._numbers):x}"
+
+    @abstractmethod
+    def places(self) -> Places:
+        """The nodes as they are now, for tasks."""
+
+    @abstractmethod
+    def lost(self, outputs: Iterable[MapOutput]) -> list[MapOutput]:
+        """Those of the outputs whose file is gone; asks the nodes."""
+
+    @abstractmethod
+    def remove(self, shuffle: str) -> None:
+        """Remove the pages of a shuffle, wherever they are."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Remove everything; calling it again does nothing."""
+
+
+class LocalPages(PageNodes):
+    """Pages in a folder of this machine, for worker processes here."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        super().__init__()
+        self._folder = SpillFolder(root=root)
+
+    def places(self) -> Places:
+        return Places({_LOCAL: Place(str(self._folder.path))}, this_machine)
+
+    def lost(self, outputs: Iterable[MapOutput]) -> list[MapOutput]:
+        return [output for output in outputs if not (self._folder.path / output.name).exists()]
+
+    def remove(self, shuffle: str) -> None:
+        remove_pages(self._folder.path, shuffle)
+
+    def close(self) -> None:
+        self._folder.close()
+
+
+def remove_pages(folder: Path, shuffle: str) -> None:
+    """Remove the files of a shuffle from a folder, whole or not."""
+    for path in folder.glob(f"{shuffle}-*"):
+        with suppress(FileNotFoundError):
+            path.unlink()

@@ -1,0 +1,340 @@
+"""Workers of a Ray cluster: control, tasks and results travel in Ray's own channels."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from esker.errors import EskerError, ResourceError, UnpicklableFunctionError, WorkerLostError
+from esker.runtime import frames
+from esker.runtime.attempt import Attempt, attempting
+from esker.runtime.executor import Completion, Executor
+from esker.runtime.pickled import dump, dump_task, load, load_task, out_of_band
+from esker.runtime.ray_client import lost, running_ray
+from esker.runtime.worker import dump_error, load_error
+
+# How often whoever waits for Ray looks whether the query was cancelled.
+_LOOK_SECONDS = 0.1
+# How long a task that was told to stop may take before its process is ended.
+_STOP_SECONDS = 1.0
+# More items than this never wait: Ray counts them in 32 bits.
+_WINDOW_MAX = 1 << 20
+
+Outcome = tuple[int, bytes, list[Any]]
+
+
+@dataclass(eq=False)
+class _Job:
+    """A task on its way: waiting, at a node, or done."""
+
+    ticket: int
+    task: Callable[[], Any]
+    window: int
+    attempt: int
+    node: str = ""
+    # The object reference of a task's outcome, or the generator of a stream's.
+    reference: Any = None
+    ended: Any = None
+    done: bool = False
+    value: Any = None
+    error: BaseException | None = None
+
+
+@dataclass
+class _Node:
+    """A node of the cluster: how many of our tasks it may run, and how many it does."""
+
+    slots: int
+    running: int = 0
+
+
+@dataclass
+class _Nodes:
+    """Where tasks may go. Each goes to the node that has most room, so that budgets can be told by node."""
+
+    nodes: dict[str, _Node] = field(default_factory=dict)
+
+    def look(self, ray: Any) -> None:
+        """Ask the cluster which nodes are alive."""
+        alive = {
+            node["NodeID"]: int(node["Resources"]["CPU"])
+            for node in ray.nodes()
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+        }
+        self.nodes = {
+            name: _Node(slots, self.nodes[name].running if name in self.nodes else 0) for name, slots in alive.items()
+        }
+        if not self.nodes:
+            raise ResourceError("the Ray cluster has no node with a CPU that is alive")
+
+    def take(self) -> str:
+        """The node for one more task."""
+        name = max(self.nodes, key=lambda one: self.nodes[one].slots - self.nodes[one].running)
+        self.nodes[name].running += 1
+        return name
+
+    def give_back(self, name: str) -> None:
+        """A task there has ended."""
+        if name in self.nodes:
+            self.nodes[name].running -= 1
+
+
+class RayExecutor(Executor):
+    """Run `worker_count` tasks at once on the nodes of the Ray cluster that this process is connected to.
+
+    A task that dies with its worker or node fails with WorkerLostError, which may be tried again; Ray itself tries
+    nothing again. Functions are pickled by value where no module holds them, and Esker has to be installed on every
+    node. `esker.connect("ray")` is the way to a cluster.
+    """
+
+    concurrent = True
+    apart = True
+
+    def __init__(self, worker_count: int) -> None:
+        self._ray = running_ray()
+        self._worker_count = worker_count
+        self._work = self._ray.remote(_work)
+        self._make = self._ray.remote(_make)
+        self._nodes = _Nodes()
+        self._nodes.look(self._ray)
+        self._waiting: deque[_Job] = deque()
+        self._running: list[_Job] = []
+        self._finished: list[_Job] = []
+        self._outstanding = 0
+        self._next_ticket = 0
+        self._check: Callable[[], None] = lambda: None
+
+    def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
+        self._outstanding += 1
+        return self._add(_Job(self._ticket(), task, 0, attempt)).ticket
+
+    def completed(self) -> list[Completion]:
+        while self._outstanding and not self._finished:
+            self._listen()
+        found, self._finished = self._finished, []
+        self._outstanding -= len(found)
+        return [Completion(job.ticket, job.value, job.error) for job in found]
+
+    def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
+        return self._items(self._add(_Job(self._ticket(), task, window, attempt)))
+
+    def watch(self, check: Callable[[], None]) -> None:
+        # Asked all the time: whoever waits for Ray looks up ten times a second, so nobody need be woken.
+        self._check = check
+
+    def cancel(self, tickets: Iterable[int]) -> None:
+        unwanted = set(tickets)
+        before = len(self._waiting) + len(self._finished) + len(self._running)
+        self._waiting = deque(job for job in self._waiting if job.window or job.ticket not in unwanted)
+        self._finished = [job for job in self._finished if job.ticket not in unwanted]
+        ended = [job for job in self._running if not job.window and job.ticket in unwanted]
+        self._end(ended, force=True)
+        self._outstanding -= before - len(self._waiting) - len(self._finished) - len(self._running)
+        self._assign()
+
+    def close(self) -> None:
+        self._waiting.clear()
+        self._end([job for job in self._running if not job.window], force=True)
+        self._end(list(self._running), force=False)
+
+    def _ticket(self) -> int:
+        self._next_ticket += 1
+        return self._next_ticket - 1
+
+    def _add(self, job: _Job) -> _Job:
+        self._waiting.append(job)
+        self._assign()
+        return job
+
+    def _assign(self) -> None:
+        while self._waiting and len(self._running) < self._worker_count:
+            self._start(self._waiting.popleft())
+
+    def _start(self, job: _Job) -> None:
+        sent = _sent(job.task)
+        job.node = self._nodes.take()
+        # To that node and no other: a task that waits for a node which is gone fails, and is tried elsewhere.
+        where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(job.node, soft=False)
+        options = {"num_cpus": 1, "max_retries": 0, "scheduling_strategy": where}
+        if job.window:
+            options |= {
+                "num_returns": "streaming",
+                "_generator_backpressure_num_objects": min(job.window, _WINDOW_MAX),
+            }
+            job.reference = self._make.options(**options).remote(job.attempt, *sent)
+            job.ended = job.reference.completed()
+        else:
+            job.reference = job.ended = self._work.options(**options).remote(job.attempt, *sent)
+        self._running.append(job)
+
+    def _listen(self) -> None:
+        """Wait until a task has ended, or a moment, and take what has."""
+        self._check()
+        by_reference = {job.ended: job for job in self._running}
+        ended = [*by_reference]
+        if ended:
+            ready, _ = self._ray.wait(ended, num_returns=1, timeout=_LOOK_SECONDS, fetch_local=False)
+            if ready:
+                ready, _ = self._ray.wait(ended, num_returns=len(ended), timeout=0, fetch_local=False)
+            for reference in ready:
+                self._take(by_reference[reference])
+        self._assign()
+
+    def _take(self, job: _Job) -> None:
+        """A task has ended. What a stream has still to give stays with it."""
+        self._leave(job)
+        if job.window:
+            return
+        try:
+            job.value = _read(self._ray.get(job.reference))
+        except Exception as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
+            job.error = self._outcome(error)
+        job.reference = job.ended = None
+        job.done = True
+        self._finished.append(job)
+
+    def _items(self, job: _Job) -> Generator[Any]:
+        try:
+            while job.reference is None:
+                self._listen()
+            while True:
+                self._check()
+                ready, _ = self._ray.wait([job.reference], timeout=_LOOK_SECONDS)
+                if not ready:
+                    continue
+                try:
+                    outcome = self._ray.get(next(job.reference))
+                except StopIteration:
+                    raise WorkerLostError("a worker of the Ray cluster ended a stream without a word") from None
+                except Exception as error:  # noqa: BLE001  # Ray's errors have no root that says "gone"
+                    raise self._outcome(error) from None
+                if outcome[0] != frames.ITEM:
+                    job.done = True
+                    _read(outcome)
+                    return
+                item = load(outcome[1], outcome[2])
+                del outcome
+                yield item
+                del item
+        finally:
+            self._drop(job)
+
+    def _outcome(self, error: BaseException) -> BaseException:
+        gone = lost(error)
+        if gone is None:
+            return error
+        self._nodes.look(self._ray)
+        return gone
+
+    def _drop(self, job: _Job) -> None:
+        """Nobody reads the stream any more."""
+        with suppress(ValueError):
+            self._waiting.remove(job)
+        if job in self._running:
+            if job.done:
+                self._leave(job)
+            else:
+                self._end([job], force=False)
+        job.reference = job.ended = None
+        self._assign()
+
+    def _leave(self, job: _Job) -> None:
+        if job in self._running:
+            self._running.remove(job)
+            self._nodes.give_back(job.node)
+
+    def _end(self, jobs: list[_Job], *, force: bool) -> None:
+        """End tasks that run, and wait until they have ended; those that were asked and do not are ended by force."""
+        left = [job.ended for job in jobs]
+        for forced in (True,) if force else (False, True):
+            for job in jobs:
+                if job.ended in left:
+                    with suppress(Exception):  # it may have ended by itself
+                        self._ray.cancel(job.reference, force=forced)
+            if left:
+                _, left = self._ray.wait(left, num_returns=len(left), timeout=_STOP_SECONDS, fetch_local=False)
+        for job in jobs:
+            self._leave(job)
+
+
+def _sent(task: Callable[[], Any]) -> tuple[Any, ...]:
+    """What goes to a worker: the task, the functions it shares with others, and where the driver imports from."""
+    try:
+        data, buffers, shared = dump_task(task)
+        blobs = {digest: value.blob for digest, value in shared.items()}
+    except EskerError:
+        raise
+    except Exception as error:
+        raise UnpicklableFunctionError(f"a task cannot go to a worker of the Ray cluster: {error}") from error
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - a word for another process
+    except OSError:
+        folder = "/"
+    return bytes(data), out_of_band(buffers), blobs, [*sys.path], folder
+
+
+def _read(outcome: Outcome) -> Any:
+    kind, data, buffers = outcome
+    if kind == frames.FAILED:
+        raise load_error(data)
+    return load(data, buffers)
+
+
+# ---- at the worker ----
+
+
+def _work(
+    attempt: int, data: bytes, buffers: list[Any], blobs: dict[bytes, bytes], path: list[str], folder: str
+) -> Outcome:
+    """Run a task; its error is an outcome like any other, so that Ray does not wrap it."""
+    _settle(path, folder)
+    try:
+        with attempting(Attempt(attempt)):
+            return _outcome(frames.DONE, load_task(data, buffers, blobs)())
+    except KeyboardInterrupt:  # how Ray cancels
+        raise
+    except BaseException as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
+        return frames.FAILED, dump_error(error), []
+
+
+def _make(
+    attempt: int, data: bytes, buffers: list[Any], blobs: dict[bytes, bytes], path: list[str], folder: str
+) -> Iterator[Outcome]:
+    """Run a task that makes items: each goes out as it is made, while the reader has room; then a last word."""
+    _settle(path, folder)
+    items: Any = None
+    try:
+        with attempting(Attempt(attempt)):
+            items = iter(load_task(data, buffers, blobs)())
+            for item in items:
+                yield _outcome(frames.ITEM, item)
+                del item
+        yield _outcome(frames.DONE, None)
+    except (KeyboardInterrupt, GeneratorExit):  # how Ray cancels
+        raise
+    except BaseException as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
+        yield frames.FAILED, dump_error(error), []
+    finally:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
+
+def _outcome(kind: int, value: Any) -> Outcome:
+    data, buffers = dump(value)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    return kind, bytes(data), out_of_band(buffers)
+
+
+def _settle(path: list[str], folder: str) -> None:
+    """Import also from where the driver imports from, and be where it is, as far as this machine has that."""
+    sys.path += [entry for entry in path if entry not in sys.path and (not entry or os.path.isdir(entry))]  # noqa: PTH112
+    with suppress(OSError):
+        os.chdir(folder)

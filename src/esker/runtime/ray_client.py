@@ -1,0 +1,67 @@
+"""Ray, imported when it is first needed: which versions will do, and which of its errors mean that a worker is gone."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from esker.errors import MissingExtraError, ResourceError, WorkerLostError
+
+# From here on a cluster that Ray starts asks for a token. No version after the next major one was tried.
+RAY_VERSION_MIN = (2, 60)
+RAY_VERSION_STOP = (3, 0)
+
+
+def require_ray() -> Any:
+    """Import Ray.
+
+    Raises MissingExtraError when it is not installed, or is of a version that Esker was not made for.
+    """
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise MissingExtraError.of("ray", "ray") from error
+    version = _numbers(ray.__version__)
+    if not RAY_VERSION_MIN <= version < RAY_VERSION_STOP:
+        least, stop = (".".join(map(str, numbers)) for numbers in (RAY_VERSION_MIN, RAY_VERSION_STOP))
+        raise MissingExtraError(
+            f"ray {ray.__version__} is installed, and Esker wants {least} or later, below {stop}:"
+            " pip install 'esker[ray]'"
+        )
+    return ray
+
+
+def running_ray() -> Any:
+    """Ray, of a process that is connected to a cluster; ResourceError when it is not."""
+    ray = require_ray()
+    if not ray.is_initialized():
+        raise ResourceError("no Ray cluster is connected: with esker.connect('ray'): ...")
+    return ray
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version.
+
+    >>> _numbers("2.60.0rc1"), _numbers("3.0.0.dev0")
+    ((2, 60), (3, 0))
+    """
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
+def lost(error: BaseException) -> WorkerLostError | None:
+    """What to tell of an error of Ray's own: a task whose worker, node or result is gone may be tried again."""
+    exceptions = importlib.import_module("ray.exceptions")
+    kinds: tuple[type[BaseException], ...] = (
+        exceptions.WorkerCrashedError,
+        exceptions.NodeDiedError,
+        exceptions.LocalRayletDiedError,
+        exceptions.RayActorError,
+        exceptions.ObjectLostError,
+        exceptions.OutOfMemoryError,
+        exceptions.TaskCancelledError,
+        exceptions.TaskUnschedulableError,
+    )
+    if not isinstance(error, kinds):
+        return None
+    first_line = (str(error) or type(error).__name__).strip().splitlines()[0]
+    return WorkerLostError(f"a worker of the Ray cluster is gone: {first_line}")
