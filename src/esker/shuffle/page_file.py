@@ -4,7 +4,8 @@
     | ESKERPGS  | schema: u32 | schema | zero | page 0 | zero | ...
     +-----------+-------------+--------+------+--------+------+-----
 
-A page is one Arrow IPC record batch message, and begins at a multiple of 64 bytes. Where pages are, and their
+A page is one Arrow IPC record batch message, or, of columns that a message alone does not hold (dictionaries, views),
+an IPC stream of one batch. It begins at a multiple of 64 bytes. Where pages are, and their
 checksums, is not in the file: the map task tells it, and whoever reads a page has to know.
 """
 
@@ -23,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esker.core.batch import packed, unpacked
 from esker.errors import PageCorruptError
 
 _HEAD = struct.Struct("<8sI")
@@ -117,6 +119,7 @@ class PageWriter:
         self._path = folder / name
         self._aside = folder / f"{name}.aside"
         self._partition_count = partition_count
+        self._sealed = is_sealed(schema)
         self._pages: list[tuple[int, int, int, int]] = []
         self._counts = np.zeros(partition_count, np.int64)
         self._partition = 0
@@ -132,7 +135,7 @@ class PageWriter:
         assert self._partition <= partition < self._partition_count, "partitions come in their order"
         self._partition = partition
         self._pad()
-        page = batch.serialize()
+        page = packed(batch) if self._sealed else batch.serialize()
         self._file.write(page)
         self._pages.append((self._place, page.size, batch.num_rows, zlib.crc32(page)))
         self._counts[partition] += 1
@@ -184,12 +187,31 @@ class PageFile:
 
     def read(self, offset: int, length: int, checksum: int) -> pa.RecordBatch:
         """The rows of a page; PageCorruptError when these bytes are not the page."""
+        return decoded(self.bytes_of(offset, length, checksum), self.schema, str(self._path))
+
+    @property
+    def sent_schema(self) -> pa.Schema:
+        """The columns of what goes out for a page."""
+        return SEALED if is_sealed(self.schema) else self.schema
+
+    def sent(self, offset: int, length: int, checksum: int) -> pa.RecordBatch:
+        """What goes out for a page: its rows, or its bytes where rows do not come out of a stream as they went in."""
+        if not is_sealed(self.schema):
+            return self.read(offset, length, checksum)
+        page = self.bytes_of(offset, length, checksum)
+        offsets = pa.py_buffer(np.array([0, page.size], np.int64))
+        return pa.record_batch(
+            [pa.LargeBinaryArray.from_buffers(pa.large_binary(), 1, [None, offsets, page])], schema=SEALED
+        )
+
+    def bytes_of(self, offset: int, length: int, checksum: int) -> pa.Buffer:
+        """The bytes of a page; PageCorruptError when they are not those that were written."""
         if not 0 <= offset <= offset + length <= self._data.size:
             raise self._damaged(f"it ends before byte {offset + length:,}")
         page = self._data.slice(offset, length)
         if zlib.crc32(page) != checksum:
             raise self._damaged(f"the checksum of the page at byte {offset:,} is wrong")
-        return decoded(page, self.schema, str(self._path))
+        return page
 
     def _damaged(self, why: str) -> PageCorruptError:
         return PageCorruptError(f"{self._path} is no file of pages of a shuffle: {why}")
@@ -198,19 +220,63 @@ class PageFile:
 def decoded(page: Any, schema: pa.Schema, where: str) -> pa.RecordBatch:
     """Read the rows of a page that has its checksum; they are checked whole before anybody may look at them."""
     try:
-        batch = pa.ipc.read_record_batch(page, schema)
+        batch = _unsealed(page) if is_sealed(schema) else pa.ipc.read_record_batch(page, schema)
+        if not batch.schema.equals(schema):
+            raise PageCorruptError(f"a page of {where} has other columns than its shuffle")
         batch.validate(full=True)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise PageCorruptError(f"a page of {where} cannot be read: {error}") from error
     return batch
 
 
-def checked(page: Page, batch: pa.RecordBatch, where: str) -> pa.RecordBatch:
-    """What came for `page` from another machine; PageCorruptError when it is something else."""
-    if batch.num_rows != page.rows or zlib.crc32(batch.serialize()) != page.checksum:
-        raise PageCorruptError(f"{where} gave other rows than those of page {tuple(page.id)}")
-    batch.validate(full=True)
+def _unsealed(page: Any) -> pa.RecordBatch:
+    table = unpacked(page)
+    (batch,) = table.to_batches() or [_empty(table.schema)]
     return batch
+
+
+def _empty(schema: pa.Schema) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
+
+
+def received(page: Page, batch: pa.RecordBatch, schema: pa.Schema, where: str) -> pa.RecordBatch:
+    """The rows of what came for `page` from another machine; PageCorruptError when it is something else."""
+    sealed = is_sealed(schema)
+    if not batch.schema.equals(SEALED if sealed else schema) or (sealed and batch.num_rows != 1):
+        raise PageCorruptError(f"{where} gave other columns than those of page {tuple(page.id)}")
+    data = batch.column(0)[0].as_buffer() if sealed else batch.serialize()
+    if zlib.crc32(data) != page.checksum:
+        raise PageCorruptError(f"{where} gave other rows than those of page {tuple(page.id)}")
+    if sealed:
+        batch = decoded(data, schema, where)
+    else:
+        batch.validate(full=True)
+    if batch.num_rows != page.rows:
+        raise PageCorruptError(f"{where} gave {batch.num_rows} rows for page {tuple(page.id)} of {page.rows}")
+    return batch
+
+
+#: What goes out for pages whose bytes are sent as they are.
+SEALED = pa.schema([pa.field("page", pa.large_binary(), nullable=False)])
+
+
+def is_sealed(schema: pa.Schema) -> bool:
+    """Whether pages of such columns are sent as bytes: a dictionary is no part of a message, views are cut anew.
+
+    >>> is_sealed(pa.schema({"a": pa.list_(pa.string())})), is_sealed(pa.schema({"a": pa.list_(pa.string_view())}))
+    (False, True)
+    """
+    return not all(_is_plain(field.type) for field in schema)
+
+
+def _is_plain(type_: pa.DataType) -> bool:
+    types = pa.types
+    if types.is_list(type_) or types.is_large_list(type_) or types.is_fixed_size_list(type_):
+        return _is_plain(type_.value_type)
+    if types.is_struct(type_):
+        return all(_is_plain(type_.field(number).type) for number in range(type_.num_fields))
+    strings = (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary)
+    return any(kind(type_) for kind in (*strings, types.is_primitive))
 
 
 def credits_of(pages: tuple[Page, ...], bytes_max: int) -> Iterator[tuple[Page, ...]]:

@@ -26,7 +26,7 @@ from esker.runtime.flight import (
     peer_errors,
     server_options,
 )
-from esker.shuffle.page_file import Page, PageFile, PageId, Segment, checked, credits_of
+from esker.shuffle.page_file import Page, PageFile, PageId, Segment, credits_of, received
 
 # What a reader asks for at once.
 CREDIT_BYTES = 8 << 20
@@ -71,13 +71,13 @@ class PageServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has 
             raise flight.FlightServerError(f"there is no {name}") from None
         except CorruptError as error:
             raise flight.FlightServerError(str(error)) from error
-        return flight.GeneratorStream(file.schema, _pages(file, wanted))
+        return flight.GeneratorStream(file.sent_schema, _pages(file, wanted))
 
 
 def _pages(file: PageFile, wanted: Sequence[tuple[int, int, int]]) -> Iterator[pa.RecordBatch]:
     for offset, length, checksum in wanted:
         try:
-            yield file.read(offset, length, checksum)
+            yield file.sent(offset, length, checksum)
         except CorruptError as error:
             raise flight.FlightServerError(str(error)) from error
 
@@ -185,7 +185,7 @@ class PageReader:
                 except StopIteration:
                     raise PeerError(f"{where} gave fewer pages than it was asked for") from None
                 self.fetched_bytes += page.length
-                batches.append(checked(page, batch, where))
+                batches.append(received(page, batch, self._schema, where))
         return batches
 
     def _client(self, node: str) -> flight.FlightClient:

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
 from pyarrow import flight
 
 from esker.errors import PageCorruptError, PagesLostError
 from esker.runtime.flight import Security, ServerAddress, call_options, new_token
 from esker.shuffle.page_file import MapOutput, PageFile, PageWriter, Segment
 from esker.shuffle.page_server import CREDIT_BYTES, PageReader, PageServer, Place, Places
+from esker.testing.arrow_strategies import batches
+from esker.testing.arrow_types import NESTED, TYPES, VIEWS
 
 SCHEMA = pa.schema({"n": pa.int64(), "s": pa.string(), "list": pa.list_(pa.float32()), "flag": pa.bool_()})
 NAME = "a-3-0f"
@@ -166,3 +170,20 @@ def test_a_writer_that_fails_leaves_nothing(tmp_path: Path) -> None:
         writer.write(0, _batch(0, 3))
         _ = 1 // 0
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=30)
+@given(batches((*TYPES, *VIEWS, *NESTED), rows_max=12))
+def test_rows_of_all_types_come_as_they_were_written_from_near_and_far(batch: pa.RecordBatch) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with PageWriter(folder, NAME, batch.schema, 1) as writer:
+            writer.write(0, batch)
+            output = writer.finish("a", 3, "other", [0])
+        with PageServer(folder, ServerAddress("127.0.0.1:0"), SECURITY) as server:
+            place = Place(name, f"grpc://127.0.0.1:{server.port}")
+            for here in ("here", "other"):
+                with PageReader(Places({"other": place}, lambda here=here: here, SECURITY), batch.schema) as reader:
+                    ((_, found),) = reader.read(_segment(output, 0))
+                assert found.schema == batch.schema
+                assert found.equals(batch) or found.to_pylist() == batch.to_pylist() or repr(found) == repr(batch)
