@@ -84,6 +84,8 @@ class Session:
         from esker.cli.summary import summary_line
 
         self.note(f"{verb} {rows:,} rows{summary_line(explanation)}")
+        for finding in explanation.findings:
+            self.note(f"finding: {finding}")
 
     def check(self) -> None:
         """Raise CancelledError after a signal; for work between two queries."""

@@ -81,7 +81,7 @@ def _shuffled(compiled: Compiled, context: QueryContext, hive: Hive) -> Compiled
     barrier = ShuffleBarrier(compiled.stream, hive.by, count, context, explanation=explanation, counts_rows=True)
     explanation.number()
     context.log.emit("query_planned", plan=explanation.to_json())
-    return Compiled(barrier.stream(), explanation)
+    return Compiled(barrier.stream(), explanation, facts=compiled.facts)
 
 
 def _partition_count(explanation: Explanation, context: QueryContext) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -201,6 +201,7 @@ class Activity:
         self._work: dict[str, dict[str, Any]] = {}
         self._devices: dict[int, int] = {}
         self._spilled_bytes = 0
+        self._at_end: list[Callable[[], None]] = []
         self._watches = isinstance(self._progress, Watcher)
         if isinstance(self._progress, Watcher):
             log.listen(self._progress.watch)
@@ -248,6 +249,17 @@ class Activity:
         for event in events:
             self._log.emit("device_event", **event.to_json())
 
+    def at_end(self, tell: Callable[[], None]) -> None:
+        """Call `tell` when all rows were delivered, for what is known only then; not when the query failed."""
+        self._at_end.append(tell)
+
+    def finish(self) -> None:
+        """All rows were delivered: tell the log everything that is left."""
+        while self._at_end:
+            self._at_end.pop(0)()
+        if self._log.heard:
+            self._tell_all(last=True)
+
     def due(self) -> bool:
         """Whether it is time to tell; what is dear to find out is found out only then."""
         now = self._clock.seconds()
@@ -277,9 +289,10 @@ class Activity:
         """Tell progress that the query ended; who ends it flushes before saying so to the log."""
         self._meters.clear()
         self._work.clear()
+        self._at_end.clear()
         self._progress.close()
 
-    def _tell_all(self) -> None:
+    def _tell_all(self, last: bool = False) -> None:
         with self._lock:
             meters = [*self._meters.values()]
             work, self._work = self._work, {}
@@ -288,7 +301,7 @@ class Activity:
             self._log.emit("operator", **event)
         for one in work.values():
             self._log.emit("work", **one)
-        if counted or work:
+        if counted or work or last:
             self._log.emit("memory", **self._memory())
 
     def _memory(self) -> dict[str, Any]:

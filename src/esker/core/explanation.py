@@ -18,7 +18,7 @@ class Explanation:
     `step` is its number in the plan, the topmost 0. `estimated` is known before the run, `actual` and `rows` after it,
     `bytes` of the rows in memory too; `rows_in` are those it took where no step below says so. `alternatives` are the
     costs of what was not chosen, by name; `reason` says in words why `choice` was. `timeline` is what simulated devices
-    did.
+    did; `findings`, of the topmost step after a run, what could be better.
 
     >>> print(Explanation("find", {"predicate": "month = 6"}, estimated=Cost(bytes=2048, requests=2), reason="index"))
     find predicate: month = 6
@@ -32,6 +32,7 @@ class Explanation:
     rows_in: int | None = None
     bytes: int | None = None
     step: int | None = None
+    findings: list[str] = field(default_factory=list)
     estimated: Cost | None = None
     actual: Cost | None = None
     choice: str | None = None
@@ -41,7 +42,7 @@ class Explanation:
     timeline: list[dict[str, Any]] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return "\n".join(self._lines(""))
+        return "\n".join([*self._lines(""), *(f"finding: {text}" for text in self.findings)])
 
     def _repr_html_(self) -> str:
         return self.draw("svg")
@@ -75,6 +76,7 @@ class Explanation:
             "reason": self.reason,
             "alternatives": {name: cost.to_json() for name, cost in self.alternatives.items()},
             "timeline": self.timeline,
+            "findings": self.findings,
             "inputs": [step.to_json() for step in self.inputs],
         }
 

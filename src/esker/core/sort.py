@@ -85,6 +85,7 @@ class _Sorter:
         self._context = context
         # A run is held as read, once more in one piece, and its keys and order beside: an eighth of what is free keeps
         # all of it, and what reads the input meanwhile, within the budget.
+        self._free_bytes = context.budget.free_bytes
         self._run_bytes = run_bytes or min(_RUN_BYTES_MAX, max(context.budget.free_bytes // 8, 1 << 20))
         self._block_bytes = min(self._run_bytes // 32 + 1, _BLOCK_BYTES_MAX)
         # A block is held once as read, once joined with the others, once in its new order.
@@ -95,7 +96,7 @@ class _Sorter:
         runs: list[_Run] = []
         gathered: list[pa.RecordBatch] = []
         with self._context.budget.reserve(self._operator) as reservation:
-            gathered_bytes = 0
+            gathered_bytes = taken_bytes = 0
             for batch in batches:
                 self._context.check()
                 if gathered and gathered_bytes + batch.nbytes > self._run_bytes:
@@ -103,6 +104,7 @@ class _Sorter:
                     gathered, gathered_bytes = [], 0
                 gathered.append(batch)
                 gathered_bytes += batch.nbytes
+                taken_bytes += batch.nbytes
                 reservation.resize(gathered_bytes * 2)
             if not runs:
                 yield from self._sorted(gathered)
@@ -110,12 +112,26 @@ class _Sorter:
             if gathered:
                 runs.append(self._spill(self._sorted(gathered)))
             gathered.clear()
+            self._tell_spilled(taken_bytes)
             reservation.resize(self._fan_in * self._block_bytes * 3)
             while len(runs) > self._fan_in:
                 # Neighbours are merged, so that runs stay in the order of the input and equal rows keep theirs.
                 groups = [runs[start : start + self._fan_in] for start in range(0, len(runs), self._fan_in)]
                 runs = [self._spill(self._merged(group)) for group in groups]
             yield from self._merged(runs)
+
+    def _tell_spilled(self, taken_bytes: int) -> None:
+        """Log what was sorted by way of the disk, and the least budget that had kept it in memory, if there is one."""
+        budget = self._context.budget
+        held_by_others = budget.total_bytes - self._free_bytes
+        wanted = None if taken_bytes > _RUN_BYTES_MAX else held_by_others + 8 * taken_bytes + (1 << 20)
+        self._context.log.emit(
+            "sort_spilled",
+            operator=self._operator,
+            bytes=taken_bytes,
+            budget_bytes=budget.total_bytes,
+            budget_bytes_wanted=wanted,
+        )
 
     def _sorted(self, gathered: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(gathered, self._schema).combine_chunks()

@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.core.plan_words import short
 from esker.engine.distributed_shuffle import DistributedShuffle, FetchedPartition, ShuffleSpec
+from esker.engine.key_sample import KeySample
 from esker.engine.placement import Placement, numbered_schema
 from esker.engine.session import Session, session_of
 from esker.engine.stages import count_stage
@@ -23,6 +25,11 @@ from esker.shuffle.operator import ShuffleOperator
 SHUFFLE_SHARES = ((128 << 20, 0.375), (512 << 20, 0.6))
 # More internal threads than this never paid on the machines measured.
 THREADS_MAX = 16
+# What a shuffle's memory is asked for beside the pages that are full in the end: staged batches, buffers of threads,
+# a page that each partition is filling.
+PAGES_SHARE = 1.25
+BUDGET_STEP = 16 << 20
+KEY_CHARACTERS = 40
 
 
 # Whatever gives the partitions of a shuffle: pages here, or at other nodes.
@@ -68,6 +75,7 @@ class ShuffleBarrier:
             else None
         )
         self._counts_rows = counts_rows
+        self._free_bytes = context.budget.free_bytes
         self._lock = threading.Lock()
         self._operator: Partitions | None = None
 
@@ -97,6 +105,14 @@ class ShuffleBarrier:
     def _memory_bytes(self) -> int:
         budget = self._context.budget
         return int(budget.free_bytes * shuffle_share(budget.total_bytes))
+
+    def _budget_wanted(self, page_bytes: int) -> int:
+        """The least budget, to 16 MiB, that would keep these pages in memory; others hold what they hold now."""
+        others = self._context.budget.total_bytes - self._free_bytes
+        total = -(-others // BUDGET_STEP) * BUDGET_STEP or BUDGET_STEP
+        while (total - others) * shuffle_share(total) < page_bytes * PAGES_SHARE:
+            total += BUDGET_STEP
+        return total
 
     @property
     def distributed(self) -> bool:
@@ -155,6 +171,11 @@ class ShuffleBarrier:
             "rows": rows,
             "partitions": len(partition_rows),
             "largest_partition_rows": max(partition_rows, default=0),
+            "budget_bytes": context.budget.total_bytes,
+            "budget_bytes_wanted": (
+                # What nodes of a cluster would want is theirs to know.
+                self._budget_wanted(int(statistics.get("allocated_bytes", 0))) if session is None else None
+            ),
         }
         context.log.emit("shuffled", **found)
         if self._meter is not None:
@@ -190,6 +211,7 @@ class ShuffleBarrier:
     def _fill_here(self) -> tuple[ShuffleOperator, int]:
         context = self._context
         placement = self._placement
+        self._free_bytes = context.budget.free_bytes
         schema = self._stream.schema if placement is None else numbered_schema(self._stream.schema)
         operator = context.resources.enter_context(
             ShuffleOperator(
@@ -211,7 +233,11 @@ class ShuffleBarrier:
         )
         rows = 0
         meter = self._meter
+        # Not where the rows go where they go whatever their keys are.
+        keys = KeySample(self._by, context.seed) if meter is not None and self._by and not placement else None
         for batch in self._input():
+            if keys is not None:
+                keys.see(batch)
             operator.push(batch)
             rows += batch.num_rows
             if meter is not None:
@@ -219,7 +245,24 @@ class ShuffleBarrier:
                     meter.spilled(int(operator.statistics().get("spilled_bytes", 0)))
                 meter.took(batch.num_rows)
         operator.finish()
+        if keys is not None:
+            self._tell_keys(keys, rows)
         return operator, rows
+
+    def _tell_keys(self, keys: KeySample, rows: int) -> None:
+        largest = keys.largest()
+        if largest is None:
+            return
+        key, share = largest
+        self._context.log.emit(
+            "key_sampled",
+            step=self._explanation.step if self._explanation is not None else None,
+            by=list(self._by),
+            key=[short(str(value), KEY_CHARACTERS) for value in key],
+            share=round(share, 4),
+            rows=rows,
+            rows_seen=keys.rows_seen,
+        )
 
 
 class FetchedBarrier(ShuffleBarrier):

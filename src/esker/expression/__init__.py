@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esker.expression.binder import bind
-from esker.expression.evaluator import evaluate, filter_batch
+from esker.expression.evaluator import evaluate, filter_batch, filter_by_mask
 from esker.expression.nodes import (
     And,
     Arithmetic,
@@ -56,6 +56,7 @@ __all__ = [
     "conjuncts",
     "evaluate",
     "filter_batch",
+    "filter_by_mask",
     "parse",
     "read_predicate",
     "simplify",

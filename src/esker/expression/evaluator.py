@@ -54,7 +54,11 @@ def filter_batch(expression: Expression, batch: pa.RecordBatch) -> pa.RecordBatc
     >>> filter_batch(Not(IsNull(Column("age"))), pa.record_batch({"age": [20, None]})).to_pydict()
     {'age': [20]}
     """
-    mask = evaluate(expression, batch)
+    return filter_by_mask(batch, evaluate(expression, batch))
+
+
+def filter_by_mask(batch: pa.RecordBatch, mask: pa.BooleanArray) -> pa.RecordBatch:
+    """Keep the rows for which `mask` is true."""
     passed = mask.true_count
     if passed == batch.num_rows:
         return batch

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
+from esker.plan.findings import Facts
 from esker.plan.node_task import EXCHANGED, NodeOf, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
@@ -64,10 +65,12 @@ class Compiled:
     barrier: ShuffleBarrier | None = None
     direct: bool = False
     counted: bool = True
+    facts: Facts = field(default_factory=Facts)
 
     def done(self, rows: int, context: QueryContext) -> None:
         """Log that all rows were delivered, with the plan as it went."""
-        context.activity.flush()
+        context.activity.finish()
+        self.explanation.findings = [str(finding) for finding in self.facts.findings()]
         context.log.emit(
             "query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes, plan=self.explanation.to_json()
         )
@@ -75,7 +78,9 @@ class Compiled:
 
 def compile_plan(node: Node, context: QueryContext) -> Compiled:
     """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
-    compiled = _compile(optimise(node), context)
+    facts = Facts()
+    context.log.listen(facts.see)
+    compiled = replace(_compile(optimise(node), context), facts=facts)
     compiled.explanation.number()
     context.log.emit("query_planned", plan=compiled.explanation.to_json())
     return compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +15,11 @@ from esker.core.cost import Cost
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, Zone
+from esker.engine.matched_rows import MatchedRows, ids_from, indexable, matching_stage, tell_matches
 from esker.engine.prune import Statistics, may_match
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation
+from esker.engine.stages import count_taken_stage
 from esker.engine.stream import PartitionedStream, run_in_order
 from esker.expression import Expression
 from esker.formats import FileSource, Fragment, open_files
@@ -231,14 +234,31 @@ class FilesSource(Source):
                 context.check()
                 yield batch
 
+        row_counts = [fragment.row_count for fragment in kept]
+        matched = MatchedRows() if predicate is not None and indexable(predicate) and None not in row_counts else None
+
+        def searched(index: int) -> Iterator[pa.RecordBatch]:
+            # Filtered here, where the rows have their numbers.
+            assert matched is not None and predicate is not None
+            ids = ids_from(kept[index].first_row or 0)
+            return matching_stage(predicate, matched, ids)(count_taken_stage(explanation)(partition(index)))
+
         held = max((self._files.held_bytes(fragment, wanted) for fragment in kept), default=0)
         explanation = scan_explanation(
             self.name, self.format, columns, predicate, fragments=f"{len(kept)} of {len(fragments)}"
         )
-        scanned = PartitionedStream(read_schema, len(kept), partition, held)
-        stream = filtered(scanned, columns, predicate, self.schema, explanation)
+        if matched is None:
+            scanned = PartitionedStream(read_schema, len(kept), partition, held)
+            stream = filtered(scanned, columns, predicate, self.schema, explanation)
+        else:
+            scanned = PartitionedStream(read_schema, len(kept), searched, held)
+            stream = filtered(scanned, columns, None, self.schema)
         explanation.estimated = sum((self._rows.fragment_cost(fragment, wanted) for fragment in kept), Cost())
         context.check_cost(explanation.estimated, f"scanning {self.name}")
+        if matched is not None and predicate is not None:
+            rows = sum(count or 0 for count in row_counts)
+            price = partial(self._rows.fetch_cost, columns=columns)
+            tell_matches(context, explanation, predicate, matched, rows, explanation.estimated, price)
         return SourceRead(stream, explanation)
 
     def preview_cost(self, columns: Sequence[str]) -> Cost | None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.core.cost import NO_COST, Cost
 from esker.core.explanation import Explanation
+from esker.core.row_set import RowSet
 from esker.engine.find import Found, find_rows
+from esker.engine.matched_rows import Ids, MatchedRows, matching_stage, tell_matches
 from esker.engine.source import Source, SourceRead
 from esker.engine.sources.stored import filtered, needed, scan_explanation
-from esker.engine.stream import single
+from esker.engine.stages import Stage
+from esker.engine.stream import PartitionedStream, single
 from esker.expression import Expression
 from esker.frozen import FrozenCatalog
 from esker.index import Index
@@ -70,7 +76,7 @@ class FrozenSource(Source):
         def batches() -> Iterator[pa.RecordBatch]:
             return (rows.batch for rows in self._store.fetch(found.rows, wanted, context))
 
-        return SourceRead(self._stream(batches, columns, found, wanted), explanation)
+        return SourceRead(self._stream(batches, columns, found, wanted, explanation), explanation)
 
     def _thaw(
         self,
@@ -93,23 +99,49 @@ class FrozenSource(Source):
         if plan.thaw.recalls:
             explanation.detail["recall"] = f"{len(plan.thaw.recalls):,} objects first: {plan.thaw.recall}"
         context.check_cost(plan.cost, f"thawing {self.name}")
+        stage: Stage | None = None
+        last: list[Ids] = [np.empty(0, np.uint64)]
+        if found.residual is not None:
+            matched = MatchedRows()
+            # One partition: a batch passes the predicate before the next is made.
+            stage = matching_stage(found.residual, matched, lambda batch: last[0])
+            price = partial(self._payload_cost, columns=list(columns))
+            tell_matches(context, explanation, found.residual, matched, len(found.rows), plan.thaw.cost, price)
 
         def batches() -> Iterator[pa.RecordBatch]:
             before = self._store.counted
             with context.budget.reserve("row set", found.rows.nbytes):
                 for rows in self._store.run(plan, context):
+                    last[0] = rows.row_ids
                     yield rows.batch
             explanation.actual = self._store.counted.since(before)
             explanation.timeline = self._store.timeline()
 
-        return SourceRead(self._stream(batches, columns, found, wanted), explanation)
+        return SourceRead(self._stream(batches, columns, found, wanted, explanation, stage), explanation)
+
+    def _payload_cost(self, rows: RowSet, columns: Sequence[str]) -> Cost:
+        thaw = self._store.plan(rows, columns).thaw
+        return thaw.cost if thaw is not None else NO_COST
 
     def _keep_timeline(self, explanation: Explanation) -> None:
         explanation.timeline = self._store.timeline()
 
-    def _stream(self, batches: Any, columns: Sequence[str], found: Found, wanted: Sequence[str]) -> Any:
+    def _stream(
+        self,
+        batches: Any,
+        columns: Sequence[str],
+        found: Found,
+        wanted: Sequence[str],
+        explanation: Explanation,
+        stage: Stage | None = None,
+    ) -> PartitionedStream:
+        def considered() -> Iterator[pa.RecordBatch]:
+            # Every row is: the index and the hot columns decided on those that are not read.
+            explanation.rows_in = self._store.row_count
+            yield from batches()
+
         schema = pa.schema([self.schema.field(name) for name in wanted])
-        return filtered(single(schema, batches), columns, found.residual, self.schema)
+        return filtered(single(schema, considered), columns, found.residual, self.schema, None, stage)
 
     def _explained(
         self, operator: str, columns: Sequence[str], predicate: Expression | None, found: Found

@@ -14,7 +14,7 @@ from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch, RowStore
 from esker.engine.source import Source, SourceRead
-from esker.engine.stages import count_taken_stage, filter_stage, project_stage
+from esker.engine.stages import Stage, count_taken_stage, filter_stage, project_stage
 from esker.engine.stores.spooled import spool
 from esker.engine.stores.table import TableRows
 from esker.engine.stream import PartitionedStream, run, single
@@ -38,12 +38,16 @@ def filtered(
     predicate: Expression | None,
     schema: pa.Schema,
     explanation: Explanation | None = None,
+    stage: Stage | None = None,
 ) -> PartitionedStream:
-    """Apply the predicate, then keep `names`; the rows before the predicate are counted in `explanation`."""
+    """Apply the predicate, then keep `names`; the rows before the predicate are counted in `explanation`.
+
+    `stage` applies the predicate in place of `filter_stage`.
+    """
     if predicate is not None:
         if explanation is not None:
             stream = stream.then(count_taken_stage(explanation))
-        stream = stream.then(filter_stage(predicate))
+        stream = stream.then(stage or filter_stage(predicate))
     if stream.schema.names == list(names):
         return stream
     return stream.then(project_stage(names), pa.schema([schema.field(name) for name in names]))
