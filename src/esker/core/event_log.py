@@ -162,17 +162,18 @@ def read_events(path: Path) -> list[dict[str, Any]]:
     """Read a log back; a torn last line (a killed writer) is dropped, any other bad line is an error."""
     events: list[dict[str, Any]] = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = path.read_bytes().splitlines(keepends=True)
     except OSError as error:
         raise InputFileError(f"cannot read the event log {path}: {error.strerror}") from error
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
-        except json.JSONDecodeError as error:
-            if number == len(lines) and not line.endswith("\n"):
+        except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number or a nesting beyond Python's limits
+            if number == len(lines) and not line.endswith(b"\n"):
                 break
             raise InputFileError(f"{path}:{number}: not a JSON line") from error
-        if not isinstance(record, dict) or record.get("v") != EVENT_SCHEMA:
-            raise InputFileError(f"{path}:{number}: event schema {record.get('v')!r}; this Esker reads {EVENT_SCHEMA}")
+        found = record.get("v") if isinstance(record, dict) else None
+        if found != EVENT_SCHEMA:
+            raise InputFileError(f"{path}:{number}: event schema {found!r:.80}; this Esker reads {EVENT_SCHEMA}")
         events.append(record)
     return events

@@ -323,6 +323,13 @@ def connect_writing(path: Path) -> apsw.Connection:
     """Open the database for writing, making the file if there is none."""
     connection = apsw.Connection(str(path))
     connection.set_busy_timeout(BUSY_MILLISECONDS)
+    return _wary(connection)
+
+
+def _wary(connection: apsw.Connection) -> apsw.Connection:
+    """Let a schema that somebody else wrote call no function with side effects, and reach no shadow table."""
+    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     return connection
 
 
@@ -346,7 +353,7 @@ def connect_reading(path: Path, local: bool) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(BUSY_MILLISECONDS)
         connection.execute("PRAGMA query_only = 1")
-        return connection
+        return _wary(connection)
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size:
         raise InputFileError(
@@ -354,7 +361,7 @@ def connect_reading(path: Path, local: bool) -> apsw.Connection:
             " once where it can be, or copy the folder to a local disk"
         )
     uri = f"file:{quote(str(path))}?immutable=1"
-    return apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+    return _wary(apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI))
 
 
 @contextmanager
@@ -372,5 +379,5 @@ def database_errors(path: Path) -> Iterator[None]:
         raise InputFileError(f"cannot open {path}: {error}") from error
     except apsw.IOError as error:
         raise InputFileError(f"cannot read or write {path}: {error}") from error
-    except (apsw.Error, ValueError, TypeError) as error:
+    except (apsw.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise CatalogCorruptError(f"{path} is damaged: {error}; {RESTORE}") from error

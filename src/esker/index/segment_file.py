@@ -347,7 +347,7 @@ def read_root(data: bytes, row_count: int, stop: int, vector_count: int, place: 
             int(stated["base"]),
         )
         encodings = tuple(str(name) for name in stated["encodings"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BitmapCorruptError(f"{place}: the directory cannot be read: {error}") from error
     offsets, lengths, checksums, counts, slot_rows, vector_bytes = _places(batch, _ROOT, [_FIRST, _LAST], place)
     if np.any(offsets < len(MAGIC)) or np.any(offsets > stop) or np.any(lengths > stop - offsets):
@@ -380,7 +380,7 @@ def read_directory_1(data: bytes, row_count: int, stop: int, vector_count: int, 
     try:
         stated = json.loads((batch.schema.metadata or {})[_META_KEY])
         column, kind, encoding = (str(stated[name]) for name in ("column", "kind", "encoding"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise BitmapCorruptError(f"{place}: the directory cannot be read: {error}") from error
     offsets, lengths, rows, checksums = _places(batch, _PLACES_1, [LABEL], place)
     if batch.num_rows != vector_count:

@@ -160,6 +160,9 @@ class TapeCatalog:
 def _connect(path: Path, flags: int) -> apsw.Connection:
     database = apsw.Connection(str(path), flags=flags)
     database.set_busy_timeout(_BUSY_MILLISECONDS)
+    # A schema that somebody else wrote calls no function with side effects.
+    database.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
+    database.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
     # A commit is on the device before it is reported (contracts, 4).
     database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
     return database

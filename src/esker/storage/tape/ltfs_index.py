@@ -191,7 +191,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise CatalogCorruptError(f"{path} is damaged: its checksum does not match")
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CatalogCorruptError(f"{path} is damaged: {error}") from error
     if not isinstance(found, dict) or found.get("version") != FORMAT_VERSION:
         version = found.get("version") if isinstance(found, dict) else None
@@ -207,7 +207,7 @@ def _parse(path: Path, number: int) -> _Cartridge:
         objects = {}
         for key, start, size, checksum in found["files"]:
             objects[check_key(key)] = TapeObject(key, number, int(start), int(size), str(checksum))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CatalogCorruptError(f"{path} is damaged: {error}") from error
     inside = all(0 <= each.start <= each.start + each.bytes <= used_bytes for each in objects.values())
     if named != number or generation < 1 or used_bytes < 0 or not inside:
