@@ -10,6 +10,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from tests.unit.house.project import PACKAGE, ROOT
 
 PROMISES = (ROOT / "SECURITY.md").read_text()
