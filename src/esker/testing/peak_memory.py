@@ -71,9 +71,13 @@ def process_tree(pid: int) -> list[int]:
 
 
 @cache
-def idle_bytes() -> int:
-    """Anonymous memory of an interpreter that has imported Esker, run one tiny query of each kind, and now waits."""
-    process = subprocess.Popen([sys.executable, "-c", _IDLE], stdin=subprocess.PIPE)
+def idle_bytes(code: str = _IDLE) -> int:
+    """Anonymous memory of an interpreter, and all below it, that has imported Esker, run tiny queries, and now waits.
+
+    `code` is run for it, and must read standard input to its end; by default it runs one query of each kind of a
+    Dataset's.
+    """
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
     try:
         settled = -1
         while (now := anonymous_bytes(process.pid)) != settled or now == 0:
@@ -85,14 +89,21 @@ def idle_bytes() -> int:
 
 
 def run_measured(
-    code: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None, timeout_seconds: float = 300
+    code: str,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+    timeout_seconds: float = 300,
+    *,
+    idle: str = _IDLE,
 ) -> PeakMemory:
-    """Run Python `code` in a fresh interpreter and watch its memory every three milliseconds.
+    """Run Python `code` in a fresh interpreter and watch the memory of it and all below it every three milliseconds.
+
+    `idle` is what stands for doing nothing: see `idle_bytes`.
 
     Sampling may miss a peak shorter than that; the kernel's own VmHWM counts file-backed pages too, so it cannot
     stand in.
     """
-    idle = idle_bytes()
+    unused_bytes = idle_bytes(idle)
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
@@ -119,4 +130,4 @@ def run_measured(
     finally:
         done.set()
         watcher.join()
-    return PeakMemory(peak, idle, process.returncode, stdout, stderr)
+    return PeakMemory(peak, unused_bytes, process.returncode, stdout, stderr)
