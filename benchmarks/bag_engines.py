@@ -154,7 +154,7 @@ def columns_of(path: str) -> int:
 
 def esker_start(setting: Setting) -> Run:
     """From nothing to a first result."""
-    _environment()
+    wheel_environment()
     return partial(_python, "import esker; print(esker.of(range(10), partitions=2).map(lambda x: x + 1).sum())")
 
 
@@ -423,7 +423,7 @@ def cold(setting: Setting, prepare: str) -> Run:
         f"print(load({prepare!r})(Setting(Path({str(setting.data)!r}), {setting.threads}))())"
     )
 
-    _environment()
+    wheel_environment()
 
     def run() -> str:
         return _python(program).splitlines()[-1]
@@ -441,13 +441,13 @@ def _to_folder(setting: Setting, job: Callable[[str, str], None]) -> str:
 def _python(code: str) -> str:
     # Into a file: what an engine leaves running must not hold a pipe that is read to its end.
     with tempfile.TemporaryFile("w+", encoding="utf-8") as out:
-        subprocess.run([sys.executable, "-c", code], check=True, stdout=out, env=_environment())
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=out, env=wheel_environment())
         out.seek(0)
         return out.read()
 
 
 @cache
-def _environment() -> dict[str, str]:
+def wheel_environment() -> dict[str, str]:
     """The environment of a new interpreter: Esker as it is installed from a wheel, which no import builds anew."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     finder = next((f for f in sys.meta_path if "esker.kernel._kernel" in getattr(f, "known_wheel_files", ())), None)

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from esker.clients.arrow_dataset import as_arrow_dataset
     from esker.clients.polars import scan_polars
     from esker.collection.bag.bag import Bag
-    from esker.collection.bag.read import (
-        of,
-        range,
+    from esker.collection.bag.files import (
         read_binary,
         read_csv_rows,
         read_files,
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
         read_records,
         read_text,
     )
+    from esker.collection.bag.read import of, range
     from esker.collection.bitmap_index import BitmapIndex, build_index, open_index
     from esker.collection.connect import connect
     from esker.collection.dataset import Dataset
@@ -65,12 +64,12 @@ _LAZY = {
     "broadcast": "esker.engine.bag.broadcast",
     "of": "esker.collection.bag.read",
     "range": "esker.collection.bag.read",
-    "read_binary": "esker.collection.bag.read",
-    "read_csv_rows": "esker.collection.bag.read",
-    "read_json": "esker.collection.bag.read",
-    "read_records": "esker.collection.bag.read",
-    "read_files": "esker.collection.bag.read",
-    "read_text": "esker.collection.bag.read",
+    "read_binary": "esker.collection.bag.files",
+    "read_csv_rows": "esker.collection.bag.files",
+    "read_json": "esker.collection.bag.files",
+    "read_records": "esker.collection.bag.files",
+    "read_files": "esker.collection.bag.files",
+    "read_text": "esker.collection.bag.files",
     "rng": "esker.engine.bag.task_state",
     "Bins": "esker.index",
     "BitSliced": "esker.index",

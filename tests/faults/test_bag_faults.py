@@ -207,7 +207,7 @@ def test_a_server_that_is_killed_takes_its_workers_with_it_and_a_new_one_starts(
     from esker.runtime.pool import shared_pool
 
     assert esker.range(4, partitions=4).map(lambda n: n).count() == 4
-    server = psutil.Process(shared_pool()._server.pid)
+    server = psutil.Process(shared_pool()._process.pid)
     workers = server.children()
     server.kill()
     assert gone([server, *workers])

@@ -18,17 +18,21 @@ import struct
 from collections.abc import Sequence
 from contextlib import suppress
 
+from esker.runtime import server_process
 from esker.runtime.worker import serve
 
-# One message a packet: what, which worker, and the exit status where it is told.
+# One message a packet: what, which worker, and the exit status where it is told; but PRELOAD has names of modules.
 MESSAGE = struct.Struct("<BQi")
 SPAWN, KILL, EXITED = b"SKE"
+PRELOAD = b"P"
+_MESSAGE_BYTES_MAX = 4096
 _PR_SET_PDEATHSIG = 1
 
 
 def main(control_fd: int, modules: Sequence[str]) -> None:
     """Serve until the control socket is closed; `modules` are imported once, for all workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    server_process.forbid_early()
     control = socket.socket(fileno=control_fd)
     wake_read, wake_write = os.pipe()
     for fd in (wake_read, wake_write):
@@ -47,7 +51,9 @@ def main(control_fd: int, modules: Sequence[str]) -> None:
 
 def _preload(modules: Sequence[str]) -> None:
     for name in modules:
-        importlib.import_module(name)
+        # Found by the driver, perhaps, where we do not look: then each worker imports it when it needs it.
+        with suppress(ImportError):
+            importlib.import_module(name)
     # What was made so far is never looked at again by the collectors of the workers, which would copy its pages.
     gc.collect()
     gc.freeze()
@@ -71,9 +77,12 @@ class _Server:
 
     def _hear(self) -> bool:
         try:
-            data, ancillary, _, _ = self._control.recvmsg(MESSAGE.size, socket.CMSG_SPACE(2 * 4))
+            data, ancillary, _, _ = self._control.recvmsg(_MESSAGE_BYTES_MAX, socket.CMSG_SPACE(2 * 4))
         except ConnectionResetError:  # the driver ended before it had read what we told it
             return False
+        if data[:1] == PRELOAD:
+            _preload(data[1:].decode().split(","))
+            return True
         if len(data) < MESSAGE.size:
             return False
         what, worker, _ = MESSAGE.unpack(data)

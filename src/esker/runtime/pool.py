@@ -7,7 +7,6 @@ import mmap
 import os
 import select
 import socket
-import subprocess
 import sys
 import threading
 from collections import OrderedDict
@@ -18,21 +17,27 @@ from typing import Any
 
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import EskerError, ResourceError, UnpicklableFunctionError
-from esker.runtime import frames
+from esker.runtime import frames, server_process
 from esker.runtime.attempt import MARK_BYTES, read_mark
-from esker.runtime.fork_server import EXITED, KILL, MESSAGE, SPAWN
+from esker.runtime.fork_server import EXITED, KILL, MESSAGE, PRELOAD, SPAWN
 from esker.runtime.pickled import Shared, dump, dump_task
-from esker.runtime.worker import CRASH_BYTES, CREDIT, TASK_HEAD
+from esker.runtime.worker import CRASH_BYTES, CREDIT, TASK_HEAD, Setting
 
-# What the server imports before it forks: the tasks of collections. Imports that are missing are not an error of it.
-PRELOAD = ("esker.engine.bag.task",)
 # Functions that a worker keeps, in bytes; what was not used for longest is forgotten.
 _SHARED_BYTES_MAX = 64 << 20
 _IDLE_WORKERS_MAX = 64
 # How long a worker that was told to stop may finish what it is at before it is ended.
 _STOP_SECONDS = 0.2
 _EXIT_SECONDS = 1.0
-_SERVER = "import sys; sys.path[:] = {path!r}; from esker.runtime.fork_server import main; main({fd}, {modules!r})"
+
+
+def current_setting() -> Setting:
+    """Where this process imports from, where it is, and its environment: workers take on those of their driver."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - a word for another process
+    except OSError:
+        folder = "/"
+    return [*sys.path], folder, dict(os.environ)
 
 
 class Worker:
@@ -44,13 +49,13 @@ class Worker:
         self._mark = mark
         self._mark_fd = mark_fd
         self._known: OrderedDict[bytes, int] = OrderedDict()
-        self._setting: tuple[list[str], str] | None = None
+        self._setting: Setting | None = None
 
     def fileno(self) -> int:
         """What to wait on until the worker says something."""
         return self.connection.fileno()
 
-    def start(self, task: Any, attempt: int, window: int) -> None:
+    def start(self, task: Any, attempt: int, window: int, setting: Setting) -> None:
         """Hand over a task; with a `window` it sends items, that many before it waits for more credit."""
         try:
             data, buffers, shared = dump_task(task)
@@ -58,7 +63,7 @@ class Worker:
             raise
         except Exception as error:
             raise UnpicklableFunctionError(f"a task cannot go to a worker process: {error}") from error
-        preface, _ = dump((self._new_setting(), *self._new_blobs(shared)))
+        preface, _ = dump((self._new_setting(setting), *self._new_blobs(shared)))
         head = TASK_HEAD.pack(attempt, window)
         frames.send(self.connection, frames.TASK, head + bytes(data), [preface, *buffers])
 
@@ -92,12 +97,7 @@ class Worker:
             os.close(self._mark_fd)
             self._mark_fd = -1
 
-    def _new_setting(self) -> tuple[list[str], str] | None:
-        try:
-            folder = os.getcwd()  # noqa: PTH109 - a word for another process
-        except OSError:
-            folder = "/"
-        setting = ([*sys.path], folder)
+    def _new_setting(self, setting: Setting) -> Setting | None:
         if setting == self._setting:
             return None
         self._setting = setting
@@ -125,21 +125,13 @@ class WorkerPool:
         self._numbers = count(1)
         self._exits: dict[int, int] = {}
         self._pid = os.getpid()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            code = _SERVER.format(path=[*sys.path], fd=theirs.fileno(), modules=(*PRELOAD, *_heavy_modules()))
-            try:
-                self._server = subprocess.Popen(
-                    [sys.executable, "-c", code],
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                )
-            except OSError as error:
-                ours.close()
-                raise ResourceError(
-                    f"cannot start worker processes: {error.strerror}; use runtime='threads' or 'inline'"
-                ) from error
-        self._control = ours
+        try:
+            self._process, self._control = self._started = server_process.take()
+        except OSError as error:
+            raise ResourceError(
+                f"cannot start worker processes: {error.strerror}; use runtime='threads' or 'inline'"
+            ) from error
+        self._preloaded: set[str] = set()
 
     def borrow(self) -> Worker:
         """Take an idle worker, or fork one; nobody else uses it until it is given back."""
@@ -189,7 +181,7 @@ class WorkerPool:
 
     def alive(self) -> bool:
         """Whether this pool may be used: by the process that made it, while its server runs."""
-        return self._pid == os.getpid() and self._server.poll() is None
+        return self._pid == os.getpid() and self._process.poll() is None
 
     def close(self) -> None:
         """End all processes of the pool; calling it again does nothing."""
@@ -197,17 +189,11 @@ class WorkerPool:
             idle, self._idle = self._idle, []
         for worker in idle:
             worker.close()
-        self._control.close()
-        try:
-            self._server.wait(2)
-        except subprocess.TimeoutExpired:
-            self._server.kill()
-            self._server.wait()
+        self._started.close()
 
     def forget(self) -> None:
         """In a process that was forked from the driver: close what belongs to the driver, and touch nothing."""
-        self._server.returncode = 0  # not ours to wait for
-        self._control.close()
+        self._started.forget()
         for worker in self._idle:
             worker.close()
 
@@ -230,12 +216,20 @@ class WorkerPool:
         worker = Worker(next(self._numbers), ours, mmap.mmap(mark_fd, MARK_BYTES), mark_fd)
         with theirs:
             try:
+                self._preload()
                 # Tasks may be sent at once: they wait in the socket until the worker is there.
                 socket.send_fds(self._control, [MESSAGE.pack(SPAWN, worker.number, 0)], [theirs.fileno(), mark_fd])
             except OSError as error:
                 worker.close()
                 raise ResourceError(f"the server that starts worker processes is gone: {error.strerror}") from error
         return worker
+
+    def _preload(self) -> None:
+        """Let the server import what this process has come to need, for all workers to come."""
+        modules = [name for name in _HEAVY_MODULES if name in sys.modules and name not in self._preloaded]
+        if modules:
+            self._preloaded.update(modules)
+            self._control.send(PRELOAD + ",".join(modules).encode())
 
     def _hear_exit(self) -> bool:
         data = self._control.recv(MESSAGE.size)
@@ -247,10 +241,8 @@ class WorkerPool:
         return True
 
 
-def _heavy_modules() -> tuple[str, ...]:
-    """What this process has loaded already, its workers are likely to need."""
-    return tuple(name for name in ("numpy", "pyarrow", "esker.engine.bag.wide") if name in sys.modules)
-
+# What this process has loaded already, its workers are likely to need.
+_HEAVY_MODULES = ("numpy", "pyarrow", "esker.engine.bag.wide")
 
 _POOL_LOCK = threading.Lock()
 _POOL: WorkerPool | None = None

@@ -20,6 +20,8 @@ from esker.runtime.pickled import Bytes, dump, load, load_task
 
 # Attempt, window (0: a task with one result).
 TASK_HEAD = struct.Struct("<IQ")
+# Of the driver: its sys.path, its folder, its environment.
+Setting = tuple[list[str], str, dict[str, str]]
 CREDIT = struct.Struct("<Q")
 # Where faulthandler writes, behind the mark: both outlive the process.
 CRASH_BYTES = 8192
@@ -110,9 +112,12 @@ class _Worker:
                 self._credit += CREDIT.unpack(frame.data)[0]
 
 
-def _settle(path: list[str], folder: str) -> None:
-    """Import from where the driver imports from, and be where it is."""
+def _settle(path: list[str], folder: str, environment: dict[str, str]) -> None:
+    """Import from where the driver imports from, be where it is, and have its environment."""
     sys.path[:] = path
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
     with suppress(OSError):
         os.chdir(folder)
 

@@ -24,7 +24,6 @@ from esker.engine.bag.options import require_whole
 from esker.engine.bag.pipeline import even_spans
 from esker.engine.bag.plan import count_elements
 from esker.engine.bag.run import UNBOUNDED, running_bag
-from esker.engine.bag.sampled import AtPlaces, DrawLots, drawn_places, put_in_order
 from esker.engine.bag.task import Consumer
 from esker.errors import EmptyBagError, OptionError
 
@@ -345,6 +344,8 @@ class Actions(BagBase):
         Every set of so many is as likely as another; all are taken where there are no more. With `replacement` each
         draw is from all elements, so that one may come again, and they come in the order of the partitions.
         """
+        from esker.engine.bag.sampled import AtPlaces, DrawLots, drawn_places, put_in_order
+
         require_whole("take_sample: limit", limit, 0)
         require_whole("take_sample: seed", seed, 0)
         if not replacement:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
 from esker.engine.bag.call_site import call_site
-from esker.engine.bag.combined import CombinationsNode
 from esker.engine.bag.options import require_whole
-from esker.engine.bag.piped import Piped
 from esker.engine.bag.plan import (
     AlignedUnionNode,
     CoalesceNode,
@@ -21,7 +19,6 @@ from esker.engine.bag.plan import (
     ZipNode,
     require_same_partitions,
 )
-from esker.engine.bag.sampled import Sampled, SampledBetween, sampling_ranges
 from esker.engine.bag.steps import PARTITION
 from esker.errors import OptionError
 
@@ -224,6 +221,8 @@ class NarrowSteps(BagBase):
 
         With `replacement` an element comes as often as chance has it, `fraction` times on average (Poisson).
         """
+        from esker.engine.bag.sampled import Sampled
+
         if fraction < 0 or (fraction > 1 and not replacement):
             raise OptionError(f"sample({fraction}): give a fraction from 0 to 1, or more with replacement=True")
         require_whole("sample: seed", seed, 0)
@@ -237,6 +236,8 @@ class NarrowSteps(BagBase):
         >>> left.count() + right.count(), sorted(left.collect() + right.collect()) == list(range(100))
         (100, True)
         """
+        from esker.engine.bag.sampled import SampledBetween, sampling_ranges
+
         require_whole("random_split: seed", seed, 0)
         return [
             self._step(PARTITION, "random_split", SampledBetween(low, high, seed))
@@ -259,6 +260,8 @@ class NarrowSteps(BagBase):
         A command in one text is split as a shell would, but run without one. With `check` its failure is an
         error; without `inherit` its environment is `env` alone.
         """
+        from esker.engine.bag.piped import Piped
+
         return self._step(PARTITION, "pipe", Piped.of(command, env, check, inherit))
 
     def union(self, *others: Bag) -> Bag:
@@ -294,6 +297,8 @@ class NarrowSteps(BagBase):
         Their order is cut into `partitions` ranges of one size (default: four for each worker), so that all workers
         share what few elements make. The elements are collected first, and held by each worker.
         """
+        from esker.engine.bag.combined import CombinationsNode
+
         require_whole("combinations: k", k, 0)
         count = 4 * self._options.worker_count if partitions is None else partitions
         require_whole("combinations: partitions", count, 1)

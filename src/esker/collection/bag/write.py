@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esker.collection.bag.base import BagBase
-from esker.core.file_system import LOCAL
 from esker.engine.bag.run import running_bag
-from esker.engine.bag.writing import ParquetPart, PartWriter, RecordsPart, TextPart, WritePart
 from esker.errors import OutputFileError
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
 
     from esker.collection.bag.bag import Bag
     from esker.collection.dataset import Dataset
+    from esker.engine.bag.writing import PartWriter
 
 
 class WriteActions(BagBase):
@@ -34,10 +33,14 @@ class WriteActions(BagBase):
         The folder is there when all of it is whole, and not before. `compression` is `gz`, `bz2`, `xz` or `zst`.
         Raises OutputExistsError if there is such a folder and `overwrite` is False.
         """
+        from esker.engine.bag.writing import TextPart
+
         return self._write(folder, TextPart(compression), "write_text", overwrite)
 
     def write_json(self, folder: str | Path, *, compression: str | None = None, overwrite: bool = False) -> int:
         """Write each element as a line of JSON; otherwise as `write_text`. InputError names what has no JSON form."""
+        from esker.engine.bag.writing import TextPart
+
         return self._write(folder, TextPart(compression, as_json=True), "write_json", overwrite)
 
     def write_parquet(self, folder: str | Path, schema: pa.Schema, *, overwrite: bool = False) -> int:
@@ -53,6 +56,8 @@ class WriteActions(BagBase):
 
         Raises InputError naming the column and the value that do not fit.
         """
+        from esker.engine.bag.writing import ParquetPart
+
         return self._write(folder, ParquetPart(schema), "write_parquet", overwrite)
 
     def write_records(self, folder: str | Path, *, overwrite: bool = False) -> int:
@@ -67,9 +72,14 @@ class WriteActions(BagBase):
 
         The files are Arrow files with one binary column, `record`: nothing is pickled, and any Arrow reads them.
         """
+        from esker.engine.bag.writing import RecordsPart
+
         return self._write(folder, RecordsPart(), "write_records", overwrite)
 
     def _write(self, folder: str | Path, writer: PartWriter, operator: str, overwrite: bool) -> int:
+        from esker.core.file_system import LOCAL
+        from esker.engine.bag.writing import WritePart
+
         target = Path(folder).expanduser().absolute()
         if not target.parent.is_dir():
             raise OutputFileError(f"cannot write {target}: there is no folder {target.parent}")

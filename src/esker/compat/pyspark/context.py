@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from esker.collection.bag.bag import Bag
-from esker.collection.bag.read import read_binary, read_files, read_text
+from esker.collection.bag.files import read_binary, read_files, read_text
 from esker.compat.pyspark import partition_work, paths, saving
 from esker.compat.pyspark.accumulators import Accumulator, AccumulatorParam, default_param
 from esker.compat.pyspark.barrier import ADDRESS, BarrierServer

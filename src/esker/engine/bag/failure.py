@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import linecache
 import re
-import sysconfig
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ from esker.engine.user_function import function_name
 from esker.errors import UserFunctionError, WorkerLostError
 from esker.runtime.pickled import dump, load
 
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _FRAMES_MAX = 6
 _TEXT_MAX = 500
 _ELEMENT_MAX = 120
@@ -157,5 +156,12 @@ def _crash(stack: str) -> tuple[list[Frame], list[str]]:
     return foreign, [line for line in lines if line.startswith("Fatal Python error")]
 
 
+@cache
+def _libraries() -> tuple[str, ...]:
+    import sysconfig  # takes longer to load than the rest of what a Bag without failures needs of this file
+
+    return tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
 def _is_library(filename: str) -> bool:
-    return filename.startswith(_LIBRARIES) or filename.startswith("<frozen")
+    return filename.startswith((*_libraries(), "<frozen"))

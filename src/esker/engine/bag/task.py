@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 from esker.core.clock import SYSTEM_CLOCK
-from esker.engine.bag.failure import user_failure
 from esker.engine.bag.pipeline import Pipeline
 from esker.engine.bag.task_state import TaskState, running
 from esker.errors import EskerError
@@ -56,7 +55,7 @@ class Task:
             except EskerError:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
-                raise user_failure(error, consumer.operator) from None
+                raise _failure(error, consumer.operator) from None
         return value, state.updates
 
     def _consumed(self, function: Callable[[Iterator[Any]], Any]) -> Any:
@@ -96,13 +95,20 @@ class StreamTask(Task):
                 except EskerError:
                     raise
                 except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
-                    raise user_failure(error, consumer.operator) from None
+                    raise _failure(error, consumer.operator) from None
             if batch is None:
                 break
             yield batch
             del batch
         if state.updates:
             yield state.updates
+
+
+def _failure(error: BaseException, operator: str) -> Exception:
+    # What tells of failures is loaded by those that fail.
+    from esker.engine.bag.failure import user_failure
+
+    return user_failure(error, operator)
 
 
 def batches(elements: Iterator[Any], items_max: int = _BATCH_ITEMS_MAX) -> Iterator[list[Any]]:

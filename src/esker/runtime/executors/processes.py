@@ -16,7 +16,7 @@ from esker.errors import WorkerLostError
 from esker.runtime import frames
 from esker.runtime.executor import Completion, Executor
 from esker.runtime.pickled import load
-from esker.runtime.pool import Worker, WorkerPool, shared_pool
+from esker.runtime.pool import Worker, WorkerPool, current_setting, shared_pool
 from esker.runtime.worker import load_error
 
 
@@ -55,6 +55,7 @@ class ProcessExecutor(Executor):
     def __init__(self, worker_count: int) -> None:
         self._worker_count = worker_count
         self._pool: WorkerPool = shared_pool()
+        self._setting = current_setting()
         self._waiting: deque[_Job] = deque()
         self._running: dict[Worker, _Job] = {}
         self._idle: list[Worker] = []
@@ -130,7 +131,7 @@ class ProcessExecutor(Executor):
             job = self._waiting.popleft()
             worker = self._idle.pop() if self._idle else self._pool.borrow()
             try:
-                worker.start(job.task, job.attempt, job.window)
+                worker.start(job.task, job.attempt, job.window, self._setting)
             except OSError:
                 self._lost(worker, job)
             except BaseException:
