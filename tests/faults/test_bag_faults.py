@@ -72,7 +72,7 @@ def test_a_crash_is_told_by_its_input_and_the_users_line_before_the_signal(tmp_p
 
     with pytest.raises(WorkerLostError) as caught:
         esker.read_text(tmp_path / "numbers.txt", partitions=1).map(crashes).with_options(retries=1).count()
-    lines = str(caught.value).splitlines()
+    lines = caught.value.message.splitlines()
     assert lines[0].startswith("element '7', number 1 of partition 0 of 1 (")
     assert "numbers.txt" in lines[0]
     assert lines[0].endswith("in crashes: return ctypes.string_at(int(line) - 7)[0] [ESK-602]")
@@ -90,7 +90,7 @@ def test_a_crash_in_a_reduction_names_its_step() -> None:
     pairs = esker.of([("a", 1), ("a", 2)], partitions=2)
     with pytest.raises(WorkerLostError, match="SIGKILL") as caught:
         pairs.reduce_by_key(crashes, partitions=1).map(str).with_options(retries=0).collect()
-    first = str(caught.value).splitlines()[0]
+    first = caught.value.message.splitlines()[0]
     assert first.startswith("partition 0 of 1: a worker process was lost in reduce_by_key(crashes) at ")
     assert "map(str) at " in first
 
@@ -102,8 +102,8 @@ def test_a_failing_function_is_told_by_its_own_line_first(runtime: str) -> None:
 
     with pytest.raises(UserFunctionError) as caught:
         esker.range(1000, partitions=4).map(divide).with_options(runtime=runtime).collect()
-    lines = str(caught.value).splitlines()
-    assert lines[0] == "ZeroDivisionError: division by zero [ESK-603]"
+    lines = caught.value.message.splitlines()
+    assert lines[0] == "ZeroDivisionError: division by zero"
     assert "in divide: return 1 / (n - 700)" in lines[1]
     assert "in map(divide) at " in lines[-1]
     assert "partition 2 of 4, element 700" in lines[-1]

@@ -46,6 +46,8 @@ class Worker:
     def __init__(self, number: int, connection: socket.socket, mark: mmap.mmap, mark_fd: int) -> None:
         self.number = number
         self.connection = connection
+        #: False while a frame is under way: one that was torn, by Ctrl-C, leaves a worker that nobody can speak to.
+        self.whole = True
         self._mark = mark
         self._mark_fd = mark_fd
         self._known: OrderedDict[bytes, int] = OrderedDict()
@@ -65,7 +67,9 @@ class Worker:
             raise UnpicklableFunctionError(f"a task cannot go to a worker process: {error}") from error
         preface, _ = dump((self._new_setting(setting), *self._new_blobs(shared)))
         head = TASK_HEAD.pack(attempt, window)
+        self.whole = False
         frames.send(self.connection, frames.TASK, head + bytes(data), [preface, *buffers])
+        self.whole = True
 
     def credit(self, items: int) -> None:
         """Let it send so many more."""
@@ -79,7 +83,10 @@ class Worker:
 
     def receive(self) -> frames.Frame | None:
         """Wait for one frame; None when the process is gone."""
-        return frames.receive(self.connection)
+        self.whole = False
+        frame = frames.receive(self.connection)
+        self.whole = True
+        return frame
 
     def last_words(self) -> tuple[tuple[int, str] | None, str]:
         """What a process that is gone left: the element it was at, and the stack of a fatal signal."""
@@ -199,6 +206,8 @@ class WorkerPool:
 
     def _drain(self, worker: Worker, until: float) -> bool:
         """Read what a stopped worker still sends; say whether it became idle before `until`."""
+        if not worker.whole:
+            return False
         poll = select.poll()
         poll.register(worker, select.POLLIN)
         while poll.poll(max(0, int(1000 * (until - SYSTEM_CLOCK.seconds())))):

@@ -202,3 +202,26 @@ def test_what_a_simulated_task_changes_is_its_own() -> None:
         executor.submit(lambda: seen.append(1) or len(seen))
         (completion,) = executor.completed()
     assert (completion.value, seen) == (1, [])
+
+
+@pytest.mark.parametrize("torn", ["send", "receive"])
+def test_a_worker_whose_frame_was_torn_by_an_interrupt_is_not_used_again(
+    torn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from esker.runtime import frames, pool
+
+    real = getattr(frames, torn)
+
+    def interrupted(*arguments: Any) -> Any:
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    pool.close_pools()
+    with pytest.raises(KeyboardInterrupt), EXECUTORS["processes"](1) as executor:
+        monkeypatch.setattr(pool.frames, torn, interrupted)
+        executor.submit(lambda: time.sleep(0.3) or "old")
+        executor.completed()
+    monkeypatch.undo()
+    with EXECUTORS["processes"](1) as executor:
+        executor.submit(lambda: "new")
+        assert [completion.value for completion in executor.completed()] == ["new"]

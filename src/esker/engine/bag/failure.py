@@ -120,7 +120,7 @@ def lost_error(error: WorkerLostError, names: Sequence[str], where: str, attempt
     lines = [f"{subject}: a worker process was lost in {own}", *[f"  {told}" for told in callers]]
     if frames:
         lines.append(f"  in {steps}")
-    lines.append(f"  {error}, {attempts} times" if attempts > 1 else f"  {error}")
+    lines.append(f"  {error.message}, {attempts} times" if attempts > 1 else f"  {error.message}")
     lines += [f"  {line}" for line in reason]
     lines.append("  if the function is right: give it less memory to hold, or more with_options(retries=)")
     return WorkerLostError("\n".join(lines), exit_status=error.exit_status, mark=error.mark, stack=error.stack)

@@ -130,15 +130,21 @@ class ProcessExecutor(Executor):
         while self._waiting and (self._idle or len(self._running) < self._worker_count):
             job = self._waiting.popleft()
             worker = self._idle.pop() if self._idle else self._pool.borrow()
+            # Ctrl-C may come at any moment from here on: the worker must not be taken for idle when the task is there.
+            self._running[worker] = job
             try:
                 worker.start(job.task, job.attempt, job.window, self._setting)
             except OSError:
+                del self._running[worker]
                 self._lost(worker, job)
-            except BaseException:
-                self._idle.append(worker)
+            except BaseException as error:
+                del self._running[worker]
+                # A task that cannot be pickled was not sent; nobody knows what else was.
+                if worker.whole and isinstance(error, Exception):
+                    self._idle.append(worker)
+                else:
+                    self._pool.end(worker)
                 raise
-            else:
-                self._running[worker] = job
 
     def _items(self, job: _Job) -> Generator[Any]:
         taken = 0

@@ -28,7 +28,7 @@ def divided(left: float, right: float) -> float:
 def failed(bag: Bag, runtime: str = "inline", action: Callable[[Bag], Any] = Bag.collect) -> list[str]:
     with pytest.raises(UserFunctionError) as caught:
         action(bag.with_options(runtime=runtime))
-    return str(caught.value).splitlines()
+    return caught.value.message.splitlines()
 
 
 @pytest.mark.parametrize("runtime", ["inline", "threads", "processes"])
