@@ -59,7 +59,7 @@ $(VENV)/.requirements: $(PY) requirements/dev.txt $(CMAKE_REQUIREMENTS)
 $(VENV)/.esker: $(VENV)/.requirements pyproject.toml CMakeLists.txt $(EDITABLE_SOURCES)
 	@$(QUIETLY) "building the kernel" $(PIP_INSTALL) --no-build-isolation $(EDITABLE_OPTIONS) \
 		--config-settings=cmake.define.ESKER_STRICT=$(STRICT) --constraint requirements/dev.txt \
-		--editable '.[demo,duckdb,polars,s3]'
+		--editable '.[demo,duckdb,polars,s3,ui]'
 	@touch $@
 
 setup: $(VENV)/.esker  ## make .venv, install the pinned packages, build the C++ kernel

@@ -28,6 +28,7 @@ from esker.cli.shuffle import shuffle
 from esker.cli.simulate import simulate
 from esker.cli.sqlite import sqlite
 from esker.cli.thaw import thaw
+from esker.cli.ui import ui
 
 app = typer.Typer(
     name="esker",
@@ -37,7 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 the data or a resource failed, 2 a wrong call, 130 Ctrl-C, 143 SIGTERM.",
 )
-for command in (freeze, find, thaw, join, shuffle, explain, sqlite, demo):
+for command in (freeze, find, thaw, join, shuffle, explain, sqlite, ui, demo):
     app.command()(command)
 bench.command()(paper)
 app.add_typer(bench)

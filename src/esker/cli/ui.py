@@ -1,0 +1,88 @@
+"""`esker ui`: a page in the browser that shows queries while they run, and after."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esker.cli.interrupts import Interrupts
+from esker.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from esker.ui.live.server import Server
+
+# How soon Ctrl-C is noticed.
+WAIT_SECONDS = 0.2
+
+
+def ui(
+    context: typer.Context,
+    log: Annotated[
+        str | None,
+        typer.Argument(metavar="[LOG|FOLDER]", help="An event log, or a folder of them (default: this folder)."),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port of 127.0.0.1 (default: any that is free).")
+    ] = 0,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Status of a cluster as JSON, read again when it changes.")
+    ] = None,
+    log_limit: Annotated[str, typer.Option(metavar="SIZE", help="The most that is read of a log.")] = "256MiB",
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page, or print its link only.")] = True,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> Callable[[], None]:
+    """Show queries in the browser, live from their event logs.
+
+    Only this user's browser on this machine sees the page, through the link that is printed; it can look and do
+    nothing. Needs the extra: pip install 'esker[ui]'. Ctrl-C ends it.
+
+    \b
+    esker find flights.esker "month = 6" --log runs/find.jsonl
+    esker ui runs
+    esker ui runs/find.jsonl --port 8080 --no-browser
+    """
+    place = Path(log) if log is not None else Path()
+    return functools.partial(
+        _ui, context.obj or Interrupts(), place, port, Path(cluster) if cluster else None, log_limit, browser
+    )
+
+
+def _ui(
+    interrupts: Interrupts, place: Path, port: int, cluster: Path | None, log_limit: str, browser: bool
+) -> None:
+    for package in ("starlette", "uvicorn"):
+        try:
+            __import__(package)
+        except ImportError as error:
+            raise MissingExtraError.of(package, "ui") from error
+    from esker.core.byte_size import parse_bytes
+    from esker.ui.live.app import Page
+    from esker.ui.live.cluster_source import ClusterSource
+    from esker.ui.live.logs import Logs
+    from esker.ui.live.server import Server
+
+    page = Page(
+        Logs(place.expanduser(), parse_bytes(log_limit, "log_limit")),
+        ClusterSource(cluster.expanduser()) if cluster is not None else None,
+    )
+    with Server(page, port) as server:
+        print(f"{place.resolve()} at {server.link}", flush=True)
+        print("only on this machine, only to look; Ctrl-C ends it", file=sys.stderr)
+        if browser:
+            _open(server)
+        while not interrupts.cancellation.cancelled and not server.wait(WAIT_SECONDS):
+            pass
+
+
+def _open(server: Server) -> None:
+    import webbrowser
+
+    try:
+        webbrowser.open(server.opener().as_uri())
+    except (webbrowser.Error, OSError):  # the link was printed
+        print("no browser could be opened", file=sys.stderr)
