@@ -43,21 +43,30 @@ function ring(status) {
     });
   }
   for (const node of status.nodes) {
-    node.points.forEach((place, index) => {
-      const [x, y] = on(OUTER + 13, place);
+    for (const place of node.points) {
+      const [x, y] = on(OUTER + 13, place).map(Number);
       picture.append(drawn("circle", { class: `point ${node.state} ${colour(status, node.node)}`, cx: x, cy: y, r: many ? 3 : 7 }, drawn("title", {}, `${node.node}: ${node.state}${node.address ? `, ${node.address}` : ""}`)));
       if (node.state === "down" && !many) picture.append(drawn("path", { class: "cross", d: `M${x - 4} ${y - 4}l8 8m0-8l-8 8` }));
-      if (index === 0 && !many && status.nodes.length <= NAMED_MAX) {
-        const [tx, ty] = on(OUTER + 34, place);
-        picture.append(drawn("text", { x: tx, y: ty, "text-anchor": "middle", "dominant-baseline": "central", class: node.state === "down" ? "away" : null }, node.node));
-      }
-    });
+    }
   }
+  if (status.nodes.length <= NAMED_MAX) picture.append(...names(status));
   const up = status.nodes.filter((node) => node.state === "up").length;
   picture.append(drawn("text", { class: "big", x: MIDDLE, y: MIDDLE - 12, "text-anchor": "middle" }, `${up} of ${status.nodes.length}`),
     drawn("text", { class: "tick", x: MIDDLE, y: MIDDLE + 9, "text-anchor": "middle" }, "nodes up"),
     drawn("text", { class: "tick", x: MIDDLE, y: MIDDLE + 27, "text-anchor": "middle" }, plural(copies, "copy each", "copies each")));
   return picture;
+}
+
+// Each node's name at that of its points which is farthest from the names written already.
+function names(status) {
+  const taken = [];
+  const away = (place) => Math.min(1, ...taken.map((one) => Math.min(Math.abs(one - place), 1 - Math.abs(one - place))));
+  return status.nodes.filter((node) => node.points.length).map((node) => {
+    const place = node.points.reduce((best, one) => (away(one) > away(best) ? one : best));
+    taken.push(place);
+    const [x, y] = on(OUTER + 34, place);
+    return drawn("text", { x, y, "text-anchor": "middle", "dominant-baseline": "central", class: node.state === "down" ? "away" : null }, node.node);
+  });
 }
 
 const named = (node) => (/^\d+$/.test(node) ? `node ${node}` : node);

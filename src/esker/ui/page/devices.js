@@ -89,7 +89,7 @@ function set(view, from, to) {
 
 function drawTier(node, tier) {
   const chart = node.querySelector("[data-chart]");
-  const width = Math.max(560, (chart.clientWidth || 900));
+  const width = Math.max(560, chart.clientWidth);
   const view = extent(tier.tier, tier), start = view.all[0];
   const scale = (width - LABEL - 12) / (view.to - view.from);
   const height = ROW * tier.devices.length + AXIS;
@@ -141,5 +141,3 @@ function busyTable(tier, kinds, length) {
   });
   return table("How long each device was busy", ["device", ...kinds, "busy", "moved"], rows, kinds.map((_, index) => index + 1).concat([kinds.length + 1, kinds.length + 2]));
 }
-
-window.addEventListener("resize", () => last && last[0].isConnected && last[0].firstChild && drawDevices(...last));

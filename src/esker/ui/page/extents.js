@@ -17,7 +17,7 @@ export function drawExtents(body, shown) {
       STATES.filter(([state]) => counts[state]).map(([state]) => share(state, counts[state] / all))),
     element("p", { class: "legend" }, STATES.filter(([state]) => counts[state]).map(([state, name]) =>
       element("span", {}, element("span", { class: `swatch extent-${state}` }), `${count(counts[state])} ${name}`))),
-    grid(extents, body.clientWidth || 480, words),
+    grid(extents, body.clientWidth, words),
     shown.recalled ? element("p", { class: "note" }, queue.length
       ? `${plural(queue.length, "extent waits", "extents wait")} in the archive, asked for ${seconds(shown.asked_at)} into the query${shown.waited ? `, waited for ${seconds(shown.waited)}` : ""}: ${bytes(queue.reduce((sum, one) => sum + (one.size ?? 0), 0))} of payload.`
       : "Nothing waits in the archive any more.") : "",

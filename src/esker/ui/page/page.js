@@ -35,6 +35,19 @@ window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () 
 });
 setInterval(clock, 500);
 
+// Pictures are drawn for the width that there is, which changes with the window and with the parts beside them.
+const widths = new Map();
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const name = target.parentElement.id;
+    if (widths.get(name) === target.clientWidth) continue;
+    widths.set(name, target.clientWidth);
+    if (content[name] && target.clientWidth) DRAW[name](target, content[name]);
+  }
+});
+for (const name of ["plan", "series", "devices", "extents", "partitions"]) resized.observe(bodyOf(name));
+
+
 function go(changes) {
   for (const [name, value] of Object.entries(changes)) value === null ? asked.delete(name) : asked.set(name, value);
   if (asked.get("log") === "latest") asked.delete("log");

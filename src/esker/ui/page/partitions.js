@@ -8,7 +8,7 @@ const HEIGHT = 132, LEFT = 46, SKEWED = 2;
 export function drawPartitions(body, shown) {
   body.replaceChildren(...shown.shuffles.map((shuffle) => element("figure", { class: "partitions" },
     element("figcaption", {}, element("strong", {}, shuffle.by ? `${shuffle.name} by ${shuffle.by}` : shuffle.name), ` ${shuffle.inner ? "within a partition that did not fit · " : ""}${words(shuffle)}`),
-    shuffle.bars.length ? columns(shuffle, Math.max(260, body.clientWidth || 480)) : "",
+    shuffle.bars.length ? columns(shuffle, Math.max(260, body.clientWidth)) : "",
     facts(shuffle))));
 }
 

@@ -4,17 +4,18 @@
 import { drawn, element, setText, table } from "./dom.js";
 import { bytes, cost, count, money, percent, plural, seconds } from "./numbers.js";
 
-const WIDTH = 214, HEIGHT = 104, GAP = 62, BETWEEN = 18;
+const WIDTH = 214, NARROW = 158, HEIGHT = 104, GAP = 62, NEAR = 30, BETWEEN = 18;
 const WORDS = { waiting: "waiting", running: "running", done: "done", stopped: "stopped" };
 
 let shape = "";
 let cards = new Map();
 let chosen = 0;
 let steps = [];
+let wide = WIDTH, gap = GAP;
 
 export function drawPlan(body, plan) {
   steps = plan.steps;
-  const now = JSON.stringify(steps.map((step) => [step.id, step.parent, step.operator, step.choice]));
+  const now = JSON.stringify([body.clientWidth, steps.map((step) => [step.id, step.parent, step.operator, step.choice])]);
   if (now !== shape || !body.firstChild) {
     shape = now;
     build(body);
@@ -30,7 +31,7 @@ export function forgetPlan() {
   chosen = 0;
 }
 
-function places() {
+function places(room) {
   const below = new Map(steps.map((step) => [step.id, []]));
   for (const step of steps) if (step.parent !== null) below.get(step.parent).push(step);
   const place = new Map();
@@ -43,15 +44,18 @@ function places() {
     return at;
   };
   if (steps.length) put(steps[0], 0);
+  // Cards get narrower before one has to scroll.
+  gap = room >= (deepest + 1) * (WIDTH + GAP) - GAP ? GAP : NEAR;
+  wide = Math.floor(Math.min(WIDTH, Math.max(NARROW, (room - 2 - deepest * gap) / (deepest + 1))));
   for (const one of place.values()) {
-    one.x = (deepest - one.depth) * (WIDTH + GAP);
+    one.x = (deepest - one.depth) * (wide + gap);
     one.y = one.row * (HEIGHT + BETWEEN);
   }
-  return { place, width: (deepest + 1) * (WIDTH + GAP) - GAP, height: Math.max(1, row) * (HEIGHT + BETWEEN) - BETWEEN, below };
+  return { place, width: (deepest + 1) * (wide + gap) - gap, height: Math.max(1, row) * (HEIGHT + BETWEEN) - BETWEEN, below };
 }
 
 function build(body) {
-  const { place, width, height, below } = places();
+  const { place, width, height, below } = places(body.clientWidth);
   cards = new Map();
   const edges = drawn("svg", { class: "edges", width, height, viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   const list = element("ol", { class: "cards", "aria-label": "Steps of the plan, the result first" });
@@ -73,11 +77,12 @@ function build(body) {
       element("span", { class: "name" }, step.operator),
       step.choice && element("span", { class: "choice" }, step.choice),
       parts.rows, parts.size, parts.state, parts.progress);
+    button.style.width = `${wide}px`;
     button.style.left = `${x}px`;
     button.style.top = `${y}px`;
     if (step.parent !== null) {
       const to = place.get(step.parent);
-      const [x1, y1, x2, y2] = [x + WIDTH, y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
+      const [x1, y1, x2, y2] = [x + wide, y + HEIGHT / 2, to.x, to.y + HEIGHT / 2];
       const bend = (x2 - x1) / 2;
       parts.edge = drawn("path", { d: `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`, class: "edge" });
       edges.append(parts.edge);
@@ -105,7 +110,7 @@ function update(step) {
   if (!size.length && step.estimated && step.state !== "done") size.push(`about ${bytes(step.estimated.bytes)}`);
   setText(card.size, size.join(" · "));
   const state = [WORDS[step.state]];
-  if (step.partitions !== null && step.partitions > 1) state.push(`${count(step.partitions_done)} of ${count(step.partitions)} partitions`);
+  if (step.partitions !== null && step.partitions > 1) state.push(`${count(step.partitions_done ?? 0)}/${count(step.partitions)} partitions`);
   if (step.spilled_bytes) state.push(`spilled ${bytes(step.spilled_bytes)}`);
   setText(card.state, state.join(" · "));
   const part = step.state === "done" ? 1 : step.partitions ? (step.partitions_done || 0) / step.partitions : 0;

@@ -24,9 +24,13 @@ export function drawSeries(body, series) {
   const now = JSON.stringify(wanted.map((chart) => chart.lines));
   if (body.dataset.shape !== now) build(body, wanted, now);
   for (const chart of charts) {
+    const width = Math.max(280, chart.box.clientWidth);
+    if (chart.plot.width !== width) chart.plot.setSize({ width, height: HEIGHT });
     const columns = [series.seconds, ...chart.lines.map((name) => series.lines[name])];
     chart.plot.setData(columns);
     chart.box.setAttribute("aria-label", words(chart, series));
+    // Without a pointer over the chart the legend tells the last figures.
+    if (!(chart.plot.cursor.left >= 0)) chart.plot.setLegend({ idx: series.seconds.length - 1 });
   }
   const holders = body.querySelector("[data-holders]");
   holders.replaceChildren(...(series.holders.length ? [element("span", {}, "now held by: "),
@@ -106,6 +110,3 @@ function byteSteps() {
   return steps;
 }
 
-window.addEventListener("resize", () => {
-  for (const chart of charts) chart.plot.setSize({ width: Math.max(280, chart.box.clientWidth), height: HEIGHT });
-});
