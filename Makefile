@@ -40,7 +40,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory test-pyspark check bench bench-bitmap bench-peers fuzz simulate sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory test-page test-pyspark check bench bench-bitmap bench-peers fuzz simulate sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -83,6 +83,9 @@ test-all: setup sanitize sanitize-python $(PYSPARK)  ## every test: slow ones, m
 # Alone: what else runs would not be measured, but would slow it down.
 test-memory: setup
 	@$(PY) -m pytest -m "memory and not slow"
+
+test-page: setup  ## the live page in a real Chromium, or a word that there is none; screenshots in build/screenshots
+	@$(PY) -m pytest -m slow tests/unit/ui $(ARGS)
 
 .venv-pyspark/pyspark/core/rdd.py: $(PY) requirements/bench.txt
 	@$(QUIETLY) "downloading PySpark" $(PIP_INSTALL) --no-deps --upgrade --target .venv-pyspark \

@@ -24,6 +24,11 @@ import esker
 import esker.kernel
 
 assert esker.__version__ == sys.argv[1], f"the wheel says {esker.__version__}, pyproject.toml {sys.argv[1]}"
+from importlib.resources import files
+
+page = files("esker.ui") / "page"
+for name in ("page.html", "page.js", "page.css", "icon.svg", "uplot/uplot.js", "uplot/uplot.css", "uplot/LICENSE"):
+    assert (page / name).is_file(), f"the wheel has no esker/ui/page/{name}"
 assert "site-packages" in esker.__file__, f"imported from {esker.__file__}"
 PYTHON
 "$bin/esker" --help >/dev/null

@@ -24,7 +24,9 @@ def ui(
     context: typer.Context,
     log: Annotated[
         str | None,
-        typer.Argument(metavar="[LOG|FOLDER]", help="An event log, or a folder of them (default: this folder)."),
+        typer.Argument(
+            metavar="[LOG|FOLDER]", help="An event log, or a folder of them (default: ESKER_LOG_DIR, or this folder)."
+        ),
     ] = None,
     port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port of 127.0.0.1 (default: any that is free).")
@@ -33,7 +35,9 @@ def ui(
         str | None, typer.Option(metavar="FILE", help="Status of a cluster as JSON, read again when it changes.")
     ] = None,
     log_limit: Annotated[str, typer.Option(metavar="SIZE", help="The most that is read of a log.")] = "256MiB",
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page, or print its link only.")] = True,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page, or print its link only.")
+    ] = True,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> Callable[[], None]:
     """Show queries in the browser, live from their event logs.
@@ -46,29 +50,26 @@ def ui(
     esker ui runs
     esker ui runs/find.jsonl --port 8080 --no-browser
     """
-    place = Path(log) if log is not None else Path()
-    return functools.partial(
-        _ui, context.obj or Interrupts(), place, port, Path(cluster) if cluster else None, log_limit, browser
-    )
+    return functools.partial(_ui, context.obj or Interrupts(), log, port, cluster, log_limit, browser)
 
 
-def _ui(
-    interrupts: Interrupts, place: Path, port: int, cluster: Path | None, log_limit: str, browser: bool
-) -> None:
+def _ui(interrupts: Interrupts, log: str | None, port: int, cluster: str | None, log_limit: str, browser: bool) -> None:
     for package in ("starlette", "uvicorn"):
         try:
             __import__(package)
         except ImportError as error:
             raise MissingExtraError.of(package, "ui") from error
     from esker.core.byte_size import parse_bytes
+    from esker.core.event_log import default_log_folder
     from esker.ui.live.app import Page
     from esker.ui.live.cluster_source import ClusterSource
     from esker.ui.live.logs import Logs
     from esker.ui.live.server import Server
 
+    place = Path(log).expanduser() if log is not None else default_log_folder() or Path()
     page = Page(
-        Logs(place.expanduser(), parse_bytes(log_limit, "log_limit")),
-        ClusterSource(cluster.expanduser()) if cluster is not None else None,
+        Logs(place, parse_bytes(log_limit, "log_limit")),
+        ClusterSource(Path(cluster).expanduser()) if cluster is not None else None,
     )
     with Server(page, port) as server:
         print(f"{place.resolve()} at {server.link}", flush=True)

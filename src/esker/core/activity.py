@@ -165,6 +165,9 @@ class HasTimeline(Protocol):
     """A tier whose devices keep account of what they do."""
 
     @property
+    def uri(self) -> str: ...
+
+    @property
     def timeline(self) -> Sequence[Any]: ...
 
 
@@ -247,7 +250,7 @@ class Activity:
             events = tier.timeline[start:]
             self._devices[id(tier)] = start + len(events)
         for event in events:
-            self._log.emit("device_event", **event.to_json())
+            self._log.emit("device_event", tier=tier.uri, **event.to_json())
 
     def at_end(self, tell: Callable[[], None]) -> None:
         """Call `tell` when all rows were delivered, for what is known only then; not when the query failed."""

@@ -49,6 +49,7 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
         "rows": "count",
         "partitions": "count",
         "largest_partition_rows": "count",
+        "partition_rows": "array",
         "budget_bytes": "bytes",
         "budget_bytes_wanted": "bytes?",
         "pages": "count",
@@ -103,7 +104,14 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
     "recall_waiting": {"ready": "count", "total": "count", "waited_seconds": "number"},
     "recalled": {"key": "text", "waited_seconds": "number"},
     "extent_read": {"key": "text", "bytes": "bytes", "requests": "count"},
-    "device_event": {"device": "text", "kind": "text", "start": "number", "stop": "number", "detail": "object"},
+    "device_event": {
+        "tier": "text?",
+        "device": "text",
+        "kind": "text",
+        "start": "number",
+        "stop": "number",
+        "detail": "object",
+    },
     "thaw_done": {"rows": "count", "estimated": "object", "counted": "object"},
     "join_index": {
         "pairs": "count",
@@ -139,7 +147,16 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
         "ratio": "number",
         "cost": "object",
     },
-    "cluster_ring": {"replicas": "count", "members": "array"},
+    "cluster_ring": {
+        "replicas": "count",
+        "members": "array",
+        "epoch": "count",
+        "placement": "text",
+        "units": "count",
+        "short": "any",
+        "lost": "any",
+        "in_doubt": "any",
+    },
     "cluster_member": {"node": "any", "state": "text", "address": "text?", "points": "array", "reason": "text?"},
     "cluster_transaction": {"transaction": "text", "state": "text", "nodes": "array", "key": "any"},
     "query_done": {"rows": "count?", "peak_held_bytes": "bytes", "plan": "object?"},
@@ -148,8 +165,12 @@ EVENTS: Mapping[str, Mapping[str, str]] = {
 }
 # Fields that an event may lack; events of shuffles and freezes may have more that only their strategies know.
 OPTIONAL: Mapping[str, frozenset[str]] = {
+    "cluster_ring": frozenset({"epoch", "placement", "units", "short", "lost", "in_doubt"}),
+    "device_event": frozenset({"tier"}),
     "log_opened": frozenset(EVENTS["log_opened"]) - {"wall_seconds"},
-    "shuffled": frozenset({"spilled_pages", "payload_bytes", "allocated_bytes", "pages", "spilled_bytes"}),
+    "shuffled": frozenset(
+        {"partition_rows", "spilled_pages", "payload_bytes", "allocated_bytes", "pages", "spilled_bytes"}
+    ),
 }
 OPEN = frozenset({"shuffled", "freeze_done"})
 # Of a cluster's node.

@@ -30,6 +30,8 @@ THREADS_MAX = 16
 PAGES_SHARE = 1.25
 BUDGET_STEP = 16 << 20
 KEY_CHARACTERS = 40
+# Of how many partitions the event log is told the rows.
+PARTITIONS_TOLD_MAX = 4096
 
 
 # Whatever gives the partitions of a shuffle: pages here, or at other nodes.
@@ -177,6 +179,8 @@ class ShuffleBarrier:
                 self._budget_wanted(int(statistics.get("allocated_bytes", 0))) if session is None else None
             ),
         }
+        if len(partition_rows) <= PARTITIONS_TOLD_MAX:
+            found["partition_rows"] = list(partition_rows)
         context.log.emit("shuffled", **found)
         if self._meter is not None:
             self._meter.spilled(spilled_bytes)

@@ -62,7 +62,7 @@ class JoinPlan:
             self._drop_index()
         self.actual = self.problem.actual
         for event in self.problem.account.events if context.log.heard else ():
-            context.log.emit("device_event", **event.to_json())
+            context.log.emit("device_event", tier=None, **event.to_json())
         context.log.emit(
             "join_done",
             algorithm=self.choice,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,7 +40,7 @@ class ClusterSource:
         return problem
 
     def _read(self) -> str | None:
-        found = os.stat(self._path)
+        found = self._path.stat()
         if not stat.S_ISREG(found.st_mode) or found.st_size > STATUS_BYTES_MAX:
             return f"{self._path} is not the status of a cluster: no file of at most {STATUS_BYTES_MAX >> 20} MiB"
         seen = (found.st_ino, found.st_mtime_ns, found.st_size)

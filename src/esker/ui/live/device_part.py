@@ -68,7 +68,9 @@ class DevicePart:
         start, stop = number(fields.get("start")), number(fields.get("stop"))
         if start is None or stop is None or stop < start:
             return False
-        key = (text(fields.get("tier")) or self._tier, text(fields.get("device"), 40) or "?")
+        # Older logs do not say whose device it is: of the thaw that was planned last.
+        tier = text(fields["tier"]) if "tier" in fields else self._tier
+        key = (tier, text(fields.get("device"), 40) or "?")
         track = self._tracks.get(key)
         if track is None:
             if len(self._tracks) >= DEVICES_MAX:

@@ -52,7 +52,7 @@ class LogTail:
         except OSError as error:
             self.problem = f"cannot read {self.path.name}: {error.strerror}"
             return []
-        with open(descriptor, "rb", closefd=True) as file:
+        with os.fdopen(descriptor, "rb") as file:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 self.problem = f"{self.path.name} is no file"

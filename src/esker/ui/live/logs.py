@@ -70,7 +70,9 @@ class Logs:
 
     def __init__(self, place: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
         if not place.exists():
-            raise InputFileError(f"no event log and no folder of logs at {place}; a query writes one with log= or --log")
+            raise InputFileError(
+                f"no event log and no folder of logs at {place}; a query writes one with log= or --log"
+            )
         self.place = place
         self._limit_bytes = limit_bytes
         self._logs: dict[str, Log] = {}

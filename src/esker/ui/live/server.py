@@ -41,7 +41,9 @@ class Server:
             self._socket.listen(64)
         except (OSError, OverflowError) as error:
             self._stack.close()
-            raise OptionError(f"cannot listen on port {port} of {ADDRESS}: {error}; --port 0 takes a free one") from error
+            raise OptionError(
+                f"cannot listen on port {port} of {ADDRESS}: {error}; --port 0 takes a free one"
+            ) from error
         self.port = int(self._socket.getsockname()[1])
         self._server = uvicorn.Server(
             uvicorn.Config(

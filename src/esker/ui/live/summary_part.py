@@ -18,7 +18,7 @@ _NOTES = {
     "{right_matched} of {right_rows} of the right",
     "join_filtered": "keys of the other side kept {rows_dropped} rows out of the join, {rows_passed_over} unread",
     "garbage_collected": "{files} files and {objects} objects of a run that was killed were removed",
-    "join_part_in_blocks": "one part of the join holds {right_rows} rows with too few keys to divide it: read in blocks",
+    "join_part_in_blocks": "one part of the join, {right_rows} rows with too few keys to divide it, is read in blocks",
 }
 
 

@@ -33,7 +33,7 @@ function build(name) {
   const again = () => last && drawDevices(...last);
   node.append(
     element("div", { class: "tierhead" },
-      element("h3", {}, name ? shortTier(name) : "devices"),
+      element("h3", {}, name ? shortTier(name) : "devices of the join"),
       element("div", { class: "legend", "data-legend": true }),
       element("div", { class: "zoom", role: "group", "aria-label": "Zoom the time" },
         button("Earlier", "←", () => { shift(name, -0.25); again(); }), button("Later", "→", () => { shift(name, 0.25); again(); }),

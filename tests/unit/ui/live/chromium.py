@@ -68,7 +68,16 @@ class Tab:
         raise AssertionError(f"it did not come true: {script}\n{self.evaluate('document.body.innerText')[:3000]}")
 
     def press(self, key: str) -> None:
-        codes = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "+": 187, "0": 48}
+        codes = {
+            "Tab": 9,
+            "Enter": 13,
+            "ArrowLeft": 37,
+            "ArrowUp": 38,
+            "ArrowRight": 39,
+            "ArrowDown": 40,
+            "+": 187,
+            "0": 48,
+        }
         common = {"key": key, "windowsVirtualKeyCode": codes[key]}
         text = {"text": "\r" if key == "Enter" else key} if len(key) == 1 or key == "Enter" else {}
         self.call("Input.dispatchKeyEvent", type="keyDown" if text else "rawKeyDown", **common, **text)
@@ -120,11 +129,17 @@ class Browser:
         result: dict[str, Any] = found["result"]
         return result
 
-    def tab(self) -> Tab:
-        """A page in a context of its own: no cookies of another."""
+    @contextmanager
+    def tab(self) -> Iterator[Tab]:
+        """A page in a context of its own, without the cookies of another; closed when the block ends."""
         context = self.call("Target.createBrowserContext", {})["browserContextId"]
         target = self.call("Target.createTarget", {"url": "about:blank", "browserContextId": context})["targetId"]
-        return Tab(self, self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"])
+        session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
+        try:
+            yield Tab(self, session)
+        finally:
+            del self.listeners[session]
+            self.call("Target.disposeBrowserContext", {"browserContextId": context})
 
     def _read(self) -> None:
         rest = b""

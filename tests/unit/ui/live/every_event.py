@@ -1,4 +1,4 @@
-"""A log with something for every part of the page, as docs/formats/event-log.md writes them; seeded, always the same."""
+"""A log with something for every part of the page, as docs/formats/event-log.md has it; seeded, always the same."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from esker.cluster.ring import POINTS, node_points
 
 MEBIBYTE = 1 << 20
+TIER = "tape:/archive/library?device=lto9-hh"
 EXTENTS = [f"events/part-{number:05}.parquet" for number in range(96)]
 # A name that would run as a script if it were put into a page as HTML.
 EVIL = "<img src=x onerror=\"window.broken='yes'\"><script>window.broken='yes'</script>"
@@ -72,7 +73,16 @@ def device_events(tell: Writer, dice: Random) -> None:
         begin = max(moment[drive], arm)
         arm = begin + 20.0
         about = {"cartridge": cartridge, "drive": drive}
-        tell(20 + cartridge, "device_event", device="arm", kind="exchange", start=begin, stop=arm, detail=about)
+        tell(
+            20 + cartridge,
+            "device_event",
+            tier=TIER,
+            device="arm",
+            kind="exchange",
+            start=begin,
+            stop=arm,
+            detail=about,
+        )
         now = arm
         stretches = [("mount", 29.0)]
         for _ in range(16):
@@ -80,7 +90,7 @@ def device_events(tell: Writer, dice: Random) -> None:
         for kind, length in [*stretches, ("rewind", 31.0), ("unmount", 12.0)]:
             detail = {"cartridge": cartridge} | ({"bytes": 100 * MEBIBYTE} if kind == "transfer" else {})
             tell(
-                20 + cartridge, "device_event", device=f"drive {drive}", kind=kind, start=round(now, 3),
+                20 + cartridge, "device_event", tier=TIER, device=f"drive {drive}", kind=kind, start=round(now, 3),
                 stop=round(now + length, 3), detail=detail,
             )  # fmt: skip
             now += length
@@ -89,26 +99,48 @@ def device_events(tell: Writer, dice: Random) -> None:
 
 def cluster_events(tell: Writer) -> None:
     tell(1.0, "cluster_ring", replicas=3, members=ring({}), units=256, epoch=4)
-    tell(12.5, "cluster_member", node=4, state="suspect", address="10.0.0.14:7070", points=[], reason="no answer for 1 s")
+    tell(
+        12.5, "cluster_member", node=4, state="suspect", address="10.0.0.14:7070", points=[], reason="no answer for 1 s"
+    )
     tell(14.0, "cluster_member", node=4, state="down", address="10.0.0.14:7070", points=[], reason="no answer for 2 s")
-    tell(14.5, "cluster_transaction", transaction=91, state="aborted", nodes=[1, 4, 5], key="carrier=UA")
+    tell(14.5, "cluster_transaction", transaction="91", state="aborted", nodes=[1, 4, 5], key="carrier=UA")
     for number in range(40):
-        tell(15.0 + number / 10, "cluster_transaction", transaction=92 + number, state="committed", nodes=[1, 2], key="x")
+        tell(
+            15.0 + number / 10,
+            "cluster_transaction",
+            transaction=str(92 + number),
+            state="committed",
+            nodes=[1, 2],
+            key="x",
+        )
     tell(19.0, "cluster_ring", replicas=3, members=ring({4: "down", 5: "recovering"}), units=256, short=[], epoch=5)
 
 
 def every_event(*, done: bool = True) -> list[dict[str, Any]]:
     """The events of a query that joins, thaws, shuffles and spills; without an end if it is not `done`."""
     dice, tell = Random(7), Writer()
-    tell(0.0, "log_opened", wall_seconds=1_795_467_600.25, esker="0.1.0", process=4242, budget_bytes=512 * MEBIBYTE, threads=2)
+    tell(
+        0.0,
+        "log_opened",
+        wall_seconds=1_795_467_600.25,
+        esker="0.1.0",
+        process=4242,
+        budget_bytes=512 * MEBIBYTE,
+        threads=2,
+    )
     tell(0.2, "query_planned", plan=plan())
     tell(
-        0.3, "thaw_planned", tier="tape:/archive/library?device=lto9-hh", choice="fetch", rows=1_204_113, columns=["user"],
-        reason="96 of 4,096 row groups hold wanted rows", touched={key: [0] for key in EXTENTS}, extents=96,
-        cost=cost(9_600 * MEBIBYTE, 96, 6, 2711.0), recall=cost(0, 0, 0, 0.0), full=cost(412 << 30, 4096, 41, 118_000.0),
+        0.3, "thaw_planned", tier=TIER, choice="fetch", rows=1_204_113,
+        columns=["user"], reason="96 of 4,096 row groups hold wanted rows",
+        touched={key: [0] for key in EXTENTS}, extents=96, row_groups=96, pages=0, windows=12, recalls=72,
+        fetch=cost(9_600 * MEBIBYTE, 96, 6, 2711.0), scan=cost(412 << 30, 4096, 41, 118_000.0),
+        cost=cost(9_600 * MEBIBYTE, 96, 6, 2711.0),
+        recall=cost(0, 0, 0, 0.0), full=cost(412 << 30, 4096, 41, 118_000.0),
     )  # fmt: skip
     sizes = [dice.randrange(80, 120) * MEBIBYTE for _ in EXTENTS]
-    tell(0.4, "recall", tier="tape:/archive", extents=EXTENTS[:72], extent_bytes=sizes[:72], cost=cost(0, 72, 6, 2600.0))
+    tell(
+        0.4, "recall", tier="tape:/archive", extents=EXTENTS[:72], extent_bytes=sizes[:72], cost=cost(0, 72, 6, 2600.0)
+    )
     cluster_events(tell)
     spilled = 0
     for tick in range(1, 161):
@@ -124,8 +156,9 @@ def every_event(*, done: bool = True) -> list[dict[str, Any]]:
         part = tick / 160
         for number, rows_in, rows in ((5, 3_000_000, 3_000_000), (4, 3_000_000, 184_002), (2, None, 1_204_113)):
             tell(
-                at, "operator", step=number, operator="x", rows_in=rows_in and int(rows_in * part), rows=int(rows * part),
-                bytes=int(rows * part) * 148, batches=tick, spilled_bytes=spilled if number == 2 else 0,
+                at, "operator", step=number, operator="x", rows_in=rows_in and int(rows_in * part),
+                rows=int(rows * part), bytes=int(rows * part) * 148, batches=tick,
+                spilled_bytes=spilled if number == 2 else 0,
                 partitions_done=int(12 * part), partitions=12, done=part == 1 and number != 2,
             )  # fmt: skip
         if tick % 2 == 0 and tick // 2 <= 72:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.ui.live.every_event import every_event, write_log
 
 from esker.core.event_log import read_events
 from esker.ui.live import log_tail
 from esker.ui.live.log_tail import LogTail, last_event
-from tests.unit.ui.live.every_event import every_event, write_log
 
 
 def all_of(tail: LogTail) -> list[dict[str, object]]:
@@ -33,7 +33,9 @@ def test_events_come_whole_wherever_the_writer_was_when_one_looked(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("cut") / "q.jsonl"
-    written = "".join(json.dumps({"v": 1, "event": "é", "seconds": n}, ensure_ascii=False) + "\n" for n in range(80)).encode()
+    written = "".join(
+        json.dumps({"v": 1, "event": "é", "seconds": n}, ensure_ascii=False) + "\n" for n in range(80)
+    ).encode()
     path.touch()
     tail, found, done = LogTail(path), [], 0
     for stop in [*sorted(cuts), len(written)]:

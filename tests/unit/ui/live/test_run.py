@@ -10,16 +10,17 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.ui.live.every_event import EVIL, EXTENTS, MEBIBYTE, every_event, ring, write_log
 
 import esker
 from esker.cluster.ring import Ring
 from esker.core.event_log import read_events
+from esker.core.event_schema import EVENTS, faults_of
 from esker.ui.live import device_part, series_part
 from esker.ui.live.cluster_part import members_of, ring_json
 from esker.ui.live.cluster_source import ClusterSource
 from esker.ui.live.logs import Logs
 from esker.ui.live.run import PARTS, Run
-from tests.unit.ui.live.every_event import EVIL, EXTENTS, MEBIBYTE, every_event, ring, write_log
 
 
 def shown(events: list[dict[str, Any]]) -> dict[str, Any]:
@@ -36,6 +37,11 @@ def test_every_part_shows_something_of_a_log_that_has_everything() -> None:
     assert parts["summary"]["rows"] == 1_204_113
     assert parts["summary"]["peak"] == 508 * MEBIBYTE
     assert parts["summary"]["read"] == sum(event["bytes"] for event in every_event() if event["event"] == "extent_read")
+
+
+def test_the_log_that_tests_look_at_is_as_documented() -> None:
+    faults = [fault for event in every_event() for fault in faults_of(event)]
+    assert faults == ["'an_event_of_a_later_version' is not documented"]
 
 
 def test_the_plan_is_a_tree_with_what_its_steps_counted() -> None:
@@ -66,7 +72,13 @@ def test_lines_over_time_follow_the_memory_events() -> None:
 
 def test_a_long_run_is_drawn_with_few_points_that_keep_its_peak() -> None:
     events = [
-        {"v": 1, "seconds": n / 4, "event": "memory", "held_bytes": 900 if n == 31_337 else n % 100, "budget_bytes": 1000}
+        {
+            "v": 1,
+            "seconds": n / 4,
+            "event": "memory",
+            "held_bytes": 900 if n == 31_337 else n % 100,
+            "budget_bytes": 1000,
+        }
         for n in range(50_000)
     ]
     series = shown(events)["series"]
@@ -89,7 +101,14 @@ def test_devices_stand_in_lines_by_tier_with_the_time_that_each_was_busy() -> No
 def test_more_bars_than_are_drawn_become_fewer_and_lose_no_busy_time() -> None:
     count = 3 * device_part.BARS_MAX
     events = [
-        {"v": 1, "event": "device_event", "device": "drive 0", "kind": ("locate", "transfer")[n % 2], "start": n, "stop": n + 0.5}
+        {
+            "v": 1,
+            "event": "device_event",
+            "device": "drive 0",
+            "kind": ("locate", "transfer")[n % 2],
+            "start": n,
+            "stop": n + 0.5,
+        }
         for n in range(count)
     ]
     devices = shown(events)["devices"]
@@ -118,7 +137,9 @@ def test_a_skewed_partition_is_told_with_its_share() -> None:
 def test_arcs_have_the_holders_that_the_clusters_own_ring_gives(nodes: int, virtual_nodes: int, copies: int) -> None:
     from esker.cluster.ring import POINTS, node_points
 
-    members = [{"node": node, "points": [p / POINTS for p in node_points(node, virtual_nodes)]} for node in range(nodes)]
+    members = [
+        {"node": node, "points": [p / POINTS for p in node_points(node, virtual_nodes)]} for node in range(nodes)
+    ]
     fields = {"replicas": copies, "members": members}
     status = ring_json(fields, members_of(fields))
     assert status is not None
@@ -156,7 +177,10 @@ def test_the_status_of_a_cluster_is_read_again_when_its_file_changes(tmp_path: P
 
 
 def test_a_query_that_failed_says_why_and_its_steps_stand_still() -> None:
-    events = [*every_event(done=False), {"v": 1, "seconds": 50, "event": "query_failed", "error": "SpillError", "message": "disk full"}]
+    events = [
+        *every_event(done=False),
+        {"v": 1, "seconds": 50, "event": "query_failed", "error": "SpillError", "message": "disk full"},
+    ]
     parts = shown(events)
     assert (parts["summary"]["state"], parts["summary"]["reason"]) == ("failed", "SpillError: disk full")
     assert "running" not in {step["state"] for step in parts["plan"]["steps"]}
@@ -180,7 +204,10 @@ def test_a_folder_lists_its_logs_the_youngest_first_and_opens_no_other_file(tmp_
         os.utime(write_log(tmp_path / name, every_event(done=age == 0)), (1000 - age, 1000 - age))
     (tmp_path / "secret.txt").write_text("secret")
     logs = Logs(tmp_path)
-    assert [(row["name"], row["state"]) for row in json.loads(logs.listing)] == [("new.jsonl", "done"), ("old.jsonl", "running")]
+    assert [(row["name"], row["state"]) for row in json.loads(logs.listing)] == [
+        ("new.jsonl", "done"),
+        ("old.jsonl", "running"),
+    ]
     assert logs.newest() == "new.jsonl"
     assert [logs.find(name) for name in ("secret.txt", "../new.jsonl", str(tmp_path / "new.jsonl"), "")] == [None] * 4
 
@@ -203,12 +230,15 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=12,
 )
-KINDS = sorted({event["event"] for event in every_event()} | {"query_failed", "query_stopped", "freeze_started", "spooled",
-    "extent_frozen", "freeze_done", "recall_waiting", "join_divided", "join_index", "join_fell_back"})  # fmt: skip
+KINDS = sorted({event["event"] for event in every_event()} | EVENTS.keys())
 NAMES = sorted({name for event in every_event() for name in event} | {"total", "inputs", "message", "reason"})
 
 
-@given(st.lists(st.tuples(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(NAMES), anything, max_size=6)), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(NAMES), anything, max_size=6)), max_size=12
+    )
+)
 def test_nothing_in_a_log_makes_the_page_fail(events: list[tuple[str, dict[str, Any]]]) -> None:
     parts = shown([{**fields, "event": kind} for kind, fields in events])
     json.dumps(parts, allow_nan=False).encode()

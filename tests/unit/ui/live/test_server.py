@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.unit.ui.live.every_event import every_event, ring, write_log
+from tests.unit.ui.live.serving import ask, cookie_of, events_of, serving
 
 from esker.errors import OptionError
 from esker.ui.live.app import Page
@@ -21,8 +23,6 @@ from esker.ui.live.guard import HEADERS
 from esker.ui.live.logs import Logs
 from esker.ui.live.run import PARTS
 from esker.ui.live.server import Server
-from tests.unit.ui.live.every_event import every_event, ring, write_log
-from tests.unit.ui.live.serving import ask, cookie_of, events_of, serving
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,10 @@ def test_tokens_are_long_and_differ(folder: Path, server: Server) -> None:
         assert ask(other, "/", Cookie=cookie_of(server)).status == 403
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1]", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "localhost.evil.example", "", "[::1]", "0.0.0.0"],
+)
 def test_a_name_that_was_pointed_at_this_machine_is_refused(server: Server, host: str) -> None:
     answer = ask(server, "/", Host=host, Cookie=cookie_of(server))
     assert answer.status == 400
@@ -101,10 +104,15 @@ def test_a_request_of_another_site_is_refused_even_with_the_cookie(server: Serve
 def test_every_answer_has_the_headers_that_keep_browsers_within_bounds(server: Server) -> None:
     cookie = cookie_of(server)
     answers = [
-        ask(server, "/", Cookie=cookie), ask(server, "/"), ask(server, "/nothing", Cookie=cookie), ask(server, "/", "POST"),
-        ask(server, "/", Host="evil.example"), ask(server, f"/?token={server.token}"), ask(server, "/page/page.css", Cookie=cookie),
+        ask(server, "/", Cookie=cookie),
+        ask(server, "/"),
+        ask(server, "/nothing", Cookie=cookie),
+        ask(server, "/", "POST"),
+        ask(server, "/", Host="evil.example"),
+        ask(server, f"/?token={server.token}"),
+        ask(server, "/page/page.css", Cookie=cookie),
         ask(server, "/events", "HEAD", Cookie=cookie),
-    ]  # fmt: skip
+    ]
     for answer in answers:
         for name, value in HEADERS.items():
             assert answer.headers[name.lower()] == value
@@ -132,7 +140,9 @@ def test_the_scripts_make_no_html_of_text_and_ask_nobody_else() -> None:
 
 def test_uplot_is_what_its_table_says_and_has_its_licence() -> None:
     folder = files("esker.ui").joinpath("page/uplot")
-    table = re.findall(r"^\| (\S+) \| \S+ \| ([0-9a-f]{64}) \|$", folder.joinpath("README.md").read_text(), re.MULTILINE)
+    table = re.findall(
+        r"^\| (\S+) \| \S+ \| ([0-9a-f]{64}) \|$", folder.joinpath("README.md").read_text(), re.MULTILINE
+    )
     assert {name for name, _ in table} == {"uplot.js", "uplot.css", "LICENSE"}
     for name, digest in table:
         assert hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() == digest
@@ -141,9 +151,21 @@ def test_uplot_is_what_its_table_says_and_has_its_licence() -> None:
 
 def test_files_beside_the_page_are_not_given_out(server: Server) -> None:
     cookie = cookie_of(server)
-    for path in ("/page/../live/app.py", "/page/..%2flive%2fapp.py", "/page/LICENSE", "/page/q.jsonl", "/page//etc/passwd", "/q.jsonl"):
+    for path in (
+        "/page/../live/app.py",
+        "/page/..%2flive%2fapp.py",
+        "/page/LICENSE",
+        "/page/q.jsonl",
+        "/page//etc/passwd",
+        "/q.jsonl",
+    ):
         assert ask(server, path, Cookie=cookie).status == 404
-    for name, kind in (("page.js", "text/javascript"), ("page.css", "text/css"), ("uplot.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+    for name, kind in (
+        ("page.js", "text/javascript"),
+        ("page.css", "text/css"),
+        ("uplot.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ):
         answer = ask(server, f"/page/{name}", Cookie=cookie)
         assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (200, kind)
 
@@ -195,7 +217,9 @@ def test_a_new_query_in_the_folder_is_followed_and_an_old_one_can_be_chosen(tmp_
         assert [content["state"] for name, content in told if name == "summary"] == ["done"]
 
 
-@pytest.mark.parametrize("query", ["?log=../q.jsonl", "?log=%2Fetc%2Fpasswd", "?log=", "?log=none", "?run=99999999999999&log=x"])
+@pytest.mark.parametrize(
+    "query", ["?log=../q.jsonl", "?log=%2Fetc%2Fpasswd", "?log=", "?log=none", "?run=99999999999999&log=x"]
+)
 def test_a_log_that_is_not_there_is_nothing(server: Server, query: str) -> None:
     with events_of(server, query) as events:
         assert until(events, "log", lambda one: True) is None
