@@ -10,6 +10,7 @@ from esker.ui.live.cluster_part import ClusterPart
 from esker.ui.live.device_part import DevicePart
 from esker.ui.live.event_part import EventPart
 from esker.ui.live.extent_part import ExtentPart
+from esker.ui.live.finding_part import FindingPart
 from esker.ui.live.partition_part import PartitionPart
 from esker.ui.live.plan_part import PlanPart
 from esker.ui.live.series_part import SeriesPart
@@ -23,12 +24,13 @@ class Part(Protocol):
     def take(self, event: str, fields: Mapping[str, Any], seconds: float) -> bool:
         """Take an event; say whether the part changed."""
 
-    def to_json(self) -> dict[str, Any] | None:
-        """What the page shows, or None for nothing."""
+    def to_json(self) -> Any:
+        """What the page shows, as plain JSON, or None for nothing."""
 
 
 PARTS: dict[str, type[Part]] = {
     "summary": SummaryPart,
+    "findings": FindingPart,
     "plan": PlanPart,
     "series": SeriesPart,
     "partitions": PartitionPart,

@@ -6,7 +6,7 @@ import { element, find, scroller, setText, table } from "./dom.js";
 import { drawExtents } from "./extents.js";
 import { bytes, cost, count, moment, money, plural, seconds } from "./numbers.js";
 import { drawPartitions } from "./partitions.js";
-import { drawPlan, forgetPlan } from "./plan.js";
+import { chooseStep, drawPlan, forgetPlan } from "./plan.js";
 import { drawSeries, forgetSeries } from "./series.js";
 
 const SILENT_SECONDS = 60;
@@ -216,7 +216,8 @@ function tile(name, value, below = "", more = "") {
 // ---- small parts ----
 
 function drawFindings(body, found) {
-  body.replaceChildren(...found.map((one) => element("li", {}, one)));
+  body.replaceChildren(...found.map((one) => element("li", {}, one.text,
+    one.step === null ? "" : element("button", { type: "button", class: "tostep", onclick: () => chooseStep(bodyOf("plan"), one.step) }, "show the step"))));
 }
 
 function drawEvents(body, found) {

@@ -26,6 +26,13 @@ export function drawPlan(body, plan) {
   details(body);
 }
 
+// From elsewhere on the page, to this step.
+export function chooseStep(body, id) {
+  if (!cards.has(id)) return;
+  choose(body, id);
+  cards.get(id).button.focus();
+}
+
 export function forgetPlan() {
   shape = "";
   chosen = 0;

@@ -174,6 +174,10 @@ def every_event(*, done: bool = True) -> list[dict[str, Any]]:
         41.4, "shuffled", step=1, by=["user"], rows=sum(partition_rows), partitions=48, pages=1204,
         largest_partition_rows=96_400, partition_rows=partition_rows, payload_bytes=900 * MEBIBYTE,
         allocated_bytes=940 * MEBIBYTE, spilled_bytes=spilled, spilled_pages=800,
+        budget_bytes=512 * MEBIBYTE, budget_bytes_wanted=1_800 * MEBIBYTE,
+    )  # fmt: skip
+    tell(
+        41.45, "key_sampled", step=1, by=["user"], key=[EVIL], share=0.41, rows=sum(partition_rows), rows_seen=90_000,
     )  # fmt: skip
     tell(41.5, "an_event_of_a_later_version", anything={"at": ["all", None]})
     if done:

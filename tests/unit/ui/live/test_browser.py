@@ -18,7 +18,7 @@ from tests.unit.ui.live.serving import serving
 
 CHROMIUM = find_chromium()
 SHOTS = ROOT / "build" / "screenshots"
-PANELS = ("plan", "series", "devices", "extents", "partitions", "cluster", "events")
+PANELS = ("findings", "plan", "series", "devices", "extents", "partitions", "cluster", "events")
 
 pytestmark = [
     pytest.mark.slow,

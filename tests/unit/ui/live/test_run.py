@@ -16,6 +16,7 @@ import esker
 from esker.cluster.ring import Ring
 from esker.core.event_log import read_events
 from esker.core.event_schema import EVENTS, faults_of
+from esker.plan.findings import findings
 from esker.ui.live import device_part, series_part
 from esker.ui.live.cluster_part import members_of, ring_json
 from esker.ui.live.cluster_source import ClusterSource
@@ -54,6 +55,13 @@ def test_the_plan_is_a_tree_with_what_its_steps_counted() -> None:
     assert steps[4]["rows"] == 184_002
     assert steps[2]["alternatives"][0][0] == "hash"
     assert {step["state"] for step in shown(every_event())["plan"]["steps"]} == {"done"}
+
+
+def test_findings_are_those_of_the_engine_and_name_their_step() -> None:
+    found = shown(every_event())["findings"]
+    assert [one["text"] for one in found] == [str(one) for one in findings(every_event())]
+    assert "41 %" in found[0]["text"]
+    assert {one["step"] for one in found} <= {0, 1, 2, 3, 4, 5, None}
 
 
 def test_a_name_that_is_html_stays_the_text_that_it_is() -> None:
