@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,8 @@ class RayPages(PageNodes):
 class RaySession(Session):
     """Stages and functions run on a Ray cluster: one that was started for it, or one that is there.
 
-    `where` is `ray` (the cluster of this machine that `RAY_ADDRESS` names or that is running, else a new one with
-    `workers` CPUs) or `ray://host:port` of a cluster's client server.
+    `where` is `ray` (the cluster that this process is connected to or that `RAY_ADDRESS` names, else a new one on this
+    machine with `workers` CPUs) or `ray://host:port` of a cluster's client server.
     """
 
     def __init__(
@@ -214,7 +215,7 @@ class RaySession(Session):
         return max(1, min(self.worker_count, max(self._cpus(), default=1)))
 
     def executor(self, workers: int | None = None) -> Executor:
-        return RayExecutor(workers or self.worker_count)
+        return RayExecutor(workers or self.worker_count, self._pages.actors)
 
     def pages(self) -> RayPages:
         return self._pages
@@ -239,15 +240,24 @@ class RaySession(Session):
         address = self.where if self.where.startswith("ray://") else _running_address()
         if address is None:
             cpus = self._workers or len(os.sched_getaffinity(0))
-            self._init(include_dashboard=False, num_cpus=cpus, _node_ip_address="127.0.0.1", **options)
+            # "local": a new cluster, and not one that somebody else started on this machine.
+            start = partial(
+                self._ray.init, "local", include_dashboard=False, num_cpus=cpus, _node_ip_address="127.0.0.1"
+            )
+            try:
+                start(**options)
+            except Exception:  # noqa: BLE001  # Ray has no error of its own for this
+                # On a busy machine its processes do not always find one another in time.
+                self._ray.shutdown()
+                self._reached(partial(start, **options))
             return True
-        self._init(address=address, **options)
+        self._reached(partial(self._ray.init, address=address, **options))
         return False
 
-    def _init(self, **options: Any) -> None:
+    def _reached(self, connect: Callable[[], Any]) -> None:
         try:
-            self._ray.init(**options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            connect()
+        except Exception as error:
             first_line = (str(error) or type(error).__name__).strip().splitlines()[0]
             raise ResourceError(f"esker.connect({self.where!r}) failed: {first_line}") from error
 

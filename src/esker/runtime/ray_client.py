@@ -65,3 +65,11 @@ def lost(error: BaseException) -> WorkerLostError | None:
         return None
     first_line = (str(error) or type(error).__name__).strip().splitlines()[0]
     return WorkerLostError(f"a worker of the Ray cluster is gone: {first_line}")
+
+
+def is_of_a_node(error: BaseException) -> bool:
+    """Whether a node is gone, and not only one of its workers."""
+    exceptions = importlib.import_module("ray.exceptions")
+    return isinstance(
+        error, exceptions.NodeDiedError | exceptions.TaskUnschedulableError | exceptions.LocalRayletDiedError
+    )

@@ -127,7 +127,10 @@ def dump_error(error: BaseException) -> bytes:
     error.__traceback__ = None  # it cannot be sent; whoever wants lines of it has taken them
     text = f"{type(error).__name__}: {error}"
     try:
-        data, buffers = dump(error)
+        cause = error.__cause__
+        if cause is not None:
+            cause.__traceback__ = None
+        data, buffers = dump((error, cause))
         load(data, buffers)
         assert not buffers or all(isinstance(buffer, memoryview) for buffer in buffers)
         whole = io.BytesIO()
@@ -142,7 +145,8 @@ def load_error(data: Bytes) -> BaseException:
     pickled, buffers, text = load(data)
     if pickled is not None:
         with suppress(Exception):
-            error = load(pickled, buffers)
+            error, cause = load(pickled, buffers)
             if isinstance(error, BaseException):
+                error.__cause__ = cause
                 return error
     return RuntimeError(text)

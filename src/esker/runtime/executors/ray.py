@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +15,7 @@ from esker.runtime import frames
 from esker.runtime.attempt import Attempt, attempting
 from esker.runtime.executor import Completion, Executor
 from esker.runtime.pickled import dump, dump_task, load, load_task, out_of_band
-from esker.runtime.ray_client import lost, running_ray
+from esker.runtime.ray_client import is_of_a_node, lost, running_ray
 from esker.runtime.worker import dump_error, load_error
 
 # How often whoever waits for Ray looks whether the query was cancelled.
@@ -57,14 +57,18 @@ class _Node:
 class _Nodes:
     """Where tasks may go. Each goes to the node that has most room, so that budgets can be told by node."""
 
+    chosen: Callable[[], Collection[str]] | None = None
     nodes: dict[str, _Node] = field(default_factory=dict)
+    # The cluster says for a while that a node is alive that is not.
+    distrusted: set[str] = field(default_factory=set)
 
     def look(self, ray: Any) -> None:
         """Ask the cluster which nodes are alive."""
+        chosen = self.chosen() if self.chosen is not None else None
         alive = {
             node["NodeID"]: int(node["Resources"]["CPU"])
             for node in ray.nodes()
-            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+            if node["Alive"] and node["Resources"].get("CPU", 0) >= 1 and (chosen is None or node["NodeID"] in chosen)
         }
         self.nodes = {
             name: _Node(slots, self.nodes[name].running if name in self.nodes else 0) for name, slots in alive.items()
@@ -74,7 +78,8 @@ class _Nodes:
 
     def take(self) -> str:
         """The node for one more task."""
-        name = max(self.nodes, key=lambda one: self.nodes[one].slots - self.nodes[one].running)
+        trusted = [name for name in self.nodes if name not in self.distrusted] or [*self.nodes]
+        name = max(trusted, key=lambda one: self.nodes[one].slots - self.nodes[one].running)
         self.nodes[name].running += 1
         return name
 
@@ -89,18 +94,18 @@ class RayExecutor(Executor):
 
     A task that dies with its worker or node fails with WorkerLostError, which may be tried again; Ray itself tries
     nothing again. Functions are pickled by value where no module holds them, and Esker has to be installed on every
-    node. `esker.connect("ray")` is the way to a cluster.
+    node. `nodes` are those that may be used, if not all. `esker.connect("ray")` is the way to a cluster.
     """
 
     concurrent = True
     apart = True
 
-    def __init__(self, worker_count: int) -> None:
+    def __init__(self, worker_count: int, nodes: Callable[[], Collection[str]] | None = None) -> None:
         self._ray = running_ray()
         self._worker_count = worker_count
         self._work = self._ray.remote(_work)
         self._make = self._ray.remote(_make)
-        self._nodes = _Nodes()
+        self._nodes = _Nodes(nodes)
         self._nodes.look(self._ray)
         self._waiting: deque[_Job] = deque()
         self._running: list[_Job] = []
@@ -160,9 +165,11 @@ class RayExecutor(Executor):
         job.node = self._nodes.take()
         # To that node and no other: a task that waits for a node which is gone fails, and is tried elsewhere.
         where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(job.node, soft=False)
-        options = {"num_cpus": 1, "max_retries": 0, "scheduling_strategy": where}
+        options: dict[str, Any] = {"num_cpus": 1, "max_retries": 0, "scheduling_strategy": where}
         if job.window:
             options |= {
+                # It may wait for its reader, who may wait for tasks of another run: those must find a CPU.
+                "num_cpus": 0,
                 "num_returns": "streaming",
                 "_generator_backpressure_num_objects": min(job.window, _WINDOW_MAX),
             }
@@ -193,7 +200,7 @@ class RayExecutor(Executor):
         try:
             job.value = _read(self._ray.get(job.reference))
         except Exception as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
-            job.error = self._outcome(error)
+            job.error = self._outcome(error, job)
         job.reference = job.ended = None
         job.done = True
         self._finished.append(job)
@@ -212,7 +219,7 @@ class RayExecutor(Executor):
                 except StopIteration:
                     raise WorkerLostError("a worker of the Ray cluster ended a stream without a word") from None
                 except Exception as error:  # noqa: BLE001  # Ray's errors have no root that says "gone"
-                    raise self._outcome(error) from None
+                    raise self._outcome(error, job) from None
                 if outcome[0] != frames.ITEM:
                     job.done = True
                     _read(outcome)
@@ -224,10 +231,12 @@ class RayExecutor(Executor):
         finally:
             self._drop(job)
 
-    def _outcome(self, error: BaseException) -> BaseException:
+    def _outcome(self, error: BaseException, job: _Job) -> BaseException:
         gone = lost(error)
         if gone is None:
             return error
+        if is_of_a_node(error):
+            self._nodes.distrusted.add(job.node)
         self._nodes.look(self._ray)
         return gone
 
