@@ -17,7 +17,7 @@ from pyarrow import flight
 from esker.bitmap import Bitmap
 from esker.cluster.codec import CodecError, unpack
 from esker.cluster.layout import Layout, array_of, block_rows_for, describe, layout_unit
-from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Put, Query, Range, Terms, Write
+from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Range, Terms, Write
 from esker.cluster.planners import PLANNERS
 from esker.cluster.session import Session
 from esker.cluster.terms import Asked, terms_of
@@ -73,7 +73,8 @@ class Cluster:
     """A client of a cluster; a context manager, and threads may share it.
 
     A put is on the disks of all nodes that should have it when it returns, and every later query sees it whole. Calls
-    wait while nodes or the coordinator are away and others cannot answer, until the deadline.
+    wait while nodes or the coordinator are away and others cannot answer, until the deadline. Puts of one client go
+    one after the other; open several clients to put side by side.
     """
 
     def __init__(self, location: str, security: Security, limits: Limits) -> None:
@@ -368,7 +369,7 @@ class Cluster:
         self._known(layout.name, fresh=True)
 
     def _write(self, writes: Iterable[Write]) -> None:
-        answer = self._session.call(Put(self._session.next_number(), tuple(writes)))
+        answer = self._session.put(tuple(writes))
         if isinstance(answer, Failed):
             raise _failure(answer)
 

@@ -41,7 +41,9 @@ from esker.errors import OptionError
 
 
 class Timing(NamedTuple):
-    """In ticks: how often nodes are pinged, when silence means death, when to say a thing again.
+    """In ticks: how often nodes are pinged, when silence means death, when to say a thing again, when a loss is one.
+
+    What nobody has is lost only after a time: nodes that were taken for dead, all at once, may say hello yet.
 
     With ticks of a quarter of a second: a ping each second, and a second to answer it, as in source 004.
     """
@@ -51,6 +53,7 @@ class Timing(NamedTuple):
     repeat_ticks: int = 2
     hedge_ticks: int = 2
     transfer_ticks: int = 8
+    lost_ticks: int = 20
 
 
 class Status(NamedTuple):

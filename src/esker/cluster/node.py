@@ -446,16 +446,22 @@ class Node(Machine):
 
     def _all_full(self, message: Ask, results: list[tuple[int, int, str, bytes]]) -> bool:
         """Whether what further nodes would OR to these results could change nothing (source 004, Future Work)."""
-        if message.kind == VALUES:
+        if message.kind == VALUES or message.reads[0].part == WHOLE:
             return False
         full = {(query, part) for query, part, _, value in results if self._algebra.is_full(value)}
         return bool(full) and all((read.query, read.part) in full for _, reads in message.then for read in reads)
 
     def _on_reply(self, source: int, stamp: int, message: Reply) -> None:
         relay = self._relays.pop(message.call, None)
-        if relay is not None:
+        if relay is None:
+            return
+        back = relay.stamp if relay.source >= 0 else None
+        try:
             results = combined([*relay.results, *message.results], self._algebra)
-            self._send(relay.source, Reply(relay.call, tuple(results)), relay.stamp if relay.source >= 0 else None)
+        except DamagedValueError:
+            self._send(relay.source, Refuse(relay.call, source), back)
+        else:
+            self._send(relay.source, Reply(relay.call, tuple(results)), back)
 
     def _on_refuse(self, source: int, stamp: int, message: Refuse) -> None:
         relay = self._relays.pop(message.call, None)

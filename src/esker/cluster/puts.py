@@ -56,6 +56,7 @@ class Puts:
         self.unacknowledged: dict[int, set[int]] = {}
         self._records: dict[int, Decided] = {}
         self._waiting: deque[tuple[int, Put]] = deque()
+        self._lost_ticks: dict[tuple[int, int], int] = {}
         self._count = 0
 
     # ---- a client's put ----
@@ -95,11 +96,15 @@ class Puts:
         replaced = {write.unit for write in put.writes if write.whole}
         lost = [name for name in sorted(units - replaced) if directory[name].version and not directory[name].copies]
         if lost:
-            if self._coordinator.search(lost):
+            known = (client, put.sequence)
+            if self._coordinator.search(lost) or self._lost_ticks.get(known, 0) < self._coordinator.timing.lost_ticks:
+                self._lost_ticks.setdefault(known, 0)
                 return False
+            del self._lost_ticks[known]
             nodes = self._coordinator.lost_nodes(lost)
             self._coordinator.tell(client, Failed(put.sequence, "lost", tuple(lost), nodes))
             return True
+        self._lost_ticks.pop((client, put.sequence), None)
         self._count += 1
         one = ActivePut(self._coordinator.epoch << EPOCH_SHIFT | self._count, client, put)
         one.participants = self._divide(put)
@@ -253,6 +258,8 @@ class Puts:
         for version, nodes in self.unacknowledged.items():
             for node in nodes:
                 self._coordinator.tell(node, Outcome(version, True))
+        for known in self._lost_ticks:
+            self._lost_ticks[known] += 1
         self.start_waiting()
 
     def _remember(self, record: Decided, nodes: Iterable[int]) -> None:

@@ -10,6 +10,7 @@ from esker.cluster.machine import Algebra
 from esker.cluster.messages import COUNT, EPOCH_SHIFT, VALUES, Answer, Ask, Failed, Query, Read, Refuse, Reply
 from esker.cluster.plan import EVERY, WHOLE, Call, Need, Planner, Situation
 from esker.cluster.planners import PLANNERS
+from esker.errors import DamagedValueError
 
 if TYPE_CHECKING:
     from esker.cluster.coordinator import Coordinator
@@ -20,13 +21,14 @@ _REFUSALS_AT_ONCE = 3
 class ActiveQuery:
     """A batch of queries that is being answered, as of the unit versions in `snapshot`."""
 
-    __slots__ = ("client", "guards", "needs", "open", "query", "refusals", "results", "snapshot")
+    __slots__ = ("client", "guards", "lost_ticks", "needs", "open", "query", "refusals", "results", "snapshot")
 
     def __init__(self, client: int, query: Query, needs: list[Need]) -> None:
         self.client = client
         self.query = query
         self.needs = needs
         self.refusals = 0
+        self.lost_ticks = 0
         self.snapshot: dict[str, int] = {}
         self.guards: dict[str, int] = {}
         self.open: set[Need] = set()
@@ -87,6 +89,9 @@ class Reads:
         for number, call in late:
             if number in self._calls:
                 self._hedge(call, frozenset(call.nodes))
+        for query in self._queries.values():
+            if not query.open:
+                query.lost_ticks += 1
         self.plan_waiting()
 
     def hedge_calls_of(self, nodes: Collection[int]) -> None:
@@ -110,7 +115,12 @@ class Reads:
             query.results.setdefault((number, part, unit), []).append(value)
         query.open.difference_update(call.needs)
         if not query.open:
-            self._answer(query)
+            try:
+                self._answer(query)
+            except DamagedValueError:
+                # What came is no value: at the next tick it is asked for again.
+                self._coordinator.count("damaged answers")
+                self._drop_calls(query)
 
     def on_refuse(self, node: int, message: Refuse) -> None:
         """Begin again with a new snapshot: at once, unless that was in vain before."""
@@ -147,9 +157,10 @@ class Reads:
             return
         lost = sorted({need.unit for need in query.needs if not units[need.unit].copies})
         if lost:
-            if not self._coordinator.search(lost):
+            if not self._coordinator.search(lost) and query.lost_ticks >= self._coordinator.timing.lost_ticks:
                 self._fail(query, "lost", lost)
             return
+        query.lost_ticks = 0
         query.snapshot = {need.unit: units[need.unit].version for need in query.needs}
         query.guards = {unit: units[unit].version if unit in units else 0 for unit in query.query.guards}
         query.results = {}

@@ -9,7 +9,7 @@ from typing import Any
 from esker.cluster import wire
 from esker.cluster.greeting import CLIENT, Caller
 from esker.cluster.link import Link
-from esker.cluster.messages import Answer, Done, Failed, Put, Query
+from esker.cluster.messages import Answer, Done, Failed, Put, Query, Write
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits, Security
@@ -29,6 +29,8 @@ class _Waiting:
 class Session:
     """Calls of one client, from any number of threads. A put that is said again is done once.
 
+    Puts go one after the other: the coordinator takes a later one as the end of those before.
+
     While the coordinator is away a call waits, and goes on when it is back, until its deadline.
     """
 
@@ -36,6 +38,7 @@ class Session:
         self.location = location
         self._limits = limits
         self._lock = threading.Lock()
+        self._putting = threading.Lock()
         self._waiting: dict[int, _Waiting] = {}
         self._last = 0
         self._refused: EskerError | None = None
@@ -47,6 +50,13 @@ class Session:
         with self._lock:
             self._last += 1
             return self._last
+
+    def put(self, writes: tuple[Write, ...]) -> Done | Failed:
+        """Put, after the puts before; DeadlineExceededError when it takes too long, and may be done yet."""
+        with self._putting:
+            answer = self.call(Put(self.next_number(), writes))
+        assert not isinstance(answer, Answer), "a put is done or fails"
+        return answer
 
     def call(self, message: Put | Query, seconds: float | None = None) -> Done | Answer | Failed:
         """Say it, and wait for what comes back; DeadlineExceededError when that takes too long."""

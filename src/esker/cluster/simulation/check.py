@@ -30,6 +30,7 @@ class Masks:
 
     def is_full(self, value: bytes) -> bool:
         """Say whether all bits are set."""
+        assert len(value) == 8, "only values are asked about"
         return value == b"\xff" * 8
 
     def _mask(self, terms: Sequence[Sequence[bytes]]) -> int:

@@ -19,7 +19,7 @@ from esker.cluster.simulation.disk import SimulatedDisk
 
 TICK_SECONDS = 0.5
 BUCKETS = 4
-MACHINE_TIMING = Timing(ping_ticks=2, dead_ticks=4, repeat_ticks=1, hedge_ticks=1, transfer_ticks=4)
+MACHINE_TIMING = Timing(ping_ticks=2, dead_ticks=4, repeat_ticks=1, hedge_ticks=1, transfer_ticks=4, lost_ticks=6)
 NODE_TIMING = NodeTiming(inquire_ticks=2, peers_ticks=5, hello_ticks=5, relay_ticks=20)
 _CLIENT_REPEAT_SECONDS = 1.0
 

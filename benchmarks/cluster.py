@@ -1,0 +1,188 @@
+"""The replicated index beside the embedded one: `python -m benchmarks.cluster` (docs/cluster.md).
+
+Source-form queries R:[a,b]&[c,d](&[e,f]) of 28 vectors on 200 vectors, counted; six nodes and a coordinator as
+processes on this machine. Rounds are interleaved, each way of asking once a round, another first each time; a figure
+is the median over the rounds of the ratio to the embedded index in the same round. With ESKER_REALDATA set to a folder
+with CRoaring's real data sets census1881 is asked, without it generated vectors.
+
+`--figure-5` is the source's experiment again: q queries, 0 to 1200, with lines fitted to the times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.bitmap_wah import generated_sets, real_sets
+from benchmarks.machine import describe_machine
+from esker.bitmap import Bitmap, count_ranges
+from esker.cluster.client import Cluster
+from esker.cluster.local import LocalCluster
+from esker.cluster.planners import PLANNERS
+from esker.core.seeded import generator
+from esker.index.vectors import VectorIndex
+
+Query = list[tuple[int, int]]
+VECTORS_A_QUERY = 28
+QUERIES = 60
+# Of the source's figure 5: seconds a query.
+PUBLISHED = {"cluster": 0.00452, "embedded": 0.000152}
+
+
+def queries(vector_count: int, count: int) -> list[Query]:
+    """Draw queries of two or three ranges, 28 vectors in all."""
+    dice = generator(28)
+    drawn = []
+    for _ in range(count):
+        parts = 2 + int(dice.integers(2))
+        cuts = np.sort(dice.choice(np.arange(1, VECTORS_A_QUERY), parts - 1, replace=False))
+        widths = np.diff(np.concatenate(([0], cuts, [VECTORS_A_QUERY]))).tolist()
+        firsts = [int(dice.integers(vector_count - width + 1)) for width in widths]
+        drawn.append([(first, first + width - 1) for first, width in zip(firsts, widths, strict=True)])
+    return drawn
+
+
+def vectors_of(name: str) -> tuple[str, list[Bitmap]]:
+    """Read the data set, or make one."""
+    folder = os.environ.get("ESKER_REALDATA")
+    found = dict(real_sets(Path(folder)) if folder else generated_sets())
+    chosen = name if name in found else "unsorted"
+    sets = found[chosen]
+    row_count = int(max(rows.max() for rows in sets)) + 1
+    return chosen, [Bitmap.from_positions(rows, row_count, "auto", "speed") for rows in sets]
+
+
+def ways(cluster: Cluster, batch: int) -> dict[str, Callable[[list[Query]], list[int]]]:
+    """Ways of asking the cluster: each planner with row blocks, and with vectors placed whole, as the source does."""
+    found: dict[str, Callable[[list[Query]], list[int]]] = {}
+    for index in ("row_block", "vector"):
+        for planner in PLANNERS:
+
+            def ask(asked: list[Query], index: str = index, planner: str = planner) -> list[int]:
+                counts = []
+                for at in range(0, len(asked), batch):
+                    counts += cluster.count_many(asked[at : at + batch], index=index, planner=planner)
+                return counts
+
+            found[f"{index}, {planner}"] = ask
+    return found
+
+
+def seconds_of(ask: Callable[[list[Query]], list[int]], asked: list[Query], expected: list[int]) -> float:
+    """Time one way, and compare what it says."""
+    began = time.perf_counter()
+    found = ask(asked)
+    seconds = time.perf_counter() - began
+    if found != expected:
+        raise AssertionError("the cluster counted other rows than the embedded index")
+    return seconds
+
+
+def compare(cluster: Cluster, vectors: list[Bitmap], stored: VectorIndex, rounds: int, console: Console) -> None:
+    """Print the table of ratios."""
+    asked = queries(len(vectors), QUERIES)
+
+    def embedded(some: list[Query]) -> list[int]:
+        return [count_ranges(vectors, one) for one in some]
+
+    def from_file(some: list[Query]) -> list[int]:
+        return [stored.query("R:" + "&".join(f"[{a},{b}]" for a, b in one)).count() for one in some]
+
+    expected = embedded(asked)
+    contestants: dict[str, Callable[[list[Query]], list[int]]] = {"embedded, vectors from the file": from_file}
+    for batch in (1, QUERIES):
+        word = "one by one" if batch == 1 else f"batches of {batch}"
+        contestants |= {f"{name}; {word}": ask for name, ask in ways(cluster, batch).items()}
+    ratios: dict[str, list[float]] = {name: [] for name in contestants}
+    base: list[float] = []
+    for number in range(rounds + 1):
+        listed = list(contestants.items())
+        turn = number % len(listed)
+        # Before and after: what the machine does meanwhile to one it does to the other.
+        reference = median(seconds_of(embedded, asked, expected) for _ in range(5))
+        times = {name: seconds_of(ask, asked, expected) for name, ask in listed[turn:] + listed[:turn]}
+        reference = (reference + median(seconds_of(embedded, asked, expected) for _ in range(5))) / 2
+        if number:  # the first round warms up
+            base.append(reference)
+            for name, seconds in times.items():
+                ratios[name].append(seconds / reference)
+    table = Table(
+        title=f"time a query / embedded in memory ({median(base) / QUERIES * 1e6:,.0f} us)", title_justify="left"
+    )
+    for heading in ("way", "ratio", "least", "greatest"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    for name, found in ratios.items():
+        table.add_row(name, f"{median(found):.1f}", f"{min(found):.1f}", f"{max(found):.1f}")
+    console.print(table)
+
+
+def figure_5(cluster: Cluster, vectors: list[Bitmap], most: int, console: Console) -> None:
+    """Time q queries, one by one, and fit lines."""
+    asked = queries(len(vectors), most)
+    steps = list(range(0, most + 1, max(most // 6, 1)))
+    expected = [count_ranges(vectors, one) for one in asked]
+    contestants = {"embedded": lambda some: [count_ranges(vectors, one) for one in some], **ways(cluster, 1)}
+    table = Table(
+        title=f"seconds for q queries, 0 to {most}: slope and offset of the line fitted", title_justify="left"
+    )
+    for heading in ("way", "slope, s a query", "offset, s", "R2", "slope / embedded"):
+        table.add_column(heading, justify="left" if heading == "way" else "right")
+    slopes: dict[str, float] = {}
+    for name, ask in contestants.items():
+        seconds_of(ask, asked[:20], expected[:20])
+        times = [seconds_of(ask, asked[:count], expected[:count]) for count in steps]
+        slope, offset = np.polyfit(steps, times, 1)
+        fitted = np.polyval((slope, offset), steps)
+        spread = float(np.sum((np.array(times) - np.mean(times)) ** 2))
+        fit = 1 - float(np.sum((np.array(times) - fitted) ** 2)) / spread
+        slopes[name] = float(slope)
+        ratio = slopes[name] / slopes["embedded"]
+        table.add_row(name, f"{slope:.6f}", f"{offset:+.4f}", f"{fit:.4f}", f"{ratio:.1f}")
+    ratio = PUBLISHED["cluster"] / PUBLISHED["embedded"]
+    table.add_row("source 004: embedded", f"{PUBLISHED['embedded']:.6f}", "-0.0023", "0.9818", "1.0")
+    table.add_row("source 004: cluster", f"{PUBLISHED['cluster']:.6f}", "+0.0700", "0.9919", f"{ratio:.1f}")
+    console.print(table)
+
+
+def main(arguments: list[str]) -> int:
+    """Start a cluster, put the vectors in both placements, and measure."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
+    parser.add_argument("--set", default="census1881")
+    parser.add_argument("--nodes", type=int, default=6)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--figure-5", action="store_true", dest="figure")
+    parser.add_argument("--most", type=int, default=1200, help="queries of figure 5")
+    options = parser.parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    name, vectors = vectors_of(options.set)
+    with tempfile.TemporaryDirectory(prefix="esker-cluster-") as text:
+        folder = Path(text)
+        with LocalCluster(folder / "cluster") as local:
+            local.up(options.nodes)
+            with local.connect() as cluster:
+                for placement in ("row_block", "vector"):
+                    cluster.create(placement, vectors[0].row_count, placement=placement)
+                    cluster.put_many(dict(enumerate(vectors)), index=placement)
+                console.print(f"{name}: {len(vectors)} vectors of {vectors[0].row_count:,} rows; {options.nodes} nodes")
+                console.print(describe_machine(), markup=False)
+                if options.figure:
+                    figure_5(cluster, vectors, options.most, console)
+                else:
+                    with VectorIndex.open(folder / "embedded", vectors[0].row_count) as stored:
+                        stored.put_many(dict(enumerate(vectors)))
+                        compare(cluster, vectors, stored, options.rounds, console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
