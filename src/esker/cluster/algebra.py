@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from esker.bitmap import Bitmap, count_terms
+from esker.bitmap import AUTO, Bitmap, count_terms
 from esker.bitmap import terms as bitmap_terms
 from esker.bitmap.stored import StoredVector
 from esker.errors import BitmapCorruptError, DamagedValueError, InputError
@@ -64,13 +64,19 @@ class BitmapAlgebra:
             )  # fmt: skip
         except BitmapCorruptError as error:
             raise DamagedValueError(str(error)) from error
+        if made.profile:
+            # Small on disks and networks, quick in memory.
+            made = made.recoded(AUTO, "speed")
         self._keep(value, made)
         return made
 
     def _evaluated(self, evaluate: Callable[[list[list[Bitmap]]], Any], terms: Sequence[Sequence[bytes]]) -> Any:
         """Evaluate over bitmaps; None when a term has no vector."""
-        bitmap = self.bitmap
-        chosen = [[bitmap(value) for value in values if value] for values in terms]
+        held, bitmap = self._held, self.bitmap
+        chosen = [
+            [held[id(value)][1] if id(value) in held else bitmap(value) for value in values if value]
+            for values in terms
+        ]
         if not chosen or not all(chosen):
             return None
         try:

@@ -186,12 +186,14 @@ def array_of(data: bytes) -> pa.Array:
 
 
 def block_rows_for(row_count: int, nodes: int) -> int:
-    """Choose how many rows a block has: two blocks a node, from 2^16 to 2^22 rows, a multiple of 64.
+    """Choose how many rows a block has: as many blocks as nodes, from 2^16 to 2^22 rows, a multiple of 64.
+
+    Fewer blocks have a query ask fewer nodes; more move in smaller pieces.
 
     >>> block_rows_for(4_277_806, 6), block_rows_for(100, 3)
-    (356544, 65536)
+    (713024, 65536)
     """
-    return int(np.clip(-(-row_count // max(2 * nodes, 1) // 64) * 64, 1 << 16, 1 << 22))
+    return int(np.clip(-(-row_count // max(nodes, 1) // 64) * 64, 1 << 16, 1 << 22))
 
 
 def describe(layout: Layout) -> dict[str, Any]:

@@ -503,7 +503,7 @@ class Node(Machine):
     def _whole_answer(self, kind: int, terms: Terms, entries: Mapping[int, Entry]) -> bytes:
         if kind == VALUES:
             return pack([named(vector, entries[vector][1]) for term in terms for vector in _within(entries, term)])
-        values = [[entries[vector][1] for vector in _within(entries, term)] for term in terms]
+        values = [_values(entries, term) for term in terms]
         return self._algebra.count(values) if kind == COUNT else self._algebra.answer(values)
 
     def _drop_damaged(self, name: str) -> None:
@@ -590,6 +590,15 @@ def _within(entries: Mapping[int, Entry], term: Term) -> list[int]:
         else:
             found += [vector for vector in entries if first <= vector <= last]
     return found if len(term) == 1 else list(dict.fromkeys(found))
+
+
+def _values(entries: Mapping[int, Entry], term: Term) -> list[bytes]:
+    """The values of a term; most terms are one range."""
+    if len(term) == 1:
+        first, last = term[0]
+        if last - first < len(entries):
+            return [entries[vector][1] for vector in range(first, last + 1) if vector in entries]
+    return [entries[vector][1] for vector in _within(entries, term)]
 
 
 def _is_sound(copy: UnitCopy) -> bool:
