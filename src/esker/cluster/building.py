@@ -15,7 +15,7 @@ import pyarrow as pa
 from esker.bitmap import Bitmap
 from esker.cluster.layout import IndexedColumn, Layout, block_rows_for, check_name
 from esker.cluster.messages import Write
-from esker.core.batch import require_columns
+from esker.core.batch import cast_batch, plain_schema, require_columns
 from esker.errors import InputError, OptionError
 from esker.index.slots import FIRST_SLOT, ValueSlots, indexed_type, plain_values
 
@@ -62,7 +62,7 @@ class _Spool:
 
     def __init__(self, folder: Path, source: Any, by: Sequence[str], stack: ExitStack) -> None:
         reader = _reader(source)
-        self.schema: pa.Schema = reader.schema
+        self.schema: pa.Schema = plain_schema(reader.schema)
         if not by or len(set(by)) < len(by):
             raise OptionError("by= names the columns to index, each once")
         require_columns(by, self.schema, "the source")
@@ -71,7 +71,8 @@ class _Spool:
         self.row_count = 0
         files = {name: stack.enter_context((folder / f"{number}.slots").open("w+b")) for number, name in enumerate(by)}
         with pa.ipc.new_file(folder / "rows.arrow", self.schema) as writer:
-            for batch in reader:
+            for given in reader:
+                batch = cast_batch(given, self.schema)
                 for name in by:
                     values = plain_values(batch.column(name), self._types[name])
                     files[name].write(self._slots[name].assign(values).tobytes())

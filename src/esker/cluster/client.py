@@ -21,8 +21,10 @@ from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, R
 from esker.cluster.planners import PLANNERS
 from esker.cluster.session import Session
 from esker.cluster.terms import Asked, terms_of
+from esker.cluster.url import read_url
 from esker.core.batch import require_columns
 from esker.core.row_set import RowSet
+from esker.core.row_store import RowBatch
 from esker.errors import (
     EskerError,
     InputError,
@@ -30,8 +32,8 @@ from esker.errors import (
     PeerError,
     UnitsLostError,
 )
+from esker.expression import Expression, evaluate, read_predicate
 from esker.expression import columns as columns_of
-from esker.expression import evaluate, read_predicate
 from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors, read_token
 
 DEFAULT_INDEX = "vectors"
@@ -42,6 +44,13 @@ _NO_TERMS: Terms = ()
 
 Question = Any
 """A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, or a list of (first, last)."""
+
+
+def connect_url(url: str) -> tuple[Cluster, str]:
+    """Open what a URL names (see esker.cluster.url): a cluster, and an index of it."""
+    named = read_url(url)
+    token = Path(named.token_file) if named.token_file else None
+    return connect(named.location, token=token, authority=named.authority), named.name
 
 
 def connect(
@@ -62,10 +71,10 @@ def connect(
     where = location.replace("esker://", "grpc://", 1)
     if not where.startswith(("grpc://", "grpc+tls://")):
         raise OptionError(f"{location!r} is no address of a cluster; write grpc://host:port or grpc+tls://host:port")
-    secret = read_token(Path(token)) if token is not None and Path(token).exists() else token
-    security = Security(
-        None if secret is None else str(secret), authority=Path(authority).read_bytes() if authority else None
-    )
+    is_file = isinstance(token, Path) or (token is not None and Path(token).exists())
+    secret = read_token(Path(token)) if token is not None and is_file else token
+    files = Security.from_files(authority=Path(authority) if authority else None)
+    security = Security(None if secret is None else str(secret), authority=files.authority)
     return Cluster(where.rstrip("/"), security, Limits(message_bytes, deadline))
 
 
@@ -160,24 +169,27 @@ class Cluster:
         self, predicate: Any = None, columns: Sequence[str] | None = None, *, index: str, planner: str = ""
     ) -> pa.Table:
         """Give columns of the rows for which `predicate` is true, of an index that was built with its rows."""
-        layout = self._known(index)
+        layout, rows = self.find_rows(predicate, index=index, planner=planner)
         names = list(layout.schema.names if columns is None else columns)
         require_columns(names, layout.schema, f"index {index!r}")
-        rows = (
-            RowSet.range(0, layout.row_count)
-            if predicate is None
-            else self.query(predicate, index=index, planner=planner)
-        )
         schema = pa.schema([layout.schema.field(name) for name in names])
-        return pa.Table.from_batches([batch for _, batch in self.fetch(rows, names, index=index)], schema)
+        return pa.Table.from_batches([found.batch for found in self.fetch(layout, rows, names)], schema)
 
-    def fetch(
-        self, rows: RowSet, columns: Sequence[str], *, index: str
-    ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint64]], pa.RecordBatch]]:
-        """Yield row ids and columns of rows, chunk by chunk; only chunks that have some of them travel."""
-        layout = self._known(index)
+    def find_rows(self, predicate: Any = None, *, index: str, planner: str = "") -> tuple[Layout, RowSet]:
+        """Find the rows of a predicate (None: every row), and the layout of the index that they are rows of."""
+        if predicate is None:
+            layout = self._known(index)
+            return layout, RowSet.range(0, layout.row_count)
+        found: tuple[Layout, list[RowSet]] = self._ask_layout([predicate], index, ROWS, planner)
+        return found[0], found[1][0]
+
+    def fetch(self, layout: Layout, rows: RowSet, columns: Sequence[str]) -> Iterator[RowBatch]:
+        """Yield columns of rows, chunk by chunk; only chunks that have some of them travel.
+
+        Raises InputError where the rows are not kept, PeerError when the index was built anew since.
+        """
         if not layout.chunk_rows:
-            raise InputError(f"index {index!r} was built without its rows")
+            raise InputError(f"index {layout.name!r} was built without its rows")
         numbers = [layout.schema.names.index(name) for name in columns]
         schema = pa.schema([layout.schema.field(name) for name in columns])
         for part in layout.blocks.parts(0):
@@ -259,6 +271,9 @@ class Cluster:
     # ---- inside ----
 
     def _ask_many(self, questions: Sequence[Question], index: str, kind: int, planner: str) -> Any:
+        return self._ask_layout(questions, index, kind, planner)[1]
+
+    def _ask_layout(self, questions: Sequence[Question], index: str, kind: int, planner: str) -> tuple[Layout, Any]:
         if planner and planner not in PLANNERS:
             raise OptionError(f"no planner {planner!r}; there is: {', '.join(PLANNERS)}")
         for attempt in range(_LAYOUT_RETRIES):
@@ -272,9 +287,9 @@ class Cluster:
                 continue
             found = [self._none(kind, checked) if one.never else rows for one, rows in zip(asked, answers, strict=True)]
             if not checked:
-                return found
+                return layout, found
             kept = [self._checked(layout, one, rows) for one, rows in zip(asked, found, strict=True)]
-            return [len(rows) for rows in kept] if kind == COUNT else kept
+            return layout, [len(rows) for rows in kept] if kind == COUNT else kept
         raise PeerError(f"index {index!r} is built again and again; ask later")
 
     def _rows_or_counts(self, layout: Layout, queries: list[Terms], kind: int, planner: str) -> list[Any] | None:
@@ -311,7 +326,7 @@ class Cluster:
             return rows
         names = sorted(columns_of(asked.residual)) or layout.schema.names[:1]
         kept = [np.zeros(0, np.uint64)]
-        for ids, batch in self.fetch(rows, names, index=layout.name):
+        for ids, batch in self.fetch(layout, rows, names):
             kept.append(ids[evaluate(asked.residual, batch).fill_null(False).to_numpy(zero_copy_only=False)])
         return RowSet.of(np.concatenate(kept))
 
@@ -380,21 +395,30 @@ class Cluster:
 
     def _fetch_block(
         self, layout: Layout, unit: str, start: int, rows: RowSet, numbers: list[int], schema: pa.Schema
-    ) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.uint64]], pa.RecordBatch]]:
-        width = len(layout.schema)
+    ) -> Iterator[RowBatch]:
         ids = rows.to_numpy()
         chunks = (ids - np.uint64(start)) // np.uint64(layout.chunk_rows)
         for chunk in np.unique(chunks).tolist():
             wanted = ids[chunks == chunk]
-            ranges = tuple(_chunk_range(chunk, width, number) for number in numbers)
-            query = Query(self._session.next_number(), ((ranges,),), VALUES, (unit,), guards=(layout.unit,))
-            answer = self._ask(query, layout) if ranges else None
-            if ranges and answer is None:
-                raise PeerError(f"index {layout.name!r} was built anew while its rows were read; ask again")
-            values = _named(unpack(answer.results[0][1])[0]) if answer is not None else {}
-            columns = [array_of(values[first]) for first, _ in ranges]
             places = pa.array(wanted - np.uint64(start + chunk * layout.chunk_rows))
-            yield wanted, pa.RecordBatch.from_arrays([column.take(places) for column in columns], schema=schema)
+            columns = [column.take(places) for column in self._chunk(layout, unit, chunk, numbers)]
+            # A batch without columns has rows all the same.
+            yield RowBatch(
+                wanted,
+                pa.RecordBatch.from_arrays(columns, schema=schema) if columns else _no_columns(len(wanted)),
+            )
+
+    def _chunk(self, layout: Layout, unit: str, chunk: int, numbers: list[int]) -> list[pa.Array]:
+        """Read columns of a chunk."""
+        if not numbers:
+            return []
+        ranges = tuple(_chunk_range(chunk, len(layout.schema), number) for number in numbers)
+        query = Query(self._session.next_number(), ((ranges,),), VALUES, (unit,), guards=(layout.unit,))
+        answer = self._ask(query, layout)
+        if answer is None:
+            raise PeerError(f"index {layout.name!r} was built anew while its rows were read; ask again")
+        values = _named(unpack(answer.results[0][1])[0])
+        return [array_of(values[first]) for first, _ in ranges]
 
     def _node_status(self, node: dict[str, Any]) -> dict[str, Any]:
         if node["address"] is None:
@@ -420,7 +444,8 @@ def _asked(question: Question, layout: Layout) -> Asked:
         if not ranges or any(first > last or first < 0 for first, last in ranges):
             raise InputError("a list of ranges (first, last) has at least one, each with a vector")
         return Asked(tuple(layout.ranges_of_values(*one) for one in ranges), None)
-    asked = terms_of(read_predicate(question, layout.schema), layout)
+    bound = question if isinstance(question, Expression) else read_predicate(question, layout.schema)
+    asked = terms_of(bound, layout)
     if asked.residual is not None and not layout.chunk_rows:
         raise InputError(f"index {layout.name!r} was built without its rows, and its vectors do not decide all of it")
     return asked
@@ -461,6 +486,10 @@ def _named(packed: bytes) -> dict[int, bytes]:
 def _chunk_range(chunk: int, width: int, column: int) -> Range:
     vector = -1 - (chunk * width + column)
     return vector, vector
+
+
+def _no_columns(row_count: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays([pa.nulls(row_count)], ["none"]).select([])
 
 
 def _failure(failed: Failed) -> EskerError:

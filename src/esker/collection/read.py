@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from esker.cluster.url import is_cluster_url
 from esker.collection.dataset import Dataset
 from esker.collection.options import DEFAULT_OPTIONS
 from esker.core.batch import require_columns
@@ -71,11 +72,18 @@ def read_frozen(path: str | Path, *, columns: Sequence[str] | None = None) -> Da
 
 
 def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
-    """Read anything: a Dataset, an Arrow object, the folder of a frozen data set or an index, or files by extension."""
+    """Read anything: a Dataset, an Arrow object, the folder of a frozen data set or an index, or files by extension.
+
+    `esker://host:port/INDEX?token_file=FILE` is an index of a cluster (docs/cluster.md), with its rows.
+    """
     if isinstance(source, Dataset):
         return source if columns is None else source.select(columns)
     if not isinstance(source, str | Path | list | tuple):
         return from_arrow(source) if columns is None else from_arrow(source).select(columns)
+    if is_cluster_url(source):
+        from esker.engine.sources.cluster import ClusterSource
+
+        return _scan(ClusterSource(str(source)), columns)
     if isinstance(source, str | Path) and not is_remote(source) and looks_indexed(Path(source)):
         return _scan(IndexedSource(Path(source)), columns)
     if isinstance(source, str | Path) and not is_remote(source) and looks_frozen(Path(source)):

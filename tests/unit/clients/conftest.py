@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 import esker
+from esker.cluster.local import LocalCluster
 
 from .rows import table
 
@@ -38,3 +40,13 @@ def indexed(plain: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Path:
     kinds = {"n": "bit_sliced", "s": "equality", "b": "equality", "d": "equality", "t": "time_quantum"}
     with esker.build_index(plain, folder, kinds):
         return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(plain: pa.Table, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The rows in a cluster of two nodes, in blocks: what columns have no vectors for is checked on rows."""
+    with LocalCluster(tmp_path_factory.mktemp("clients") / "cluster") as local:
+        local.up(nodes=2)
+        with local.connect() as opened:
+            opened.build(plain, ["n", "s", "b", "d", "u", "f"], index="rows", block_rows=640)
+        yield f"{local.address}/rows?token_file={local.token_file}"

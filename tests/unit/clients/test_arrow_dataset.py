@@ -21,7 +21,7 @@ from .rows import CONSTANTS, Tree, same, to_pyarrow, to_sql, trees
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("kind", ["frozen", "indexed"])
+@pytest.mark.parametrize("kind", ["frozen", "indexed", pytest.param("cluster", marks=pytest.mark.slow)])
 @FEW
 @given(tree=trees(sorted(CONSTANTS)))
 def test_duckdb_finds_what_it_finds_in_its_own_table(
@@ -36,7 +36,7 @@ def test_duckdb_finds_what_it_finds_in_its_own_table(
     assert rows.count_rows() == plain.num_rows
 
 
-@pytest.mark.parametrize("kind", ["frozen", "indexed"])
+@pytest.mark.parametrize("kind", ["frozen", "indexed", pytest.param("cluster", marks=pytest.mark.slow)])
 @FEW
 @given(tree=trees(sorted(CONSTANTS)))
 def test_pyarrow_finds_what_it_finds_in_a_table(

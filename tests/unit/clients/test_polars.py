@@ -18,7 +18,7 @@ from .rows import CONSTANTS, Tree, to_polars, trees
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("kind", ["frozen", "indexed"])
+@pytest.mark.parametrize("kind", ["frozen", "indexed", pytest.param("cluster", marks=pytest.mark.slow)])
 @FEW
 @given(tree=trees(sorted(CONSTANTS)))
 def test_a_filter_gives_what_polars_gives_on_the_same_rows(

@@ -67,10 +67,15 @@ def connections(plain: pa.Table, frozen: Path, indexed: Path) -> dict[str, apsw.
     """For each source a connection with the rows as SQLite's own table `own`, and as ours, `rows`."""
     found = {}
     for kind, source in {"frozen": frozen, "indexed": indexed, "table": plain}.items():
-        connection = found[kind] = apsw.Connection(":memory:")
-        own_table(connection, "own", plain)
-        sqlite.register(connection, "rows", source)
+        found[kind] = connected(source, plain)
     return found
+
+
+def connected(source: object, plain: pa.Table) -> apsw.Connection:
+    connection = apsw.Connection(":memory:")
+    own_table(connection, "own", plain)
+    sqlite.register(connection, "rows", source)
+    return connection
 
 
 def own_table(connection: apsw.Connection, name: str, table: pa.Table) -> None:
@@ -85,12 +90,14 @@ def own_table(connection: apsw.Connection, name: str, table: pa.Table) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["frozen", "indexed", "table"])
+@pytest.mark.parametrize("kind", ["frozen", "indexed", pytest.param("cluster", marks=pytest.mark.slow), "table"])
 @FEW
 @given(condition=conditions(), limit=st.sampled_from(["", " LIMIT 5", " LIMIT 3 OFFSET 4"]))
 def test_a_query_gives_what_sqlite_gives_on_its_own_table(
-    connections: dict[str, apsw.Connection], kind: str, condition: str, limit: str
+    request: pytest.FixtureRequest, connections: dict[str, apsw.Connection], kind: str, condition: str, limit: str
 ) -> None:
+    if kind not in connections:
+        connections[kind] = connected(request.getfixturevalue(kind), request.getfixturevalue("plain"))
     run = connections[kind].execute
     query = f"SELECT rowid, * FROM {{}} WHERE {condition} ORDER BY rowid{limit}"
     wanted = run(query.format("own")).fetchall()

@@ -8,10 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import apsw
+import duckdb
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
 
+import esker
 from esker.bitmap import Bitmap, ranges
+from esker.clients import sqlite
 from esker.cluster.local import LocalCluster
 from esker.errors import AuthenticationError, InputError
 from esker.runtime.flight import new_token
@@ -51,3 +57,34 @@ def test_three_nodes_answer_as_one_process_does_and_one_may_be_killed(tmp_path: 
         printed = subprocess.run(words, check=True, capture_output=True, text=True).stdout
         assert json.loads(printed)["members"] == [0, 2]
     assert local.running() == {}
+
+
+def test_sqlite_polars_and_duckdb_are_clients_of_a_cluster(tmp_path: Path) -> None:
+    people = pa.table(
+        {"age": [20, 76, None, 42, 20] * 40_000, "city": ["Tacoma", "Spokane", "Seattle", None, "Spokane"] * 40_000}
+    ).append_column("line", pa.array(range(200_000)))
+    with LocalCluster(tmp_path / "cluster") as local:
+        local.up(nodes=2)
+        url = f"{local.address}/people?token_file={local.token_file}"
+        with local.connect() as cluster:
+            cluster.build(people, ["age", "city"], index="people")
+            assert cluster.count("age < 50 AND NOT city = 'Tacoma'", index="people") == 40_000
+            # Of this no vector knows: the rows are looked at.
+            assert cluster.query("age = 42 AND line < 10", index="people").to_numpy().tolist() == [3, 8]
+            # Built anew while others ask, it is the new one for all.
+            cluster.build(people.slice(0, 150_000), ["age", "city"], index="people", block_rows=40_000)
+            assert cluster.count("city IS NULL OR age IS NULL", index="people") == 60_000
+        connection = apsw.Connection(":memory:")
+        sqlite.register(connection, "people", url)
+        asked = "SELECT line FROM people WHERE age > 50 AND city = 'Spokane' LIMIT 3"
+        assert connection.execute(asked).fetchall() == [(1,), (6,), (11,)]
+        found = (
+            esker.scan_polars(url).filter((pl.col("age") == 42) & (pl.col("line") > 149_990)).select("line").collect()
+        )
+        assert found["line"].to_list() == [149_993, 149_998]
+        with duckdb.connect() as duck:
+            duck.register("people", esker.as_arrow_dataset(url))
+            assert duck.execute("SELECT count(*), min(line) FROM people WHERE city IS NULL").fetchall() == [(30_000, 3)]
+        assert esker.read(url).filter("line = 77").to_arrow().to_pylist() == [
+            {"age": None, "city": "Seattle", "line": 77}
+        ]
