@@ -40,6 +40,30 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
+def joined(batches: Iterable[pa.RecordBatch], bytes_max: int) -> Iterator[pa.RecordBatch]:
+    """Yield the same rows in batches of up to `bytes_max` bytes; one that is larger stays as it is.
+
+    >>> batch = pa.record_batch({"n": [1, 2, 3, 4]})
+    >>> [joint.num_rows for joint in joined([batch] * 5, 2 * batch.nbytes)]
+    [8, 8, 4]
+    """
+    held: list[pa.RecordBatch] = []
+    held_bytes = 0
+    for batch in batches:
+        size = batch.nbytes
+        if held and held_bytes + size > bytes_max:
+            yield _one(held)
+            held, held_bytes = [], 0
+        held.append(batch)
+        held_bytes += size
+    if held:
+        yield _one(held)
+
+
+def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
 def to_reader(source: Any) -> pa.RecordBatchReader:
     """Read any Arrow object: tables, batches, readers, Polars and pandas frames, DuckDB relations, our Datasets.
 

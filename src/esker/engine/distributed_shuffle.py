@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from esker.core.batch import joined
 from esker.core.context import QueryContext
 from esker.engine.page_nodes import PageNodes
 from esker.engine.remote import (
@@ -33,13 +34,15 @@ from esker.engine.session import Session
 from esker.errors import PageCorruptError, PagesLostError, SpillError, WorkerLostError
 from esker.shuffle.choose import AUTO, Choice
 from esker.shuffle.operator import ShuffleOperator
-from esker.shuffle.page_file import MapOutput, PageId, PageWriter, Segment
+from esker.shuffle.page_file import MapOutput, PageId, PageWriter, Segment, is_sealed
 from esker.shuffle.page_server import PageReader, Places
 
 # Map tasks for each worker: with more, less is made again when one is lost; with fewer, pages are fuller.
-_MAPS_OF_A_WORKER = 4
+MAPS_OF_A_WORKER = 4
 # Of a task's memory, what its shuffle may hold before it spills.
-_SHUFFLE_SHARE = 0.5
+SHUFFLE_SHARE = 0.5
+# Of a page in a file, where there are rows enough.
+PAGE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ class MapTask:
                         for partition in range(spec.partition_count):
                             if self.wanted is not None and partition not in self.wanted:
                                 continue
-                            for batch in operator.partition(partition):
-                                writer.write(partition, batch)
+                            for page in _pages(operator, spec, partition):
+                                writer.write(partition, page)
                         output = writer.finish(spec.shuffle, self.number, node, sizes)
                 except FileNotFoundError as error:
                     raise WorkerLostError(f"the page folder of node {node[:12]} is gone: {error}") from None
@@ -116,6 +119,13 @@ class MapTask:
         return reports, rows
 
 
+def _pages(operator: ShuffleOperator, spec: ShuffleSpec, partition: int) -> Iterator[pa.RecordBatch]:
+    """The rows of a partition, in fewer and larger pages than those in memory: the driver has to know each."""
+    batches = operator.partition(partition)
+    # Dictionaries may differ from batch to batch.
+    return batches if is_sealed(spec.schema) else joined(batches, PAGE_BYTES)
+
+
 def _filled(spec: ShuffleSpec, context: QueryContext) -> ShuffleOperator:
     return ShuffleOperator(
         spec.schema,
@@ -123,7 +133,7 @@ def _filled(spec: ShuffleSpec, context: QueryContext) -> ShuffleOperator:
         spec.partition_count,
         strategy=spec.strategy,
         budget=context.budget,
-        memory_bytes=int(context.budget.free_bytes * _SHUFFLE_SHARE),
+        memory_bytes=int(context.budget.free_bytes * SHUFFLE_SHARE),
         spill=context.spill,
         thread_count=1,
         ordered=True,
@@ -204,7 +214,7 @@ class DistributedShuffle:
         self._session = session
         self._context = context
         self._nodes: PageNodes = session.pages()
-        self._groups = runs(input_count, _MAPS_OF_A_WORKER * session.worker_count)
+        self._groups = runs(input_count, MAPS_OF_A_WORKER * session.worker_count)
         self._settings = TaskSettings.of(context, session)
         self._lock = threading.RLock()
         self._state = _State([None] * len(self._groups))
