@@ -19,6 +19,7 @@ STRICT ?= $(if $(CI),ON,OFF)
 BIN := $(VENV)/bin
 # The benchmarks' peers, apart: they want other versions of packages than Esker does.
 PEERS_VENV ?= .venv-bench
+DOCS_VENV ?= .venv-docs
 # PySpark as text, for its doctests: from the benchmarks' peers where they are, or downloaded once (456 MB, so not for
 # `make test`, which skips what reads it). Its Java archives are thrown away; none of it is imported or run.
 PYSPARK := $(firstword $(wildcard $(PEERS_VENV)/lib/python*/site-packages/pyspark/core/rdd.py) .venv-pyspark/pyspark/core/rdd.py)
@@ -40,7 +41,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory test-page test-pyspark check bench bench-bitmap bench-peers fuzz simulate sanitize wheel clean \
+.PHONY: help setup demo test test-all test-memory test-page test-pyspark check bench bench-bitmap bench-peers docs plots fuzz simulate sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -160,8 +161,23 @@ $(PEERS_VENV)/.requirements: requirements/bench.txt
 bench-peers: setup $(PEERS_VENV)/.requirements  ## the slow peers too, installed apart; takes half an hour
 	@ESKER_BENCH_VENV=$(abspath $(PEERS_VENV)) $(PY) -m benchmarks --rows 4000000 shuffle_peers shuffle_slow_peers map_groups
 
+# ---- the documentation site ----
+
+$(DOCS_VENV)/.requirements: requirements/docs.txt
+	@$(QUIETLY) "making $(DOCS_VENV)" scripts/make_venv.sh $(DOCS_VENV)
+	@$(QUIETLY) "installing what builds the site" $(DOCS_VENV)/bin/python -m pip install --no-input \
+		--disable-pip-version-check -r requirements/docs.txt
+	@touch $@
+
+docs: setup $(DOCS_VENV)/.requirements  ## build the site into build/site; a link that leads nowhere is an error
+	@$(PY) scripts/make_site.py build/docs
+	@$(QUIETLY) "building build/site" $(DOCS_VENV)/bin/zensical build --strict --clean
+
+plots: $(DOCS_VENV)/.requirements  ## draw the plots of docs/benchmarks from the tables of its pages
+	@$(DOCS_VENV)/bin/python scripts/plot_benchmarks.py
+
 wheel: setup  ## build the wheel and try it in an environment of its own
 	@scripts/wheel_smoke.sh
 
 clean:  ## remove .venv, .venv-bench and everything built
-	@rm -rf $(VENV) $(PEERS_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PEERS_VENV) $(DOCS_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

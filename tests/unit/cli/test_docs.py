@@ -1,20 +1,31 @@
-"""What the pages say can be run: every Python block, and every command line's options."""
+"""What the pages say can be run: every block of Python and of commands, every command line's options, every link."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.cli.command import Run, words
 
 ROOT = Path(__file__).parents[3]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTICES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")]
+PAGES = [*NOTICES, *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# A page with commands is typed from top to bottom, in one folder that is empty at first; other blocks stand alone.
+TYPED = {
+    page: FENCE.findall(page.read_text()) for page in PAGES if re.search(r"^```(sh|console)$", page.read_text(), re.M)
+}
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}:{number}")
     for page in PAGES
+    if page not in TYPED
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
 COMMANDS = sorted(set(re.findall(r"^    (esker [^\n#]+)", (ROOT / "README.md").read_text(), re.MULTILINE)))
@@ -43,8 +54,86 @@ def test_a_command_line_of_the_readme_names_real_options(run: Run, line: str) ->
             assert argument in help_text
 
 
+def _ended(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    here = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
+    return subprocess.run(
+        command, cwd=folder, env=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
+    )
+
+
+def _type_console(block: str, folder: Path) -> None:
+    """Type what stands after `$`; what stands below must be all that is printed, `...` for any text."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        line, _, wanted = part.partition("\n")
+        ended = _ended(["sh", "-c", line], folder)
+        assert (ended.returncode == 0) != wanted.startswith("error:"), f"{line}\n{ended.stdout}"
+        pattern = re.escape(wanted.strip()).replace(re.escape("..."), ".*")
+        assert re.fullmatch(pattern, ended.stdout.strip(), re.DOTALL), f"{line}\n{ended.stdout}"
+
+
+@pytest.mark.parametrize("page", TYPED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_can_be_typed_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
+    for language, block in TYPED[page]:
+        if language == "console":
+            _type_console(block, tmp_path)
+        elif language in ("python", "sh"):
+            program = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-e", "-c"]
+            ended = _ended([*program, block], tmp_path)
+            assert ended.returncode == 0, f"{block}\n{ended.stdout}"
+
+
+@cache
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and Zensical make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    plain = (re.sub(r"\[([^]]*)\]\([^)]*\)|[`*]", r"\1", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in plain}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
-        if "://" not in target:
-            assert (page.parent / target).exists(), f"{page}: {target}"
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)", text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        file = page.parent / target if target else page
+        assert file.exists(), f"{page}: {target}"
+        if anchor:
+            assert anchor in _anchors(file), f"{page}: {target}#{anchor}"
+
+
+def _leaves(entries: Any) -> list[str]:
+    if isinstance(entries, str):
+        return [entries]
+    return [
+        leaf
+        for entry in entries
+        for inner in (entry.values() if isinstance(entry, dict) else [entry])
+        for leaf in _leaves(inner)
+    ]
+
+
+def test_the_site_s_contents_name_pages_that_are_there(tmp_path: Path) -> None:
+    from scripts.make_site import make
+
+    folder = tmp_path / "docs"
+    make(folder)
+    named = _leaves(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"])
+    assert [name for name in named if not (folder / name).exists()] == []
+    assert len(named) == len(set(named)) > 50
+    reference = "".join(page.read_text() for page in (folder / "reference").glob("*.md"))
+    import esker
+
+    wanted = set(esker.__all__) - {"__version__", "bitmap", "errors"}
+    assert [name for name in sorted(wanted) if f"\n## `{name}`\n" not in reference] == []
+    assert "### `Dataset.map_batches`" in reference
+    assert "### `Bag.reduce_by_key`" in reference
+
+
+def test_the_plots_are_drawn_from_the_figures_of_their_pages() -> None:
+    from scripts.plot_benchmarks import DOCS, PLOTS, digest
+
+    for plot in PLOTS:
+        drawn = (DOCS / "benchmarks/plots" / f"{plot.name}.svg").read_text()
+        assert digest(plot) in drawn, f"run scripts/plot_benchmarks.py: {plot.name} is older than {plot.page}"
