@@ -4,26 +4,56 @@ from __future__ import annotations
 
 import secrets
 import threading
+import weakref
+from contextlib import suppress
 from typing import Any
 
+import pyarrow as pa
+
 from esker.cluster import wire
-from esker.cluster.greeting import CLIENT, Caller
-from esker.cluster.link import Link
+from esker.cluster.greeting import CLIENT, Caller, greeting
+from esker.cluster.link import next_word
 from esker.cluster.messages import Answer, Done, Failed, Put, Query, Write
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
-from esker.runtime.flight import Limits, Security
+from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors
 
 _REPEAT_SECONDS = 1.0
+_WATCH_SECONDS = 0.1
+_AGAIN_SECONDS = 0.1
 
 
 class _Waiting:
-    __slots__ = ("answer", "data", "done")
+    """A call that waits; `turn` is set when it is answered, or when it is its turn to read for all."""
 
-    def __init__(self, data: bytes) -> None:
+    __slots__ = ("answer", "data", "deadline", "late", "repeat_at", "turn")
+
+    def __init__(self, data: bytes, deadline: float, late: str) -> None:
         self.data = data
-        self.done = threading.Event()
+        self.deadline = deadline
+        self.late = late
+        self.repeat_at = SYSTEM_CLOCK.seconds() + _REPEAT_SECONDS
+        self.turn = threading.Event()
         self.answer: Any = None
+
+
+class _Stream:
+    """One exchange with the coordinator."""
+
+    def __init__(self, location: str, caller: Caller, security: Security) -> None:
+        self.client = open_client(location, security)
+        self.writer, self.reader = self.client.do_exchange(greeting(caller), call_options(security))
+        self._writing = threading.Lock()
+
+    def send(self, data: bytes) -> None:
+        with self._writing:
+            self.writer.write_metadata(data)
+
+    def close(self) -> None:
+        self.reader.cancel()
+        with suppress(pa.ArrowException, OSError):
+            self.writer.close()
+        self.client.close()
 
 
 class Session:
@@ -31,19 +61,24 @@ class Session:
 
     Puts go one after the other: the coordinator takes a later one as the end of those before.
 
-    While the coordinator is away a call waits, and goes on when it is back, until its deadline.
+    While the coordinator is away a call waits, and goes on when it is back, until its deadline. The thread that waits
+    reads the stream itself, for all that wait: an answer wakes nobody twice. One thread watches deadlines.
     """
 
     def __init__(self, location: str, security: Security, limits: Limits) -> None:
         self.location = location
         self._limits = limits
+        self._security = security
+        self._caller = Caller(CLIENT, -2 - secrets.randbelow(1 << 62))
         self._lock = threading.Lock()
         self._putting = threading.Lock()
+        self._reading = threading.Lock()
         self._waiting: dict[int, _Waiting] = {}
         self._last = 0
+        self._stream: _Stream | None = None
         self._refused: EskerError | None = None
-        caller = Caller(CLIENT, -2 - secrets.randbelow(1 << 62))
-        self._link = Link(location, caller, security, self._hear, self._repeat_all, self._refuse)
+        self._watcher: threading.Thread | None = None
+        self._closed = threading.Event()
 
     def next_number(self) -> int:
         """Give the number of the next call."""
@@ -62,19 +97,26 @@ class Session:
         """Say it, and wait for what comes back; DeadlineExceededError when that takes too long."""
         data = wire.encode(0, message)
         self._limits.check(len(data), f"a {type(message).__name__.lower()}")
-        waiting = _Waiting(data)
-        number = message[0]
-        deadline = SYSTEM_CLOCK.seconds() + (self._limits.deadline_seconds if seconds is None else seconds)
+        limit = self._limits.deadline_seconds if seconds is None else seconds
+        late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
+        number, waiting = message[0], _Waiting(data, SYSTEM_CLOCK.seconds() + limit, late)
         with self._lock:
             if self._refused is not None:
                 raise self._refused
             self._waiting[number] = waiting
+            self._watch()
         try:
-            self._link.send(data)
-            while not waiting.done.wait(min(_REPEAT_SECONDS, max(deadline - SYSTEM_CLOCK.seconds(), 0.0))):
-                if SYSTEM_CLOCK.seconds() >= deadline:
-                    raise self._late(message)
-                self._link.send(data)
+            self._say(waiting)
+            while waiting.answer is None:
+                if self._reading.acquire(blocking=False):
+                    try:
+                        self._read_for_all(waiting)
+                    finally:
+                        self._reading.release()
+                        self._give_turn(waiting)
+                else:
+                    waiting.turn.wait()
+                    waiting.turn.clear()
         finally:
             with self._lock:
                 self._waiting.pop(number, None)
@@ -84,15 +126,55 @@ class Session:
         return found
 
     def close(self) -> None:
-        """End; calls that wait fail."""
-        self._link.close()
-        self._refuse(PeerUnreachableError(f"the connection to {self.location} was closed"))
+        """End; calls that wait fail. Calling it again does nothing."""
+        self._closed.set()
+        self._refused = PeerUnreachableError(f"the connection to {self.location} was closed")
+        self._fail_all(self._refused)
+        self._drop()
 
-    def _late(self, message: Put | Query) -> EskerError:
-        if not self._link.is_open:
-            return PeerUnreachableError(f"no coordinator can be reached at {self.location}")
-        what = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
-        return DeadlineExceededError(f"the cluster at {self.location} did not answer in time; {what}")
+    # ---- the thread that waits ----
+
+    def _say(self, waiting: _Waiting) -> None:
+        stream = self._stream
+        if stream is not None:
+            try:
+                stream.send(waiting.data)
+            except (pa.ArrowException, OSError):
+                self._drop()
+
+    def _read_for_all(self, mine: _Waiting) -> None:
+        """Read until one's own call is answered; opens the stream when there is none."""
+        while mine.answer is None:
+            try:
+                with peer_errors(self.location):
+                    if self._stream is None:
+                        self._open()
+                    stream = self._stream
+                    data = next_word(stream.reader) if stream is not None else None
+                if data is None:
+                    raise PeerUnreachableError(f"{self.location} ended the connection")
+                if data:
+                    self._hear(data)
+            except EskerError as error:
+                self._drop()
+                if type(error) is PeerError or not getattr(error, "temporary", False):
+                    self._refuse(error)
+                elif mine.answer is None:
+                    self._closed.wait(_AGAIN_SECONDS)
+
+    def _open(self) -> None:
+        stream = self._stream = _Stream(self.location, self._caller, self._security)
+        # The server says an empty word when it has taken us in: only then does anybody hear what we say.
+        next_word(stream.reader)
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for one in waiting:
+            stream.send(one.data)
+
+    def _drop(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
 
     def _hear(self, data: bytes) -> None:
         _, message = wire.decode(data, wire.TO_CLIENTS)
@@ -100,20 +182,68 @@ class Session:
             waiting = self._waiting.get(message[0])
         if waiting is not None:
             waiting.answer = message
-            waiting.done.set()
+            waiting.turn.set()
 
-    def _repeat_all(self) -> None:
+    def _give_turn(self, mine: _Waiting) -> None:
+        """Let somebody else read who still waits."""
         with self._lock:
-            waiting = list(self._waiting.values())
-        for one in waiting:
-            self._link.send(one.data)
+            other = next((one for one in self._waiting.values() if one is not mine and one.answer is None), None)
+        if other is not None:
+            other.turn.set()
 
     def _refuse(self, error: EskerError) -> None:
+        # What one call says that is wrong ends the stream; the next may be right.
+        if type(error) is not PeerError:
+            self._refused = error
+        self._fail_all(error)
+
+    def _fail_all(self, error: EskerError) -> None:
         with self._lock:
             waiting = list(self._waiting.values())
-            # What one call says that is wrong ends the stream; the next may be right.
-            if type(error) is not PeerError:
-                self._refused = error
         for one in waiting:
-            one.answer = error
-            one.done.set()
+            if one.answer is None:
+                one.answer = error
+            one.turn.set()
+
+    # ---- the thread that watches ----
+
+    def _watch(self) -> None:
+        if self._watcher is None:
+            self._watcher = threading.Thread(
+                target=_watch, args=(weakref.ref(self), self._closed), name="esker-session", daemon=True
+            )
+            self._watcher.start()
+
+    def look_after(self) -> None:
+        """Say again what was not answered in a second, and end what is over its time."""
+        now = SYSTEM_CLOCK.seconds()
+        with self._lock:
+            waiting = [one for one in self._waiting.values() if one.answer is None]
+        late = [one for one in waiting if now >= one.deadline]
+        for one in late:
+            away = self._stream is None
+            one.answer = (
+                PeerUnreachableError(f"no coordinator can be reached at {self.location}")
+                if away
+                else DeadlineExceededError(f"the cluster at {self.location} did not answer in time; {one.late}")
+            )
+            one.turn.set()
+        if late:
+            # Whoever reads may be one of them: the stream is opened anew by the next.
+            stream = self._stream
+            if stream is not None:
+                stream.reader.cancel()
+            return
+        for one in waiting:
+            if now >= one.repeat_at:
+                one.repeat_at = now + _REPEAT_SECONDS
+                self._say(one)
+
+
+def _watch(reference: weakref.ref[Session], closed: threading.Event) -> None:
+    while not closed.wait(_WATCH_SECONDS):
+        session = reference()
+        if session is None:
+            return
+        session.look_after()
+        del session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from esker.cluster import messages as said
@@ -31,6 +32,12 @@ class Addresses(NamedTuple):
 
 
 def _write_queries(out: list[Bytes], queries: tuple[said.Terms, ...]) -> None:
+    out.append(_queries_bytes(queries))
+
+
+@lru_cache(maxsize=4)
+def _queries_bytes(queries: tuple[said.Terms, ...]) -> bytes:
+    """A coordinator says the same to several nodes, one after the other."""
     flat: list[int] = [len(queries)]
     for terms in queries:
         flat.append(len(terms))
@@ -38,7 +45,7 @@ def _write_queries(out: list[Bytes], queries: tuple[said.Terms, ...]) -> None:
             flat.append(len(term))
             for one in term:
                 flat += one
-    out.append(struct.pack(f"<I{len(flat)}q", len(flat), *flat))
+    return struct.pack(f"<I{len(flat)}q", len(flat), *flat)
 
 
 def _read_queries(reader: Reader) -> tuple[said.Terms, ...]:
