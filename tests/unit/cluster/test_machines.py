@@ -40,7 +40,7 @@ from esker.cluster.plan import WHOLE
 from esker.cluster.planners import PLANNERS
 from esker.cluster.records import Decided, Ended, Prepared
 from esker.cluster.simulation.check import Masks
-from esker.errors import OptionError
+from esker.errors import DamagedValueError, OptionError
 
 CLIENT = -2
 
@@ -370,3 +370,33 @@ class LogReader:
 
         records = [decode(frame.payload) for frame in scan(self.data[len(MAGIC) :])[0]]
         return {record.version for record in records if isinstance(record, Decided)}
+
+
+class Rotten(Masks):
+    """Finds that a value is not what was put."""
+
+    def answer(self, terms: Any) -> bytes:
+        raise DamagedValueError("a bit fell over")
+
+
+def test_a_copy_that_is_damaged_is_let_go_and_made_again(blocks: Cluster) -> None:
+    blocks.ask(put(blocks, 1, {1: 5}))
+    placed = blocks.machines[COORDINATOR].directory["census/0"]
+    node = blocks.machines[placed.wanted[0]]
+    sound, node._algebra = node._algebra, Rotten()
+    answer = blocks.ask(blocks.query(1, [[(1, 1)]]))
+    assert isinstance(answer, Answer) and answer.results[0] == ("census/0", pack([value(5)]))
+    node._algebra = sound
+    blocks.settle(3)
+    assert placed.copies == set(placed.wanted) and blocks.machines[COORDINATOR].counts["lacks"] > 0
+    assert node.units["census/0"].at(placed.version) is not None
+
+
+def test_a_partial_answer_of_all_rows_asks_no_further_node(tmp_path: Path) -> None:
+    cluster = Cluster(tmp_path, VectorPlacement(64), nodes=6, planner="random_replica")
+    cluster.ask(put(cluster, 1, dict.fromkeys(range(12), (1 << 64) - 1)))
+    cluster.sent.clear()
+    answer = cluster.ask(cluster.query(1, [[(0, 11)]]))
+    assert isinstance(answer, Answer) and answer.results == (("", pack([b"\xff" * 8])),)
+    assert not [target for source, target, message in cluster.sent if type(message) is Ask and source >= 0]
+    cluster.close()
