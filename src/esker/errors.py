@@ -260,9 +260,11 @@ class MemoryBudgetExceededError(ResourceError, MemoryError):
         advice: str = "raise memory= or use more partitions",
     ) -> MemoryBudgetExceededError:
         """Say who wants how much, who holds what, and what to change."""
-        left = budget_bytes - sum(holders.values())
+        left = max(budget_bytes - sum(holders.values()), 0)
         held = ", ".join(f"{name} holds {held_bytes:,}" for name, held_bytes in holders.items() if held_bytes)
-        message = f"{operator} needs {bytes_wanted:,} bytes of memory, but only {max(left, 0):,} of the budget of"
+        # An operator may be refused while that much is left: what the others will need is theirs.
+        lacking = f"but only {left:,}" if left < bytes_wanted else f"more than its part: {left:,}"
+        message = f"{operator} needs {bytes_wanted:,} bytes of memory, {lacking} of the budget of"
         message += f" {budget_bytes:,} are left ({held or 'nothing is held'});"
         if largest_key is not None:
             shown = repr(largest_key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -16,10 +16,13 @@ from esker.errors import MissingExtraError
 from esker.expression import Expression
 from esker.expression.from_polars import known_conjuncts
 
+if TYPE_CHECKING:
+    import polars
+
 OnScan = Callable[[Explanation], None]
 
 
-def scan_polars(source: Any, *, on_scan: OnScan | None = None, **options: Any) -> Any:
+def scan_polars(source: Any, *, on_scan: OnScan | None = None, **options: Any) -> polars.LazyFrame:
     """Scan anything that `esker.read` takes as a Polars LazyFrame; of a frozen data set or index only what is needed.
 
     >>> import esker, tempfile, pathlib, polars as pl
