@@ -46,20 +46,20 @@ class Session:
 
     @contextmanager
     def progress(self, *, streams: bool = False) -> Iterator[dict[str, Any]]:
-        """Options with bars on stderr when someone looks there, gone when the block ends.
+        """Options with bars on stderr when someone looks there, gone when the block ends; else a line at the end.
 
         There are none where rows stream to the same terminal meanwhile.
         """
-        if self.quiet or not sys.stderr.isatty() or (streams and sys.stdout.isatty()):
+        if self.quiet or (streams and sys.stdout.isatty()):
             yield self.options()
             return
-        from esker.cli.progress import Bars
+        from esker.core.bars import Bars, Line
 
-        bars = Bars()
+        shown = Bars() if sys.stderr.isatty() else Line()
         try:
-            yield {**self.options(), "progress": bars}
+            yield {**self.options(), "progress": shown}
         finally:
-            bars.close()
+            shown.close()
 
     def note(self, text: str) -> None:
         """Tell the user something beside the result."""

@@ -12,11 +12,12 @@ from esker.core.arrow_memory import settle_allocator
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
 from esker.core.context import BATCH_ROWS, BYTES_OF_A_ROW, BYTES_OF_A_THREAD, CACHE_LIMIT_BYTES, QueryContext
+from esker.core.defaults import filled
 from esker.core.duration import parse_seconds
 from esker.core.event_log import query_log
 from esker.core.memory import MemoryBudget
 from esker.core.options import updated
-from esker.core.progress import Progress, Silent
+from esker.core.progress import Progress, progress_of
 from esker.core.spill import SpillFolder
 from esker.engine.session import current_session
 from esker.errors import OptionError
@@ -32,8 +33,9 @@ class Options:
     refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `deadline` is how long
     reading the payload may take (seconds, or `90min`, `12h`): what is missing then is said, and `cache`, a folder that
     keeps what was fetched (up to `cache_limit`, default 10 GiB), lets the next run go on from there. `log` is a file
-    for the event log, or a folder that gets one for each query (without it the folder that ESKER_LOG_DIR
-    names, if it is set). `progress` is told how far operators are, `cancellation` stops the query from outside.
+    for the event log, or a folder that gets one for each query (without it the folder that ESKER_LOG_DIR names, if it is
+    set). `progress=True` shows bars on a terminal (nothing where stderr is none), or it is an object that is told how
+    far operators are; `cancellation` stops the query from outside.
     """
 
     memory: int | str | None = None
@@ -47,7 +49,7 @@ class Options:
     cache: str | Path | None = None
     cache_limit: int | str | None = None
     log: str | Path | None = None
-    progress: Progress | None = None
+    progress: Progress | bool | None = None
     cancellation: Cancellation | None = None
 
     def __post_init__(self) -> None:
@@ -72,6 +74,9 @@ class Options:
 
     def context(self, *, runs: bool = True) -> QueryContext:
         """A fresh context for one run, or for planning alone: that is not logged unless `log` says so."""
+        return filled(self)._context(runs)
+
+    def _context(self, runs: bool) -> QueryContext:
         budget = MemoryBudget(self.memory)
         if self.memory is not None:
             settle_allocator()
@@ -84,7 +89,7 @@ class Options:
             spill=SpillFolder(
                 root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
             ),
-            progress=self.progress or Silent(),
+            progress=progress_of(self.progress),
             threads=threads,
             scan_threads=max(1, min(threads, budget.total_bytes // BYTES_OF_A_THREAD)),
             batch_rows=max(1024, min(BATCH_ROWS, budget.total_bytes // BYTES_OF_A_ROW)),

@@ -24,6 +24,20 @@ class Watcher(Progress, Protocol):
         """An event was logged; called in the thread that logged it."""
 
 
+def progress_of(given: Progress | bool | None) -> Progress:
+    """What an option `progress=` means: True is bars where stderr is a terminal, and silence elsewhere.
+
+    >>> type(progress_of(None)).__name__
+    'Silent'
+    """
+    if given is True:
+        # Rich is imported only for those who want it.
+        from esker.core.bars import bars_for_a_terminal
+
+        return bars_for_a_terminal() or Silent()
+    return given or Silent()
+
+
 class Silent:
     """No progress: what a library does unless asked."""
 

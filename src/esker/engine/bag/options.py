@@ -11,10 +11,11 @@ from typing import Any
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
 from esker.core.context import QueryContext
+from esker.core.defaults import filled
 from esker.core.event_log import query_log
 from esker.core.memory import MemoryBudget
 from esker.core.options import updated
-from esker.core.progress import Progress, Silent
+from esker.core.progress import Progress, progress_of
 from esker.core.spill import SpillFolder
 from esker.engine.session import current_session
 from esker.errors import OptionError
@@ -36,7 +37,8 @@ class BagOptions:
     and how much. `seed` is where `esker.rng()` begins, `cancellation` stops a run from outside, at once
     where functions run in processes. `task_properties` are words for all tasks of a run, also of those before a
     shuffle: `current_task().properties`. `log` is a file for the event log, or a folder that gets one for each run
-    (without it the folder that ESKER_LOG_DIR names, if it is set); `progress` is told how far a run is.
+    (without it the folder that ESKER_LOG_DIR names, if it is set); `progress=True` shows bars on a
+    terminal, or it is an object that is told how far a run is.
     """
 
     runtime: str | None = None
@@ -49,7 +51,7 @@ class BagOptions:
     cancellation: Cancellation | None = None
     task_properties: Mapping[str, str] = field(default_factory=dict)
     log: str | Path | None = None
-    progress: Progress | None = None
+    progress: Progress | bool | None = None
 
     def __post_init__(self) -> None:
         if self.runtime is not None and self.runtime not in _RUNTIMES and self.runtime not in EXECUTORS:
@@ -77,12 +79,15 @@ class BagOptions:
 
     def context(self) -> QueryContext:
         """A fresh context for one run."""
+        return filled(self)._context()
+
+    def _context(self) -> QueryContext:
         budget = MemoryBudget(self.memory)
         opening = {"budget_bytes": budget.total_bytes, "threads": self.worker_count, "seed": self.seed}
         return QueryContext(
             budget=budget,
             log=query_log(self.log, True, opening),
-            progress=self.progress or Silent(),
+            progress=progress_of(self.progress),
             cancellation=self.cancellation.child() if self.cancellation is not None else Cancellation(),
             spill=SpillFolder(
                 root=Path(self.spill_folder) if self.spill_folder is not None else None, limit=self.spill_limit
