@@ -146,7 +146,11 @@ def up(
 
 @cluster.command()
 def down(folder: Folder, json: Json = False, debug: Debug = False) -> Callable[[], None]:
-    """End the processes of a cluster on this machine; what it keeps stays in FOLDER."""
+    """End the processes of a cluster on this machine; what it keeps stays in FOLDER.
+
+    \b
+    esker cluster down census.cluster
+    """
 
     def run() -> None:
         from esker.cluster.local import LocalCluster
@@ -165,7 +169,11 @@ def status(
     json: Json = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
-    """Show the ring, what is short of copies or lost, and what each node is in doubt of."""
+    """Show the ring, what is short of copies or lost, and what each node is in doubt of.
+
+    \b
+    esker cluster status census.cluster --json
+    """
 
     def run() -> None:
         from esker.cluster import connect

@@ -34,6 +34,9 @@ def demo(
     """Run the main job on real data: freeze, find, join, regroup.
 
     Needs the extra: pip install 'esker[demo]'. Ends with a report, one HTML file, and says where it is.
+
+    \b
+    esker demo --output demo
     """
     from esker.cli import demo_steps
 

@@ -77,7 +77,11 @@ def build(
 @index.command()
 @command
 def append(session: Session, folder: Folder, source: Source) -> None:
-    """Add the rows of SOURCE behind those of INDEX."""
+    """Add the rows of SOURCE behind those of INDEX.
+
+    \b
+    esker index append census.index 2024.parquet
+    """
     data = session.open(source)
     with _opened(session, folder) as opened, session.progress() as options:
         added = opened.append(data, **options)
@@ -87,7 +91,11 @@ def append(session: Session, folder: Folder, source: Source) -> None:
 @index.command()
 @command
 def delete(session: Session, folder: Folder, predicate: Predicate) -> None:
-    """Delete the rows for which PREDICATE is true; `compact` gives their room back."""
+    """Delete the rows for which PREDICATE is true; `compact` gives their room back.
+
+    \b
+    esker index delete census.index "age < 18"
+    """
     with _opened(session, folder) as opened:
         if session.dry_run:
             session.show_plan(opened.explain(predicate, run=True))
@@ -99,7 +107,11 @@ def delete(session: Session, folder: Folder, predicate: Predicate) -> None:
 @index.command()
 @command
 def compact(session: Session, folder: Folder) -> None:
-    """Write the rows that are left as one block; row ids change."""
+    """Write the rows that are left as one block; row ids change.
+
+    \b
+    esker index compact census.index
+    """
     with _opened(session, folder) as opened, session.progress() as options:
         opened.compact(**options)
         _report(session, opened.statistics(), f"compacted {folder}: {_sizes(opened)}")
@@ -143,15 +155,24 @@ def query(
 @index.command()
 @command
 def explain(session: Session, folder: Folder, predicate: Predicate, columns: Columns = None) -> None:
-    """Show which vectors answer PREDICATE, in what order, and what a scan would read instead."""
+    """Show which vectors answer PREDICATE, in what order, and what a scan would read instead.
+
+    \b
+    esker index explain census.index "salary > 100000 AND age < 50"
+    """
     with _opened(session, folder) as opened:
         session.show_plan(opened.explain(predicate, names_of(columns) or None, run=not session.dry_run))
 
 
-@index.command()
+@index.command("stats")
+@index.command("statistics", hidden=True)
 @command
 def statistics(session: Session, folder: Folder) -> None:
-    """Say what INDEX holds: rows, blocks, vectors, bytes and encodings by column."""
+    """Say what INDEX holds: rows, blocks, vectors, bytes and encodings by column.
+
+    \b
+    esker index stats census.index
+    """
     with _opened(session, folder) as opened:
         found = opened.statistics()
     if session.json:

@@ -17,13 +17,15 @@ from esker.cli.bench import bench
 from esker.cli.bench_paper import paper
 from esker.cli.cluster import cluster, node
 from esker.cli.demo import demo
+from esker.cli.doctor import doctor
 from esker.cli.explain import explain
 from esker.cli.find import find
 from esker.cli.freeze import freeze
 from esker.cli.index import index
 from esker.cli.interrupts import Interrupts
 from esker.cli.join import join
-from esker.cli.outcome import DONE, report_error
+from esker.cli.outcome import DONE, EXIT_CODES, report_error
+from esker.cli.run import run
 from esker.cli.shuffle import shuffle
 from esker.cli.simulate import simulate
 from esker.cli.sqlite import sqlite
@@ -36,10 +38,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 the data or a resource failed, 2 a wrong call, 130 Ctrl-C, 143 SIGTERM.",
+    epilog=f"Exit codes: {', '.join(f'{code} {words}' for code, words in EXIT_CODES.items())}.",
 )
-for command in (freeze, find, thaw, join, shuffle, explain, sqlite, ui, demo):
+for command in (freeze, find, thaw, join, shuffle, explain, sqlite, ui, demo, doctor):
     app.command()(command)
+# What stands behind the script is the script's.
+app.command(context_settings={"allow_interspersed_args": False})(run)
 bench.command()(paper)
 app.add_typer(bench)
 app.add_typer(index)
@@ -76,10 +80,9 @@ def _run(words: list[str], interrupts: Interrupts) -> int:
     try:
         # An exit code after --help and the like, else what the command is to do.
         parsed = app(args=words, standalone_mode=False, prog_name="esker", obj=interrupts)
-        if callable(parsed):
-            parsed()
+        ended = parsed() if callable(parsed) else parsed
         sys.stdout.flush()
-        return parsed if isinstance(parsed, int) else DONE
+        return ended if isinstance(ended, int) else DONE
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise

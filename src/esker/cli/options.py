@@ -52,14 +52,15 @@ class RunOptions:
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
 
-def command(function: Callable[..., None]) -> Callable[..., Callable[[], None]]:
+def command(function: Callable[..., int | None]) -> Callable[..., Callable[[], int | None]]:
     """Give `function(session, ...)` the flags of RunOptions, and make the session of what they say.
 
-    What the parser calls returns the work and does none: the parser has its own way with signals and broken pipes.
+    What it returns, if anything, is the exit code. What the parser calls returns the work and does none: the parser has
+    its own way with signals and broken pipes.
     """
 
     @functools.wraps(function)
-    def run(context: typer.Context, **arguments: Any) -> Callable[[], None]:
+    def run(context: typer.Context, **arguments: Any) -> Callable[[], int | None]:
         run_options = RunOptions(**{field.name: arguments.pop(field.name) for field in fields(RunOptions)})
         return functools.partial(function, _session(run_options, context.obj), **arguments)
 
@@ -96,6 +97,7 @@ def _session(chosen: RunOptions, interrupts: Interrupts | None) -> Session:
         json=chosen.json,
         quiet=chosen.quiet,
         dry_run=chosen.dry_run,
+        debug=chosen.debug,
         interrupts=interrupts or Interrupts(),
     )
 

@@ -1,9 +1,6 @@
 """How a command ends: one line on stderr and an exit code.
 
-0    done
-1    the data or a resource failed: a damaged file, no memory, no disk, a limit
-2    the call is wrong: an option, a column, a predicate, a missing input, an output that exists
-130  Ctrl-C; 143 SIGTERM; 141 the reader of stdout went away
+`EXIT_CODES` has all of them; docs/cli.md says the same.
 """
 
 from __future__ import annotations
@@ -14,7 +11,16 @@ import traceback
 
 from esker.errors import CancelledError, EskerError, InputError, OutputExistsError
 
-DONE, FAILED, USAGE, READER_GONE, INTERRUPTED = 0, 1, 2, 141, 130
+DONE, FAILED, USAGE, READER_GONE, INTERRUPTED, TERMINATED = 0, 1, 2, 141, 130, 143
+# `esker run` ends as its script does; a signal ends with 128 and its number, as shells write it.
+EXIT_CODES = {
+    DONE: "done",
+    FAILED: "the data or a resource failed",
+    USAGE: "a wrong call",
+    INTERRUPTED: "Ctrl-C",
+    READER_GONE: "the reader of stdout left",
+    TERMINATED: "SIGTERM",
+}
 
 
 def exit_code_of(error: BaseException) -> int:

@@ -29,6 +29,7 @@ class Session:
     json: bool = False
     quiet: bool = False
     dry_run: bool = False
+    debug: bool = False
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def open(self, source: str) -> Dataset:

@@ -131,7 +131,11 @@ def today(
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the block that docs/paper-joins.md has.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> Callable[[], None]:
-    """Show the paper's join on today's devices: one LTO-9 library, and S3 Glacier Deep Archive with its prices."""
+    """Show the paper's join on today's devices: one LTO-9 library, and S3 Glacier Deep Archive with its prices.
+
+    \b
+    esker simulate today --json
+    """
     return functools.partial(_today, as_json=json, markdown=markdown)
 
 

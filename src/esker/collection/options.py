@@ -33,9 +33,9 @@ class Options:
     refuses a plan that is dearer, for example `{"seconds": 3600, "bytes": "10GB", "money": 5}`. `deadline` is how long
     reading the payload may take (seconds, or `90min`, `12h`): what is missing then is said, and `cache`, a folder that
     keeps what was fetched (up to `cache_limit`, default 10 GiB), lets the next run go on from there. `log` is a file
-    for the event log, or a folder that gets one for each query (without it the folder that ESKER_LOG_DIR names, if it is
-    set). `progress=True` shows bars on a terminal (nothing where stderr is none), or it is an object that is told how
-    far operators are; `cancellation` stops the query from outside.
+    for the event log, or a folder that gets one for each query (without it the folder that ESKER_LOG_DIR names).
+    `progress=True` shows bars on a terminal (nothing where stderr is none), or it is an object that is told how far
+    operators are; `cancellation` stops the query from outside.
     """
 
     memory: int | str | None = None

@@ -22,7 +22,6 @@ from rich.table import Column
 from rich.text import Text
 
 from esker.core.byte_size import format_bytes
-from esker.core.clock import SYSTEM_CLOCK, Clock
 from esker.core.plan_words import short
 
 # A run that was over sooner needs no line of its own.
@@ -101,9 +100,8 @@ class Bars:
 class Line:
     """One line when a query has ended, for logs and pipes: rows, time, memory, spill; none for a short run."""
 
-    def __init__(self, stream: TextIO | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._clock = clock
         self._rows: int | None = None
         self._begin()
 
@@ -115,26 +113,24 @@ class Line:
         elif name == "memory":
             self._peak_bytes, self._budget_bytes = event["peak_held_bytes"], event["budget_bytes"]
             self._spilled_bytes = event["spilled_bytes"]
-        self._told = True
+        self._seconds = event["seconds"]
 
     def advance(self, operator: str, done: float, total: float | None, unit: str) -> None:
         """Nothing: the log says it all."""
 
     def close(self) -> None:
         """Write the line, if the query took a while."""
-        seconds = self._clock.seconds() - self._start
-        if self._told and seconds >= LINE_SECONDS:
+        if self._seconds >= LINE_SECONDS:
             rows = f"{self._rows:,} rows in " if self._rows is not None else ""
             spilled = f", spilled {format_bytes(self._spilled_bytes)}" if self._spilled_bytes else ""
             memory = f"{format_bytes(self._peak_bytes)} of {format_bytes(self._budget_bytes)} memory"
-            print(f"{rows}{seconds:,.1f} s, at most {memory}{spilled}", file=self._stream)
+            print(f"{rows}{self._seconds:,.1f} s, at most {memory}{spilled}", file=self._stream)
         self._begin()
 
     def _begin(self) -> None:
-        self._start = self._clock.seconds()
+        self._seconds = 0.0
         self._rows = None
         self._peak_bytes = self._budget_bytes = self._spilled_bytes = 0
-        self._told = False
 
 
 class _Words(ProgressColumn):

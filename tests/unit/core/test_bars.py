@@ -10,7 +10,6 @@ from rich.console import Console
 
 import esker
 from esker.core.bars import LINE_SECONDS, Bars, Line
-from esker.core.clock import VirtualClock
 
 
 def terminal() -> Console:
@@ -88,14 +87,13 @@ def test_names_from_data_are_no_markup_and_control_no_terminal() -> None:
 
 
 def test_where_no_one_looks_a_long_run_ends_with_one_line_and_a_short_one_with_none() -> None:
-    out, clock = io.StringIO(), VirtualClock()
-    line = Line(out, clock)
+    out = io.StringIO()
+    line = Line(out)
     for seconds in (LINE_SECONDS / 2, 90.0):
-        clock.sleep(seconds)
-        line.watch({"event": "operator", "step": 1, "rows": 7})
-        line.watch({"event": "operator", "step": 0, "rows": 1200})
+        line.watch({"event": "operator", "seconds": 0.1, "step": 1, "rows": 7})
+        line.watch({"event": "operator", "seconds": 0.2, "step": 0, "rows": 1200})
         memory = {"held_bytes": 0, "peak_held_bytes": 1 << 20, "budget_bytes": 1 << 26, "spilled_bytes": 4096}
-        line.watch({"event": "memory", **memory})
+        line.watch({"event": "memory", "seconds": seconds, **memory})
         line.close()
     assert out.getvalue() == "1,200 rows in 90.0 s, at most 1.0 MiB of 64.0 MiB memory, spilled 4.0 KiB\n"
 

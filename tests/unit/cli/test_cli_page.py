@@ -1,0 +1,69 @@
+"""docs/cli.md and the help say what the commands are and do."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from tests.unit.cli.command import Run
+
+from esker.cli.main import app
+from esker.cli.outcome import EXIT_CODES
+
+PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+ROOT: Any = typer.main.get_command(app)
+
+
+def commands(group: Any = ROOT, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command there is, as its words."""
+    found = []
+    for name, command in group.commands.items():
+        if getattr(command, "commands", None):
+            found += commands(command, (*path, name))
+        elif not command.hidden:
+            found.append((*path, name))
+    return found
+
+
+def test_the_page_and_the_help_list_the_exit_codes() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+) \|$", PAGE, re.M)
+    assert {int(code): words for code, words in rows} == EXIT_CODES
+    assert all(f"{code} {words}" in str(ROOT.epilog) for code, words in EXIT_CODES.items())
+
+
+def test_the_page_names_every_command_and_no_other() -> None:
+    table = PAGE[: PAGE.index("## Options")]
+    named = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", table, re.M))))
+    assert named == set(ROOT.commands)
+
+
+def test_the_page_names_only_options_that_there_are(run: Run) -> None:
+    known = run("find", "--help").out + run("--help").out
+    for option in set(re.findall(r"(--[a-z][a-z-]+)", PAGE)):
+        assert option in known, option
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_has_help_with_an_example(run: Run, words: tuple[str, ...]) -> None:
+    ended = run(*words, "--help")
+    assert ended.code == 0
+    examples = [line.strip() for line in ended.out.splitlines() if line.startswith("  esker ")]
+    assert any(f"{line} ".startswith(f"esker {' '.join(words)} ") for line in examples), ended.out
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"), [("esker fi", "find"), ("esker find --mem", "--memory"), ("esker index st", "stats")]
+)
+def test_shells_complete_commands_and_options(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], line: str, completed: str
+) -> None:
+    monkeypatch.setenv("_ESKER_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split()) - 1))
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 0
+    assert capfd.readouterr().out.split() == [completed]
