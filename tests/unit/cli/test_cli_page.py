@@ -28,6 +28,11 @@ def commands(group: Any = ROOT, path: tuple[str, ...] = ("esker",)) -> dict[str,
     return found
 
 
+def options_of(command: Any) -> set[str]:
+    """The options of a command, those that switch off too."""
+    return {option for one in command.params for option in (*one.opts, *one.secondary_opts)}
+
+
 def test_the_page_and_the_help_list_the_exit_codes() -> None:
     rows = re.findall(r"^\| (\d+) \| (.+) \|$", PAGE, re.M)
     assert {int(code): words for code, words in rows} == EXIT_CODES
@@ -41,7 +46,7 @@ def test_the_page_names_every_command_and_no_other() -> None:
 
 
 def test_the_page_names_only_options_that_there_are() -> None:
-    known = {option for command in (ROOT, ROOT.commands["find"]) for one in command.params for option in one.opts}
+    known = options_of(ROOT) | options_of(ROOT.commands["find"]) | {"--help"}
     assert set(re.findall(r"(?<!-)(--[a-z][a-z-]+)", PAGE)) <= known
 
 
@@ -50,7 +55,7 @@ def test_every_command_has_an_example_in_its_help_with_options_that_it_has() -> 
         lines = [line.strip() for line in (command.help or "").splitlines()]
         examples = [line for line in lines if f"{line} ".startswith(f"{words} ")]
         assert examples, words
-        known = {option for one in command.params for option in one.opts}
+        known = options_of(command)
         for example in examples:
             assert set(re.findall(r" (--[a-z][a-z-]+)", example)) <= known, example
 
