@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,7 +33,11 @@ def ui(
         int, typer.Option(metavar="N", min=0, max=65535, help="Port of 127.0.0.1 (default: any that is free).")
     ] = 0,
     cluster: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Status of a cluster as JSON, read again when it changes.")
+        str | None,
+        typer.Option(metavar="PLACE", help="Show its ring too: grpc://host:port, a cluster's folder, or JSON."),
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option("--token-file", metavar="FILE", help="The secret of the cluster.")
     ] = None,
     log_limit: Annotated[str, typer.Option(metavar="SIZE", help="The most that is read of a log.")] = "256MiB",
     browser: Annotated[
@@ -49,11 +54,20 @@ def ui(
     esker find flights.esker "month = 6" --log runs/find.jsonl
     esker ui runs
     esker ui runs/find.jsonl --port 8080 --no-browser
+    esker ui runs --cluster my.cluster
     """
-    return functools.partial(_ui, context.obj or Interrupts(), log, port, cluster, log_limit, browser)
+    return functools.partial(_ui, context.obj or Interrupts(), log, port, cluster, token_file, log_limit, browser)
 
 
-def _ui(interrupts: Interrupts, log: str | None, port: int, cluster: str | None, log_limit: str, browser: bool) -> None:
+def _ui(
+    interrupts: Interrupts,
+    log: str | None,
+    port: int,
+    cluster: str | None,
+    token_file: str | None,
+    log_limit: str,
+    browser: bool,
+) -> None:
     for package in ("starlette", "uvicorn"):
         try:
             __import__(package)
@@ -62,16 +76,16 @@ def _ui(interrupts: Interrupts, log: str | None, port: int, cluster: str | None,
     from esker.core.byte_size import parse_bytes
     from esker.core.event_log import default_log_folder
     from esker.ui.live.app import Page
-    from esker.ui.live.cluster_source import ClusterSource
+    from esker.ui.live.cluster_source import cluster_source
     from esker.ui.live.logs import Logs
     from esker.ui.live.server import Server
 
     place = Path(log).expanduser() if log is not None else default_log_folder() or Path()
-    page = Page(
-        Logs(place, parse_bytes(log_limit, "log_limit")),
-        ClusterSource(Path(cluster).expanduser()) if cluster is not None else None,
-    )
-    with Server(page, port) as server:
+    logs = Logs(place, parse_bytes(log_limit, "log_limit"))
+    with ExitStack() as stack:
+        token = Path(token_file).expanduser() if token_file is not None else None
+        asked = stack.enter_context(cluster_source(cluster, token)) if cluster is not None else None
+        server = stack.enter_context(Server(Page(logs, asked), port))
         print(f"{place.resolve()} at {server.link}", flush=True)
         print("only on this machine, only to look; Ctrl-C ends it", file=sys.stderr)
         if browser:

@@ -85,7 +85,7 @@ def test_a_place_that_is_not_there_and_a_bad_limit_are_wrong_calls(run: Run, tmp
     for arguments, word in (
         ((tmp_path / "none.jsonl",), "no event log and no folder of logs at"),
         ((tmp_path, "--log-limit", "lots"), "log_limit"),
-        ((tmp_path, "--cluster", tmp_path / "none.json"), "cannot read the status of the cluster"),
+        ((tmp_path, "--cluster", tmp_path / "none.json"), "cannot show the cluster of"),
         ((tmp_path, "--port", "70000"), "port"),
     ):
         ended = run("ui", "--no-browser", *arguments)

@@ -50,8 +50,6 @@ class Page:
         if now - self._scanned >= SCAN_SECONDS:
             self._scanned = now
             self.logs.scan()
-            if self.cluster is not None:
-                self.cluster.look()
         name = self.logs.newest() if wanted == LATEST else wanted
         log = self.logs.find(name) if name is not None else None
         if log is not None:

@@ -39,7 +39,7 @@ HEADERS = {
 # Not a redirect: to a browser that would still be the request of the site the link was on, and the cookie, which is
 # for requests of this site only, would not go with it.
 _ENTER = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/">
-<title>esker</title><p><a href="/">Open the page</a></p></html>"""
+<link rel="icon" href="/page/icon.svg"><title>esker</title><p><a href="/">Open the page</a></p></html>"""
 
 
 class Guard:

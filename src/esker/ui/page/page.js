@@ -110,8 +110,10 @@ function forget() {
 }
 
 function cluster() {
-  const status = outside?.status ?? inLog?.status ?? null;
-  const shown = { status, events: inLog?.events ?? [], transactions: inLog?.transactions ?? {}, problem: outside?.problem ?? null };
+  // A cluster that is asked knows better than a log.
+  const found = outside?.status ? outside : inLog ?? outside;
+  const status = found?.status ?? null;
+  const shown = { status, events: found?.events ?? [], transactions: found?.transactions ?? {}, problem: outside?.problem ?? null };
   const any = status !== null || shown.events.length > 0 || shown.problem !== null;
   show("cluster", any);
   if (any) drawCluster(bodyOf("cluster"), shown);

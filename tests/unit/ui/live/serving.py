@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esker.ui.live.app import Page
-from esker.ui.live.cluster_source import ClusterSource
+from esker.ui.live.cluster_source import cluster_source
 from esker.ui.live.logs import Logs
 from esker.ui.live.server import Server
 
@@ -26,9 +26,9 @@ class Answer:
 @contextmanager
 def serving(place: Path, **more: Any) -> Iterator[Server]:
     cluster = more.pop("cluster", None)
-    page = Page(Logs(place, **more), ClusterSource(cluster) if cluster is not None else None)
-    with Server(page) as server:
-        yield server
+    with ExitStack() as stack:
+        source = stack.enter_context(cluster_source(str(cluster))) if cluster is not None else None
+        yield stack.enter_context(Server(Page(Logs(place, **more), source)))
 
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,15 @@ from hypothesis import strategies as st
 from tests.unit.ui.live.every_event import EVIL, EXTENTS, MEBIBYTE, every_event, ring, write_log
 
 import esker
+from esker.cluster.local import LocalCluster
 from esker.cluster.ring import Ring
 from esker.core.event_log import read_events
 from esker.core.event_schema import EVENTS, faults_of
+from esker.errors import InputFileError
 from esker.plan.findings import findings
 from esker.ui.live import device_part, series_part
 from esker.ui.live.cluster_part import members_of, ring_json
-from esker.ui.live.cluster_source import ClusterSource
+from esker.ui.live.cluster_source import ClusterSource, cluster_source
 from esker.ui.live.logs import Logs
 from esker.ui.live.run import PARTS, Run
 
@@ -169,19 +173,85 @@ def test_a_node_that_is_down_holds_nothing_and_what_happened_is_listed() -> None
     assert cluster["transactions"] == {"aborted": 1, "committed": 40}
 
 
-def test_the_status_of_a_cluster_is_read_again_when_its_file_changes(tmp_path: Path) -> None:
+def test_the_status_of_a_cluster_is_read_again_and_what_changed_is_listed(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     path.write_text(json.dumps({"replicas": 3, "members": ring({})}))
-    source = ClusterSource(path)
+    source = cluster_source(str(path))
     assert {node["state"] for node in json.loads(source.shown)["status"]["nodes"]} == {"up"}
     path.write_text(json.dumps({"replicas": 3, "members": ring({2: "suspect"})}))
     assert source.look() is None
-    assert json.loads(source.shown)["status"]["nodes"][2]["state"] == "suspect"
-    path.write_text("[]")
+    shown = json.loads(source.shown)
+    assert shown["status"]["nodes"][2]["state"] == "suspect"
+    assert [(one["kind"], one["node"]) for one in shown["events"]] == [("suspect", "2")]
+    path.write_text("[")
     assert source.look() is not None
-    assert "names no nodes" in json.loads(source.shown)["problem"]
-    with pytest.raises(esker.errors.InputFileError, match="cannot read the status"):
-        ClusterSource(tmp_path / "missing.json")
+    shown = json.loads(source.shown)
+    assert "is no JSON" in shown["problem"]
+    assert len(shown["status"]["nodes"]) == 6
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"members": 3}', "[" * 100_000, None])
+def test_a_file_that_is_no_status_is_refused_at_once(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "status.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputFileError, match="cannot show the cluster of"):
+        cluster_source(str(path))
+
+
+def said(members: list[int], *nodes: dict[str, Any]) -> dict[str, Any]:
+    """What a coordinator answers."""
+    shown = [{"connected": True, "counted": True, **node} for node in nodes]
+    found = {
+        "copies": 2,
+        "virtual_nodes": 2,
+        "members": members,
+        "greeting": [3],
+        "epoch": 4,
+        "units": 9,
+        "nodes": shown,
+    }
+    return {**found, "short": [], "lost": ["a"]}
+
+
+def test_what_a_coordinator_says_is_drawn_and_a_node_that_it_drops_is_down() -> None:
+    answers = [
+        said([0, 1, 2, 3], *({"number": n, "address": f"grpc://h:{n}", "units": 5, "in_doubt": [n]} for n in range(4))),
+        said([0, 1, 3], {"number": 0}, {"number": 1, "error": "no answer"}, {"number": 3}, {"number": 4}),
+    ]
+    source = ClusterSource(lambda: answers.pop(0))
+    states = []
+    for _ in range(2):
+        assert source.look() is None
+        status = json.loads(source.shown)["status"]
+        states.append({int(node["node"]): node["state"] for node in status["nodes"]})
+    assert states == [
+        {0: "up", 1: "up", 2: "up", 3: "recovering"},
+        {0: "up", 1: "suspect", 2: "down", 3: "recovering", 4: "joining"},
+    ]
+    assert (status["lost"], status["in_doubt"], status["replicas"]) == (1, 0, 2)
+    assert [len(node["points"]) for node in status["nodes"]] == [2] * 5
+
+
+def wait_for(source: ClusterSource, states: list[str]) -> None:
+    until = time.monotonic() + 60
+    while [
+        node["state"] for node in ((json.loads(source.shown) or {}).get("status") or {"nodes": []})["nodes"]
+    ] != states:
+        assert time.monotonic() < until, source.shown
+        time.sleep(0.1)
+
+
+def test_a_cluster_that_runs_is_shown_and_a_node_that_is_killed_is_seen_to_be_down(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "c") as local:
+        local.up(nodes=3)
+        with cluster_source(str(local.folder)) as source:
+            wait_for(source, ["up", "up", "up"])
+            local.signal("node-1", signal.SIGKILL)
+            wait_for(source, ["up", "down", "up"])
+            shown = json.loads(source.shown)
+    assert shown["events"][-1]["node"] == "1"
+    assert all("1" not in arc["holders"] for arc in shown["status"]["arcs"])
 
 
 def test_a_query_that_failed_says_why_and_its_steps_stand_still() -> None:
