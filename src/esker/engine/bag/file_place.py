@@ -104,6 +104,7 @@ def find_places(paths: Paths) -> list[FilePlace]:
     """List the files that paths, folders, globs and URIs name: those of a folder or glob sorted, a list's in its order.
 
     Of a folder all files are taken, not those of its folders; names that begin with `.` or `_` are skipped.
+    Object stores have no folders: of a prefix all objects below it are taken.
     """
     wanted = [paths] if isinstance(paths, str | Path) else list(paths)
     if not wanted:
