@@ -27,6 +27,7 @@ from esker.compat.pyspark.resultiterable import ResultIterable
 from esker.compat.pyspark.statcounter import StatCounter
 from esker.compat.pyspark.storagelevel import StorageLevel
 from esker.engine.bag.histogram import bounds
+from esker.engine.bag.plan import HandleNode
 from esker.errors import CancelledError, EmptyBagError
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class RDD(Generic[T]):
         wide: bool = False,
         barrier: bool = False,
     ) -> None:
-        self._bag = bag
+        # What is put there when it is cached or saved holds for RDDs that were made of it before, as in Spark.
+        self._place = HandleNode(bag._node)
+        self._options = bag.options
         self.ctx = ctx
         self.is_cached = False
         self.is_checkpointed = False
@@ -102,6 +105,20 @@ class RDD(Generic[T]):
         self._level = StorageLevel.NONE
         self._locally_checkpointed = False
         self._checkpoint_file: str | None = None
+
+    @property
+    def _bag(self) -> Bag:
+        return Bag(self._place, self._options)
+
+    @_bag.setter
+    def _bag(self, bag: Bag) -> None:
+        self._place.put(bag._node)
+        self._options = bag.options
+
+    @property
+    def _computed(self) -> Bag:
+        """The Bag itself, in the place where RDDs made of this one look for it."""
+        return Bag(self._place.node, self._options)
 
     # What it is
 
@@ -178,14 +195,14 @@ class RDD(Generic[T]):
             raise Py4JJavaError("Cannot change storage level of an RDD after it was already assigned a level")
         if self._level != storageLevel:
             self._level = storageLevel
-            self._bag = self._bag.persist("memory" if storageLevel.useMemory else "disk")
+            self._bag = self._computed.persist("memory" if storageLevel.useMemory else "disk")
         return self
 
     def unpersist(self, blocking: bool = False) -> RDD[T]:
         """Drop what was kept of it; returns itself. It is always dropped at once."""
         self.is_cached = False
         self._level = StorageLevel.NONE
-        self._bag = self._bag.unpersist()
+        self._bag = self._computed.unpersist()
         return self
 
     def getStorageLevel(self) -> StorageLevel:
@@ -940,7 +957,7 @@ class RDD(Generic[T]):
     @property
     def bag(self) -> Bag:
         """The Bag below, for what Spark has no name for."""
-        return self._bag
+        return self._computed
 
 
 class RDDBarrier(Generic[T]):

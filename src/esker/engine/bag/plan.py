@@ -108,6 +108,34 @@ class UnionNode(Node):
         return [pipeline for parent in self.parents for pipeline in parent.pipelines(run)]
 
 
+class HandleNode(Node):
+    """A place in a plan: what is put there later holds for all plans that were made of it before, too.
+
+    For Spark's RDDs, which are kept, or cut off from what they were made of, after others were made of them.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self.put(node)
+
+    @property
+    def node(self) -> Node:
+        """What is there now."""
+        return self.parents[0]
+
+    def put(self, node: Node) -> None:
+        """Use `node` from now on; it must give the same elements."""
+        self.parents = (node,)
+        self.operator = node.operator
+        self.site = node.site
+
+    @property
+    def partition_count(self) -> int:
+        return self.node.partition_count
+
+    def pipelines(self, run: Run) -> list[Pipeline]:
+        return self.node.pipelines(run)
+
+
 class AlignedUnionNode(Node):
     """Several Bags with as many partitions, put together partition by partition."""
 

@@ -228,12 +228,14 @@ def test_a_checkpoint_is_saved_once_and_read_from_then_on(sc: SparkContext, tmp_
 
     sc.setCheckpointDir(f"{tmp_path}/checkpoints")
     numbers = sc.range(10, numSlices=3).map(counting)
+    before = numbers.map(str)
     numbers.checkpoint()
     assert not numbers.isCheckpointed()
     assert numbers.sum() == 45
     assert numbers.isCheckpointed()
     assert numbers.getCheckpointFile() == f"{sc.getCheckpointDir()}/rdd-{numbers.id()}"
     assert numbers.glom().collect() == [[0, 1, 2], [3, 4, 5], [6, 7, 8, 9]]
+    assert before.collect() == list("0123456789")
     assert computed.value == 10
 
 

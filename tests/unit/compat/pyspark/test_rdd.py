@@ -353,6 +353,27 @@ def test_what_is_cached_is_computed_once(sc: SparkContext) -> None:
     assert after.sum() == -45
 
 
+def test_what_was_made_before_caching_reads_what_is_kept_too(sc: SparkContext) -> None:
+    computed = sc.accumulator(0)
+    numbers = sc.range(10, numSlices=2).map(lambda n: computed.add(1) or n)
+    pairs = numbers.map(lambda n: (n % 3, n))
+    sums = pairs.reduceByKey(operator.add)
+    assert computed.value == 0
+    numbers.cache()
+    pairs.persist(StorageLevel.DISK_ONLY)
+    assert sorted(sums.collect()) == [(0, 18), (1, 12), (2, 15)]
+    assert (numbers.sum(), pairs.count(), sums.count()) == (45, 10, 3)
+    assert computed.value == 10
+    numbers.unpersist()
+    assert pairs.count() == 10
+    assert computed.value == 10
+    pairs.unpersist()
+    assert sums.count() == 3
+    assert computed.value == 20
+    numbers.cache()
+    assert (sums.count(), pairs.count(), computed.value) == (3, 10, 30)
+
+
 def test_levels_are_told_and_not_changed_in_place(sc: SparkContext) -> None:
     numbers = sc.range(3).persist(StorageLevel.DISK_ONLY)
     assert numbers.getStorageLevel() == StorageLevel.DISK_ONLY
