@@ -37,6 +37,7 @@ SUITES = {
     "all_pairs": all_pairs.workloads,
     "bags": bags.workloads,
     "bag_groups": bags.group_workloads,
+    "bag_budget": bags.budget_workloads,
     "graphs": graphs.workloads,
 }
 # What is told of all workloads of a suite together, after them.
@@ -51,6 +52,7 @@ OPTIONAL = (
     "all_pairs",
     "bags",
     "bag_groups",
+    "bag_budget",
     "graphs",
 )
 

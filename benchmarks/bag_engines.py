@@ -76,6 +76,17 @@ def esker_csv(setting: Setting, job: str) -> Run:
     return partial(_to_folder, setting, run)
 
 
+def esker_csv_budget(setting: Setting, job: str) -> Run:
+    """Run a job of the source on a Bag within a budget, in partitions of 32 MiB, as Spark cuts local files."""
+    import esker
+
+    def run(path: str, target: str) -> None:
+        lines = esker.read_text(path, partition_bytes="32MiB").with_options(workers=setting.threads, memory=BUDGET)
+        getattr(bag_jobs, f"{job}_with_bag")(lines, target)
+
+    return partial(_to_folder, setting, run)
+
+
 def compat_context(setting: Setting) -> Any:
     """Esker behind Spark's names: the import is all that differs."""
     from esker.compat.pyspark import SparkContext
@@ -393,6 +404,35 @@ def polars_groups(setting: Setting) -> Run:
     return run
 
 
+def daft_groups(setting: Setting) -> Run:
+    """Call any Python per group with Daft's `map_groups`, natively."""
+    os.environ["DAFT_PROGRESS_BAR"] = "0"
+    import daft
+
+    daft.set_runner_native(num_threads=setting.threads)
+    rows = daft.read_csv(str(setting.data / GROUPS), has_headers=False, infer_schema=False, schema=_daft_texts(daft))
+    names = ("key", "n", "letters", "with_a")
+    types = (daft.DataType.string(), *[daft.DataType.int64()] * 3)
+    result = daft.DataType.struct(dict(zip(names, types, strict=True)))
+
+    def of_series(keys: Any, texts: Any) -> list[dict[str, Any]]:
+        return [dict(zip(names, summarise(keys.to_pylist()[0], texts.to_pylist()), strict=True))]
+
+    # Daft reads the types of arguments, and would not know these.
+    of_series.__annotations__.clear()
+    function = daft.func.batch(return_dtype=result)(of_series)
+
+    def run() -> Any:
+        groups = rows.groupby("key").map_groups(function(rows["key"], rows["text"]).alias("result"))
+        return [tuple(found.values()) for found in groups.to_pydict()["result"]]
+
+    return run
+
+
+def _daft_texts(daft: Any) -> dict[str, Any]:
+    return {"key": daft.DataType.string(), "text": daft.DataType.string()}
+
+
 def duckdb_csv(setting: Setting) -> Run:
     """The CSV job as 1936 string_aggs."""
     import duckdb
@@ -507,6 +547,8 @@ def _summarise_pairs(group: tuple[str, list[tuple[str, str]]]) -> tuple[str, int
 esker_keys_spilling = partial(esker_keys, memory="128MiB")
 esker_question = partial(esker_csv, job="question")
 esker_answer = partial(esker_csv, job="answer")
+esker_question_budget = partial(esker_csv_budget, job="question")
+esker_answer_budget = partial(esker_csv_budget, job="answer")
 compat_question = partial(spark_csv, job="question", context="compat_context")
 compat_answer = partial(spark_csv, job="answer", context="compat_context")
 pyspark_question = partial(spark_csv, job="question", context="pyspark_context")

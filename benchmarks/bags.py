@@ -29,6 +29,7 @@ _ENGINES = "benchmarks.bag_engines"
 _SPARK = ("pyspark",)
 _SPARKLING = ("pysparkling",)
 _DASK = ("dask",)
+_DAFT = ("daft",)
 
 
 def _job_cases(job: str) -> tuple[Case, ...]:
@@ -149,6 +150,30 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
     )
 
 
+def budget_workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
+    """Give the jobs of source 000 within a budget: an eighth, a half and all of the file (145,232 rows are 1.3 GB)."""
+    for count in (rows // 8, rows // 2, rows):
+        for job in ("answer", "question"):
+            yield Workload(
+                name=f"budget {job} {count:,} rows",
+                title=f"the {job}'s code within {BUDGET}: {count:,} rows of {COLUMNS} columns",
+                generate=partial(write_csv, rows=count),
+                cases=(
+                    Case("esker", f"{_ENGINES}:esker_{job}_budget", f"memory={BUDGET}, partitions of 32 MiB, spills"),
+                    Case("one thread", f"{_ENGINES}:one_thread_{job}", "zip, join, write; no engine", rounds_max=1),
+                    Case("pyspark", f"{_ENGINES}:pyspark_{job}", "the source's code, local[2]", _SPARK, rounds_max=1),
+                ),
+                reference="esker",
+                subject="esker",
+                digest=f"{_HERE}:digest_folder",
+                memory_bytes=memory_bytes,
+                threads=threads,
+                fresh=True,
+                rounds_max=2,
+                facts={"rows": count, "budget": BUDGET},
+            )
+
+
 def group_workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
     """Give group_by_key with any Python per group over 1, 3, 6 and 12 times the data; `rows` are the largest's."""
     for scale in SCALES:
@@ -162,6 +187,7 @@ def group_workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Work
                 Case("pyspark", f"{_ENGINES}:pyspark_groups", "groupByKey, local[2], spills to disk", _SPARK),
                 Case("dask.bag", f"{_ENGINES}:dask_groups", "groupby through files, 2 processes", _DASK, rounds_max=1),
                 Case("polars", f"{_ENGINES}:polars_groups", "map_groups; no memory limit to set"),
+                Case("daft", f"{_ENGINES}:daft_groups", "map_groups, native; no memory limit to set", _DAFT),
             ),
             reference="esker",
             subject="esker",
