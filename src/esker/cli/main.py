@@ -40,13 +40,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Exit codes: {', '.join(f'{code} {words}' for code, words in EXIT_CODES.items())}.",
 )
-for command in (freeze, find, thaw, join, shuffle, explain, sqlite, ui, demo, doctor):
+for command in (freeze, find, join, shuffle, explain, sqlite, ui, demo, doctor):
     app.command()(command)
 # What stands behind the script is the script's.
 app.command(context_settings={"allow_interspersed_args": False})(run)
 bench.command()(paper)
 app.add_typer(bench)
 app.add_typer(index)
+app.add_typer(thaw)
 app.add_typer(simulate)
 app.add_typer(cluster)
 app.add_typer(node)

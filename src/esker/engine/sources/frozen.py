@@ -25,6 +25,7 @@ from esker.frozen import FrozenCatalog
 from esker.index import Index
 from esker.join.input import JoinInput
 from esker.thaw import StoredRows
+from esker.thaw.plan import ThawPlan
 
 
 class FrozenSource(Source):
@@ -46,6 +47,12 @@ class FrozenSource(Source):
         if set(wanted) <= self._store.hot_columns:
             return self._read_hot(columns, predicate, found, wanted, context)
         return self._thaw(columns, predicate, found, wanted, context)
+
+    def thaw_plan(self, columns: Sequence[str], predicate: Expression | None, context: QueryContext) -> ThawPlan | None:
+        """What a scan would read of the payload; None where the index and the hot columns have it all."""
+        found = find_rows(self._store, self._index, predicate, context)
+        wanted = needed(columns, found.residual)
+        return None if set(wanted) <= self._store.hot_columns else self._store.plan(found.rows, wanted, context).thaw
 
     def join_input(
         self, columns: Sequence[str], predicate: Expression | None, context: QueryContext
