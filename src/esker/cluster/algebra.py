@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from esker.bitmap import AUTO, Bitmap, count_terms
+from esker.bitmap import AUTO, Bitmap, count_terms, union
 from esker.bitmap import terms as bitmap_terms
 from esker.bitmap.stored import StoredVector
 from esker.errors import BitmapCorruptError, DamagedValueError, InputError
@@ -42,6 +42,13 @@ class BitmapAlgebra:
     def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         return int(self._evaluated(count_terms, terms) or 0).to_bytes(8, "little")
 
+    def merge(self, values: Sequence[bytes]) -> bytes:
+        found = [_decoded(value) for value in values if value]
+        try:
+            return union(found).serialize() if found else b""
+        except InputError as error:
+            raise DamagedValueError(f"answers do not fit together: {error}") from error
+
     def is_full(self, value: bytes) -> bool:
         if not value:
             return False
@@ -56,14 +63,10 @@ class BitmapAlgebra:
         found = self._held.get(id(value))
         if found is not None:
             return found[1]
-        try:
-            stored = StoredVector.from_bytes(value)
-            made = Bitmap.decode(
-                stored.data, stored.row_count, stored.encoding,
-                count=stored.count, place="a vector", profile=profile_of(stored.encoding),
-            )  # fmt: skip
-        except BitmapCorruptError as error:
-            raise DamagedValueError(str(error)) from error
+        made = _decoded(value)
+        size = made.held_bytes + _VALUE_BYTES + len(value)
+        if size > self._limit:
+            return made
         if made.profile:
             # Small on disks and networks, quick in memory.
             made = made.recoded(AUTO, "speed")
@@ -86,10 +89,19 @@ class BitmapAlgebra:
 
     def _keep(self, value: bytes, made: Bitmap) -> None:
         size = made.held_bytes + _VALUE_BYTES + len(value)
-        if size > self._limit:
-            return
-        while self.held_bytes + size > self._limit:
+        while self._held and self.held_bytes + size > self._limit:
             oldest = next(iter(self._held))
             self.held_bytes -= self._held.pop(oldest)[2]
         self._held[id(value)] = (value, made, size)
         self.held_bytes += size
+
+
+def _decoded(value: bytes) -> Bitmap:
+    try:
+        stored = StoredVector.from_bytes(value)
+        return Bitmap.decode(
+            stored.data, stored.row_count, stored.encoding,
+            count=stored.count, place="a vector", profile=profile_of(stored.encoding),
+        )  # fmt: skip
+    except BitmapCorruptError as error:
+        raise DamagedValueError(str(error)) from error

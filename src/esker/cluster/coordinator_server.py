@@ -62,8 +62,8 @@ class CoordinatorServer:
         try:
             dice = generator(int.from_bytes(folder.name.encode()[:4], "little"))
             self.coordinator = Coordinator(
-                PLANNERS[planner](), BitmapAlgebra(), lambda count: int(dice.integers(count)), self._log.records(),
-                copies=copies, virtual_nodes=virtual_nodes,
+                PLANNERS[planner](), BitmapAlgebra(held_bytes=0), lambda count: int(dice.integers(count)),
+                self._log.records(), copies=copies, virtual_nodes=virtual_nodes,
             )  # fmt: skip
             self._failure: BaseException | None = None
             self._stopped = threading.Event()

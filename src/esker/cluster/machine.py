@@ -82,6 +82,9 @@ class Algebra(Protocol):
     def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         """Count the rows of the answer, in 8 bytes."""
 
+    def merge(self, values: Sequence[bytes]) -> bytes:
+        """OR values that are on their way and will not be seen again."""
+
     def is_full(self, value: bytes) -> bool:
         """Say whether a value has all rows: then nothing need be ORed to it."""
 

@@ -457,7 +457,7 @@ class Node(Machine):
             return
         back = relay.stamp if relay.source >= 0 else None
         try:
-            results = combined([*relay.results, *message.results], self._algebra)
+            results = combined([*relay.results, *message.results], self._algebra.merge)
         except DamagedValueError:
             self._send(relay.source, Refuse(relay.call, source), back)
         else:
@@ -489,7 +489,7 @@ class Node(Machine):
             except DamagedValueError:
                 self._drop_damaged(read.unit)
                 return None
-        return results if message.kind == VALUES else combined(results, self._algebra)
+        return results if message.kind == VALUES else combined(results, lambda values: self._algebra.answer([values]))
 
     def _read(self, message: Ask, read: Read, entries: Mapping[int, Entry]) -> list[tuple[int, int, str, bytes]]:
         if read.part == WHOLE:
@@ -565,13 +565,15 @@ def bucket_sums(held: Iterable[tuple[str, int, int]], buckets: int) -> tuple[int
     return tuple(one & _MASK for one in sums)
 
 
-def combined(results: list[tuple[int, int, str, bytes]], algebra: Algebra) -> list[tuple[int, int, str, bytes]]:
+def combined(
+    results: list[tuple[int, int, str, bytes]], unite: Callable[[Sequence[bytes]], bytes]
+) -> list[tuple[int, int, str, bytes]]:
     """OR what has the same query, part and unit."""
     found: dict[tuple[int, int, str], list[bytes]] = {}
     for query, part, unit, value in results:
         found.setdefault((query, part, unit), []).append(value)
     return [
-        (query, part, unit, values[0] if len(values) == 1 else algebra.answer([values]))
+        (query, part, unit, values[0] if len(values) == 1 else unite(values))
         for (query, part, unit), values in found.items()
     ]
 

@@ -28,6 +28,10 @@ class Masks:
         """Count the bits of the answer."""
         return self._mask(terms).bit_count().to_bytes(8, "little")
 
+    def merge(self, values: Sequence[bytes]) -> bytes:
+        """OR values."""
+        return self._mask([values]).to_bytes(8, "little")
+
     def is_full(self, value: bytes) -> bool:
         """Say whether all bits are set."""
         assert len(value) == 8, "only values are asked about"
