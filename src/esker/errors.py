@@ -215,6 +215,8 @@ class LogCorruptError(CorruptError):
 class DamagedValueError(CorruptError):
     """A value that a cluster's node keeps is not what was put; the node lets it go and gets it from another."""
 
+    code = "ESK-206"
+
 
 class ResourceError(EskerError):
     """A limit of the machine, or one the user set, was reached."""
@@ -408,6 +410,8 @@ class MessageTooLargeError(PeerError):
 
 class UnitsLostError(EskerError):
     """All nodes of a cluster that had copies of something are gone; `units` says of what, `nodes` which had them."""
+
+    code = "ESK-705"
 
     def __init__(self, message: str, units: tuple[str, ...] = (), nodes: tuple[int, ...] = ()) -> None:
         super().__init__(message)
