@@ -117,8 +117,8 @@ function update(step) {
   if (!size.length && step.estimated && step.state !== "done") size.push(`about ${bytes(step.estimated.bytes)}`);
   setText(card.size, size.join(" · "));
   const state = [WORDS[step.state]];
-  if (step.partitions !== null && step.partitions > 1) state.push(`${count(step.partitions_done ?? 0)}/${count(step.partitions)} partitions`);
   if (step.spilled_bytes) state.push(`spilled ${bytes(step.spilled_bytes)}`);
+  if (step.partitions !== null && step.partitions > 1 && step.state !== "done") state.push(`${count(step.partitions_done ?? 0)}/${count(step.partitions)} partitions`);
   setText(card.state, state.join(" · "));
   const part = step.state === "done" ? 1 : step.partitions ? (step.partitions_done || 0) / step.partitions : 0;
   card.progress.firstChild.style.width = `${100 * Math.min(1, part)}%`;
@@ -161,6 +161,7 @@ function details(body) {
   const box = body.querySelector("[data-details]");
   if (!step) { box.replaceChildren(); return; }
   const facts = [...step.facts];
+  if (step.partitions !== null) facts.push(["partitions read", `${count(step.partitions_done ?? 0)} of ${count(step.partitions)}`]);
   if (step.batches !== null) facts.push(["batches", count(step.batches)]);
   if (step.started !== null && step.seen > step.started) facts.push(["busy", `${seconds(step.started)} to ${seconds(step.seen)}`]);
   if (step.reason) facts.push(["because", step.reason]);

@@ -5,10 +5,10 @@ import { bytes, seconds, tickSeconds } from "./numbers.js";
 
 const LINES = {
   held: { label: "held by operators", color: "--blue", fill: true },
-  process: { label: "process", color: "--soft" },
+  process: { label: "whole process", color: "--soft" },
   budget: { label: "budget", color: "--red", dash: [6, 4] },
   spill: { label: "in spill files", color: "--orange", fill: true },
-  spilled: { label: "spilled so far", color: "--orange" },
+  spilled: { label: "spilled so far", color: "--purple" },
   read: { label: "read so far", color: "--green", fill: true },
 };
 const CHARTS = [
@@ -72,7 +72,9 @@ function build(body, wanted, now) {
   forgetSeries(body);
   const boxes = wanted.map((chart) => element("figure", { class: "chart" },
     element("figcaption", {}, chart.title), element("div", { class: "plot", role: "img" })));
-  body.replaceChildren(element("div", { class: "charts" }, boxes), element("p", { class: "holders", "data-holders": true }));
+  body.replaceChildren(element("div", { class: "charts" }, boxes), element("p", { class: "holders", "data-holders": true }),
+    wanted.some((chart) => chart.lines.includes("process")) ? element("p", { class: "note" },
+      "The budget is for what is used beyond an idle interpreter with Esker loaded; the whole process has that too.") : "");
   charts = wanted.map((chart, index) => {
     const box = boxes[index].lastChild;
     return { ...chart, box, plot: new uPlot(options(chart, box.clientWidth), [[0], ...chart.lines.map(() => [null])], box) };
