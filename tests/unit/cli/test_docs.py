@@ -28,7 +28,9 @@ BLOCKS = [
     if page not in TYPED
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1)
 ]
-COMMANDS = sorted(set(re.findall(r"^    (esker [^\n#]+)", (ROOT / "README.md").read_text(), re.MULTILINE)))
+# Commands that stand in the text, and are not typed: their options are looked up.
+SHOWN = re.compile(r"^ {4,}(esker [^\n#]+)", re.MULTILINE)
+COMMANDS = sorted({line for page in PAGES for line in SHOWN.findall(page.read_text().replace("\\\n", ""))})
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -46,12 +48,23 @@ def test_the_readme_has_an_example_and_commands() -> None:
 
 
 @pytest.mark.parametrize("line", COMMANDS)
-def test_a_command_line_of_the_readme_names_real_options(run: Run, line: str) -> None:
-    _, command, *arguments = words(line)
-    help_text = run(command, "--help").out
+def test_a_command_line_that_is_shown_names_real_options(run: Run, line: str) -> None:
+    _, *arguments = words(line)
+    command = [argument for argument in arguments[:2] if re.fullmatch("[a-z-]+", argument) and argument[0] != "-"]
+    helped = run(*command, "--help")
+    if helped.code != 0:  # the second word was an argument
+        command = command[:1]
+        helped = run(*command, "--help")
+    assert (helped.code, bool(command) or line.split()[1].startswith("--")) == (0, True)
     for argument in arguments:
         if argument.startswith("--"):
-            assert argument in help_text
+            assert argument.partition("=")[0] in helped.out
+
+
+def test_pages_with_examples_of_the_interpreter_are_run_by_a_test() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_documentation.py"))
+    pages = [page.name for page in PAGES if re.search(r"^ *>>> ", page.read_text(), re.MULTILINE)]
+    assert pages and [page for page in pages if f'"{page}"' not in tests] == []
 
 
 def _ended(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
