@@ -444,6 +444,7 @@ class PagesLostError(EskerError):
     `shuffle` is the shuffle's, `map_number` says which task made them, `node` and `name` where they were.
     """
 
+    code = "ESK-604"
     temporary = True
     shuffle = ""
     map_number = 0
