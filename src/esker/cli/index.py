@@ -100,6 +100,7 @@ def delete(session: Session, folder: Folder, predicate: Predicate) -> None:
         if session.dry_run:
             session.show_plan(opened.explain(predicate, run=True))
             return
+        session.confirm(f"deleting {opened.count(predicate):,} of {len(opened):,} rows")
         deleted = opened.delete(predicate)
         _report(session, {"deleted": deleted, "rows": len(opened)}, f"deleted {deleted:,} rows, {len(opened):,} left")
 

@@ -49,6 +49,9 @@ class RunOptions:
     )
     json: Annotated[bool, typer.Option("--json", help="Print one JSON document: plan, cost, rows.")] = False
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")] = False
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before what costs money or deletes rows.")] = (
+        False
+    )
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False
 
 
@@ -98,6 +101,7 @@ def _session(chosen: RunOptions, interrupts: Interrupts | None) -> Session:
         quiet=chosen.quiet,
         dry_run=chosen.dry_run,
         debug=chosen.debug,
+        yes=chosen.yes,
         interrupts=interrupts or Interrupts(),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from esker.cli.interrupts import Interrupts
-from esker.errors import OptionError
+from esker.errors import CancelledError, OptionError
 
 if TYPE_CHECKING:
     from esker.collection.dataset import Dataset
@@ -30,6 +30,7 @@ class Session:
     quiet: bool = False
     dry_run: bool = False
     debug: bool = False
+    yes: bool = False
     interrupts: Interrupts = field(default_factory=Interrupts)
 
     def open(self, source: str) -> Dataset:
@@ -61,6 +62,14 @@ class Session:
             yield {**self.options(), "progress": shown}
         finally:
             shown.close()
+
+    def confirm(self, what: str) -> None:
+        """Ask a person whether to go on; CancelledError for anything but yes. Scripts, and --yes, are not asked."""
+        if self.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return
+        print(f"{what}: go on? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise CancelledError("stopped: nothing was done (--yes does not ask)")
 
     def note(self, text: str) -> None:
         """Tell the user something beside the result."""

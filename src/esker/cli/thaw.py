@@ -58,6 +58,7 @@ def start(session: Session, source: Source, predicate: Predicate = None, columns
         return
     from esker.collection.thaw import start_thaw
 
+    _confirm(session, wanted)
     states, cost = start_thaw(wanted.with_options(**session.options()))
     _show_states(session, states, cost=cost.to_json())
 
@@ -91,11 +92,21 @@ def resume(session: Session, source: Source, predicate: Predicate = None, column
         return
     if "cache" not in session.query:
         raise OptionError("esker thaw keeps what it fetches: say where, with --cache FOLDER")
+    _confirm(session, wanted)
     with session.progress() as options, closing(wanted.execute(**options)) as result:
         rows = sum(batch.num_rows for batch in result)
     if session.json:
         session.document({"row_count": rows, "plan": result.explanation.to_json()})
     session.ended(result.explanation, rows, "thawed")
+
+
+def _confirm(session: Session, wanted: Dataset) -> None:
+    """Say what restoring will cost, before it does."""
+    from esker.collection.thaw import thaw_price
+
+    cost = thaw_price(wanted)
+    if cost.money:
+        session.confirm(f"bringing this near costs {cost}")
 
 
 def _wanted(session: Session, source: str, predicate: str | None, columns: list[str] | None) -> Dataset:

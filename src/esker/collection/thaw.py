@@ -45,6 +45,12 @@ def thaw_states(dataset: Dataset) -> list[ExtentState]:
         ]
 
 
+def thaw_price(dataset: Dataset) -> Cost:
+    """What bringing the cold objects near would cost now; nothing is asked for."""
+    with dataset._options.context(runs=False) as context:
+        return sum((price for _, _, price in _needed(dataset, context)), NO_COST)
+
+
 def start_thaw(dataset: Dataset) -> tuple[list[ExtentState], Cost]:
     """Ask for the objects that are cold, once, and return at once; gives the states then, and what it will cost.
 

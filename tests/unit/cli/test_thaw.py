@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -106,3 +107,24 @@ def test_resume_is_what_thaw_does_without_a_command(run: Run, notes: Path, tmp_p
     again = run("thaw", notes, "id = 7", "--cache", tmp_path / "cache", "--json")
     assert (first.code, again.code) == (0, 0)
     assert actual(first.out)["bytes"] > 0 and actual(again.out)["bytes"] == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [("\n", 130), ("no\n", 130), ("y\n", 0)])
+def test_a_person_is_asked_before_money_is_spent_and_a_script_is_not(
+    run: Run, cold: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, answer: str, code: int
+) -> None:
+    source, _ = cold
+    monkeypatch.setattr("sys.stdin", Typed(answer))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    ended = run("thaw", "start", source, "id < 150", "--quiet")
+    assert ended.code == code and "$" in ended.err and "go on? [y/N]" in ended.err
+    assert ("cold" in states(run("thaw", "status", source, "id < 150", "--json").out)) == (code != 0)
+    # Nothing is asked where nothing is cold any more, or with --yes.
+    assert "go on?" not in run("thaw", "start", source, "id < 150", "--yes").err
+
+
+class Typed(io.StringIO):
+    """A terminal that someone types an answer at."""
+
+    def isatty(self) -> bool:
+        return True
