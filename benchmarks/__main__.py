@@ -18,6 +18,7 @@ from benchmarks import (
     graphs,
     join_out_of_core,
     map_groups,
+    scale_out,
     shuffle_peers,
     spill_to_parquet,
     stream_files,
@@ -31,6 +32,7 @@ SUITES = {
     "shuffle_peers": shuffle_peers.workloads,
     "shuffle_slow_peers": shuffle_peers.slow_workloads,
     "map_groups": map_groups.workloads,
+    "scale_out": scale_out.workloads,
     "spill_to_parquet": spill_to_parquet.workloads,
     "join_out_of_core": join_out_of_core.workloads,
     "stream_files": stream_files.workloads,
@@ -46,6 +48,7 @@ SUMMARIES = {"map_groups": map_groups.print_scales, "bag_groups": map_groups.pri
 OPTIONAL = (
     "shuffle_slow_peers",
     "map_groups",
+    "scale_out",
     "spill_to_parquet",
     "join_out_of_core",
     "stream_files",

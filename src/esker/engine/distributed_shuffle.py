@@ -38,7 +38,7 @@ from esker.shuffle.page_file import MapOutput, PageId, PageWriter, Segment, is_s
 from esker.shuffle.page_server import PageReader, Places
 
 # Map tasks for each worker: with more, less is made again when one is lost; with fewer, pages are fuller.
-MAPS_OF_A_WORKER = 4
+MAPS_OF_A_WORKER = 8
 # Of a task's memory, what its shuffle may hold before it spills.
 SHUFFLE_SHARE = 0.5
 # Of a page in a file, where there are rows enough.

@@ -6,6 +6,7 @@ object store. An actor that dies takes its pages with it; it is started again, a
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -62,6 +63,11 @@ class PageActor:
         """Stop serving, and remove everything."""
         self._server.shutdown()
         self._folder.close()
+
+
+def warm() -> None:
+    """Import what tasks of plans need."""
+    importlib.import_module("esker.plan.compile")
 
 
 def ray_node() -> str:
@@ -198,9 +204,16 @@ class RaySession(Session):
             self._pages = RayPages(
                 self._ray, security, str(spill_folder) if spill_folder is not None else None, only_here=local
             )
+            self._warm()
         except BaseException:
             self._disconnect()
             raise
+
+    def _warm(self) -> None:
+        """Have workers import what tasks need, while the script goes on."""
+        with self.executor() as executor:
+            assert isinstance(executor, RayExecutor)
+            executor.send_ahead(warm, self.worker_count)
 
     @property
     def worker_count(self) -> int:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ import pyarrow as pa
 from esker.core.activity import Counts
 from esker.core.arrow_memory import settle_allocator
 from esker.core.batch import packed, slices, unpacked
+from esker.core.clock import SYSTEM_CLOCK
 from esker.core.context import QueryContext
 from esker.core.memory import MEMORY_MIN_BYTES, MemoryBudget
 from esker.core.spill import SpillFolder
@@ -28,8 +29,10 @@ from esker.runtime.executor import Executor
 # How often a task is tried again whose worker died, and how often pages may be lost under it.
 RETRIES = 2
 PAGE_LOSSES_MAX = 8
-# Batches of a partition that wait to be read.
+# Parcels of a task that wait to be read, and when one is full: an executor takes some milliseconds for each.
 _WINDOW = 2
+_PARCEL_BYTES = 1 << 20
+_PARCEL_SECONDS = 0.2
 # Tasks for each worker: with more, less is made again when one is lost, and rows come sooner; each costs milliseconds.
 _TASKS_OF_A_WORKER = 4
 
@@ -110,16 +113,53 @@ class StreamedPartitions:
     settings: TaskSettings
     skip_rows: int = 0  # of the first one
 
-    def __call__(self) -> Iterator[pa.Buffer | Report]:
+    def __call__(self) -> Iterator[Parcel]:
+        return parcels(self._items())
+
+    def _items(self) -> Iterator[pa.RecordBatch | Report]:
         skip_rows = self.skip_rows
         with self.settings.context() as context:
             for task in self.tasks:
                 batches, report = task.open(context)
                 with closing(_generator(batches)) as made:
                     for batch in skipped(made, skip_rows):
-                        yield from map(packed, slices(batch, context.batch_rows))
+                        yield from slices(batch, context.batch_rows)
                 skip_rows = 0
                 yield report()
+
+
+#: What travels at once: rows as the bytes of an Arrow stream, and reports.
+Parcel = list[pa.Buffer | Report]
+
+
+def parcels(items: Iterator[pa.RecordBatch | Report]) -> Iterator[Parcel]:
+    """Pack batches and reports: the first soon, then so many that it pays to send them, and to wait for them.
+
+    >>> batch = pa.record_batch({"n": [1]})
+    >>> [len(parcel) for parcel in parcels(iter([batch, batch, Report(), batch, Report()]))]
+    [1, 4]
+    """
+    parcel: Parcel = []
+    batches: list[pa.RecordBatch] = []
+    size, size_max, start = 0, 0, SYSTEM_CLOCK.seconds()
+    for item in items:
+        if isinstance(item, Report):
+            parcel += [*_packed(batches), item]
+        else:
+            batches.append(item)
+            size += item.nbytes
+        if size >= size_max or SYSTEM_CLOCK.seconds() - start >= _PARCEL_SECONDS:
+            yield parcel + _packed(batches)
+            parcel = []
+            size, size_max, start = 0, _PARCEL_BYTES, SYSTEM_CLOCK.seconds()
+    if parcel or batches:
+        yield parcel + _packed(batches)
+
+
+def _packed(batches: list[pa.RecordBatch]) -> list[pa.Buffer]:
+    """Take what is there; as one stream."""
+    taken, batches[:] = [*batches], []
+    return [packed(pa.Table.from_batches(taken))] if taken else []
 
 
 def skipped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
@@ -252,7 +292,7 @@ class _Reading:
         return self._executor.stream(made, _WINDOW, self._patience.attempt)
 
     def _read(self) -> Iterator[pa.RecordBatch]:
-        for item in self._items:
+        for item in chain.from_iterable(self._items):
             self._context.check()
             if isinstance(item, Report):
                 self._remote.report(item)

@@ -147,6 +147,13 @@ class RayExecutor(Executor):
         self._end([job for job in self._running if not job.window], force=True)
         self._end(list(self._running), force=False)
 
+    def send_ahead(self, task: Callable[[], Any], count: int) -> None:
+        """Have `count` workers run a task that nobody waits for."""
+        sent = _sent(task)
+        for _ in range(count):
+            where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._nodes.take(), soft=False)
+            self._work.options(num_cpus=1, max_retries=0, scheduling_strategy=where).remote(0, *sent)
+
     def _ticket(self) -> int:
         self._next_ticket += 1
         return self._next_ticket - 1
