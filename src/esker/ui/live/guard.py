@@ -82,7 +82,8 @@ class Guard:
         ) else None  # fmt: skip
         if token is not None:
             return self._enter(token[0], scope)
-        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        own = f"http://{headers['host']}"
+        if headers.get("sec-fetch-site", "none") not in ("same-origin", "none") or headers.get("origin", own) != own:
             return PlainTextResponse("not for other sites", 403)
         if not secrets.compare_digest(self._cookie(headers, scope).encode(), self._session.encode()):
             return PlainTextResponse("open the link that `esker ui` printed", 403)

@@ -101,6 +101,13 @@ def test_a_request_of_another_site_is_refused_even_with_the_cookie(server: Serve
     assert ask(server, "/page/page.js", Sec_Fetch_Site="same-origin", Cookie=cookie_of(server)).status == 200
 
 
+@pytest.mark.parametrize("origin", ["null", "http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1"])
+def test_a_request_with_the_origin_of_another_page_is_refused(server: Server, origin: str) -> None:
+    assert ask(server, "/events", Origin=origin, Cookie=cookie_of(server)).status == 403
+    own = f"http://127.0.0.1:{server.port}"
+    assert ask(server, "/page/page.js", Origin=own, Cookie=cookie_of(server)).status == 200
+
+
 def test_every_answer_has_the_headers_that_keep_browsers_within_bounds(server: Server) -> None:
     cookie = cookie_of(server)
     answers = [
