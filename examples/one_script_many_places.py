@@ -2,7 +2,6 @@
 
     python examples/one_script_many_places.py FOLDER                     this machine, then worker processes
     python examples/one_script_many_places.py FOLDER ray                 and a Ray cluster (needs esker[ray])
-    python examples/one_script_many_places.py FOLDER ray://host:10001    and one elsewhere
 
 Readings of weather stations are grouped by station; a Python function goes through each group. What is printed is the
 same everywhere.

@@ -32,7 +32,8 @@ def connect(where: str = "local", *, workers: int | None = None, **options: Any)
     - `local`: this machine, as without a session; `inline`, `threads` and `processes` say where on it. With
       `processes` also the stages of Dataset plans go to worker processes.
     - `ray`: the Ray cluster that `RAY_ADDRESS` names or that this process is connected to, else a new one on this
-      machine; `ray://host:port` a cluster elsewhere. Needs the extra `esker[ray]`, here and at every node.
+      machine. Needs the extra `esker[ray]`, here and at every node. `ray://host:port`, through Ray's client server, is
+      refused: run the script at a machine of the cluster.
     - `simulated`: in this thread, as a cluster would, with a `seed`; `losses` is the share of tasks and pages that are
       lost. For tests.
 
@@ -46,7 +47,7 @@ def connect(where: str = "local", *, workers: int | None = None, **options: Any)
     if kind not in _OPTIONS:
         if kind in EXECUTORS:
             raise OptionError(f"connect({where!r}): that executor has no session")
-        raise OptionError(f"connect({where!r}): there is {', '.join(_OPTIONS)}, and ray://host:port")
+        raise OptionError(f"connect({where!r}): there is {', '.join(_OPTIONS)}")
     for name in options:
         if name not in _OPTIONS[kind]:
             raise OptionError(

@@ -181,8 +181,8 @@ class RayPages(PageNodes):
 class RaySession(Session):
     """Stages and functions run on a Ray cluster: one that was started for it, or one that is there.
 
-    `where` is `ray` (the cluster that this process is connected to or that `RAY_ADDRESS` names, else a new one on this
-    machine with `workers` CPUs) or `ray://host:port` of a cluster's client server.
+    It is the cluster that this process is connected to or that `RAY_ADDRESS` names, else a new one on this machine with
+    `workers` CPUs. Ray's client server (`ray://`) is refused.
     """
 
     def __init__(
@@ -197,6 +197,11 @@ class RaySession(Session):
         super().__init__("ray", workers)
         self.where = where
         self._ray = require_ray()
+        if where.startswith("ray://"):
+            raise ResourceError(
+                f"esker.connect({where!r}): tasks that stream their rows did not come through Ray's client server; run"
+                " the script at a machine of the cluster, with RAY_ADDRESS=host:6379 and esker.connect('ray')"
+            )
         security = _security(certificate, key, authority)
         self._started = not self._ray.is_initialized()
         local = self._connect()
@@ -250,7 +255,7 @@ class RaySession(Session):
         if not self._started:
             return False
         options: dict[str, Any] = {"logging_level": "ERROR", "configure_logging": True}
-        address = self.where if self.where.startswith("ray://") else _running_address()
+        address = _running_address()
         if address is None:
             cpus = self._workers or len(os.sched_getaffinity(0))
             # "local": a new cluster, and not one that somebody else started on this machine.

@@ -27,3 +27,8 @@ def test_an_executor_without_a_cluster_says_how_to_get_one(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(__version__="2.60.0", is_initialized=lambda: False))
     with pytest.raises(ResourceError, match=r"esker\.connect\('ray'\)"):
         RayExecutor(2)
+
+
+def test_the_client_server_is_refused_with_the_way_that_works() -> None:
+    with pytest.raises(ResourceError, match=r"RAY_ADDRESS=host:6379"):
+        esker.connect("ray://127.0.0.1:10001")
