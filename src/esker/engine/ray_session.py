@@ -199,8 +199,8 @@ class RaySession(Session):
         self._ray = require_ray()
         if where.startswith("ray://"):
             raise ResourceError(
-                f"esker.connect({where!r}): tasks that stream their rows did not come through Ray's client server; run"
-                " the script at a machine of the cluster, with RAY_ADDRESS=host:6379 and esker.connect('ray')"
+                f"esker.connect({where!r}): tasks stream their rows, which Ray's client server cannot; run the"
+                " script at a machine of the cluster, with RAY_ADDRESS=host:6379 and esker.connect('ray')"
             )
         security = _security(certificate, key, authority)
         self._started = not self._ray.is_initialized()

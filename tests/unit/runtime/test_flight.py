@@ -68,7 +68,7 @@ def test_the_token_opens_the_door(served: tuple[str, Security]) -> None:
     assert call(*served) == b"hello"
 
 
-@pytest.mark.parametrize("token", [None, "", "wrong", new_token()])
+@pytest.mark.parametrize("token", [None, "", "wrong", new_token()], ids=["none", "empty", "wrong", "another"])
 def test_no_method_is_reached_without_the_token(served: tuple[str, Security], token: str | None) -> None:
     location, _ = served
     security = Security(token)
