@@ -48,8 +48,8 @@ def shape(cluster: Cluster, partitions: int) -> Shape:
     """Compute files, pages and fetches; measure what describes them.
 
     >>> tiny = Cluster(1e9, 2, 2, 1e9, 1e9, 1e9)
-    >>> shape(tiny, 10).maps
-    16
+    >>> shape(tiny, 10).maps == 4 * MAPS_OF_A_WORKER
+    True
     """
     maps = cluster.nodes * cluster.workers_each * MAPS_OF_A_WORKER
     segment = cluster.data / maps / partitions

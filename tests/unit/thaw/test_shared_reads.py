@@ -94,7 +94,7 @@ def fetched_together(shared: SharedReads, asks: list[list[ReadRequest]]) -> list
             try:
                 found[number] = [(request, bytes(data)) for request, data in shared.fetch(asks[number])]
             except TierError as error:
-                found[number] = str(error)
+                found[number] = error.message
 
     threads = [threading.Thread(target=fetch, args=(number,)) for number in range(len(asks))]
     for thread in threads:
