@@ -52,15 +52,16 @@ def joined(batches: Iterable[pa.RecordBatch], bytes_max: int) -> Iterator[pa.Rec
     for batch in batches:
         size = batch.nbytes
         if held and held_bytes + size > bytes_max:
-            yield _one(held)
+            yield one_batch(held)
             held, held_bytes = [], 0
         held.append(batch)
         held_bytes += size
     if held:
-        yield _one(held)
+        yield one_batch(held)
 
 
-def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """The rows of all batches, of which there is at least one; copied only where there are several."""
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from esker.collection.dataset import Dataset
 from esker.collection.options import Options
+from esker.core.batch import one_batch
 from esker.core.memory import MEMORY_MIN_BYTES
 from esker.core.spill import SpillFolder
 from esker.errors import InputError, MemoryBudgetExceededError, UnknownColumnError, UnsupportedTypeError
@@ -249,10 +250,10 @@ def read_batches(
             held.append(batch)
             held_rows += batch.num_rows
             if held_rows >= rows or sum(part.nbytes for part in held) > bytes_max:
-                yield _one(held)
+                yield one_batch(held)
                 held, held_rows = [], 0
         if held_rows:
-            yield _one(held)
+            yield one_batch(held)
 
 
 def ids_of_edges(edges: Dataset, names: Names, type_: pa.DataType) -> Dataset:
@@ -264,10 +265,6 @@ def ids_of_edges(edges: Dataset, names: Names, type_: pa.DataType) -> Dataset:
         return pa.record_batch([pc.unique(pa.chunked_array(columns))], schema=schema)
 
     return edges.select(names.ends).map_batches(ends, schema).distinct("id").sort("id")
-
-
-def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
 def _no_nulls(column: pa.Array, name: str, where: str) -> pa.Array:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esker.core.batch import one_batch
 from esker.core.context import QueryContext
 from esker.join.account import Work
 from esker.join.limits import JoinLimits
@@ -113,7 +114,7 @@ class PartitionedFile:
         if not held:
             return
         self._context.check()
-        batch = pa.concat_batches(held) if len(held) > 1 else held[0]
+        batch = one_batch(held)
         ids = self.partition_of(batch)
         order = np.argsort(ids, kind="stable")
         batch = batch.take(pa.array(order))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from esker.core.batch import one_batch
 from esker.core.context import QueryContext
 from esker.join.held_rows import gather
 from esker.join.spill_file import SpillFile
@@ -147,7 +148,7 @@ def _sorted(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
         first, second = (np.concatenate([ids_of(batch, index) for batch in batches]) for index in range(_IDS))
         return gather(batches, np.lexsort((second, first)))
     if (packed[1:] >= packed[:-1]).all():
-        return pa.concat_batches(batches) if len(batches) > 1 else batches[0]
+        return one_batch(batches)
     if len(schema) > _IDS:
         return gather(batches, np.argsort(packed))
     packed.sort()
