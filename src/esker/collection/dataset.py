@@ -157,7 +157,7 @@ class Dataset:
             raise OptionError(f"sample(seed={seed!r}): give a number of at least 0")
         return self._with(Sample(self.schema, self._node, None if fraction is None else float(fraction), n, seed))
 
-    def to_bag(self, partitions: int | None = None) -> Bag:
+    def to_bag(self, partitions: int | None = None) -> Bag[dict[str, Any]]:
         """Make a Bag of the rows, as dicts: for functions that take one row at a time.
 
         >>> import esker

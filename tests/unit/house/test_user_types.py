@@ -11,7 +11,7 @@ from tests.unit.house.project import ROOT
 
 PROGRAM = """
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 import esker
 from esker import Bag, Dataset, Graph, Par, Sink, Stream, first, gather, par
@@ -29,8 +29,29 @@ report = esker.freeze(rows, "s.esker", keys=["id"], index={"place": "equality", 
 assert_type(report.row_count, int)
 
 elements = esker.of([1, 2, 3])
-assert_type(elements.map(lambda n: n + 1).filter(lambda n: n > 1), Bag)
+assert_type(elements, Bag[int])
+assert_type(elements.map(lambda n: n + 1).filter(lambda n: n > 1), Bag[int])
 assert_type(elements.count(), int)
+words = esker.read_text("poem.txt").flat_map(str.split)
+assert_type(words, Bag[str])
+counts = words.map(lambda word: (word, 1)).reduce_by_key(lambda a, b: a + b)
+assert_type(counts, Bag[tuple[str, int]])
+assert_type(counts.sort_by(lambda pair: -pair[1]).take(3), list[tuple[str, int]])
+assert_type(counts.map_values(str).collect_as_dict(), dict[str, str])
+assert_type(counts.join(words.key_by(len).map(lambda pair: (pair[1], pair[0]))), Bag[tuple[str, tuple[int, int]]])
+assert_type(words.group_by(len).map_values(sorted), Bag[tuple[int, list[str]]])
+assert_type(words.zip_with_index().first(), tuple[str, int])
+assert_type(elements.aggregate("", lambda text, n: text + str(n), lambda a, b: a + b), str)
+assert_type(elements.union(words), Bag[int | str])
+assert_type([element for element in elements], list[int])
+assert_type(rows.to_bag().first(), dict[str, Any])
+
+
+def longest(bag: Bag) -> Bag[object]:  # a plain Bag holds anything
+    return bag.map(len)
+
+
+longest(words)
 
 assert_type(par([1, 2]).map(str), Par[str])
 assert_type(par([1, 2]).map(str).to_list(), list[str])
@@ -58,6 +79,9 @@ rows.cuont()
 rows.count() + "text"
 esker.find("s.esker", 42)
 esker.par([1]).map(str).to_list().append(2)
+esker.of([1]).map(str.upper)
+esker.of([1]).map_values(str)
+esker.of(["a"]).map(len).first().upper()
 """
 
 
@@ -86,4 +110,12 @@ def test_a_user_s_program_is_clean_under_strict(tmp_path: Path) -> None:
 def test_a_user_s_mistakes_are_seen(tmp_path: Path) -> None:
     code, said = checked(MISTAKES, tmp_path)
     assert code == 1
-    assert [int(line) for line in re.findall(r"^program\.py:(\d+): error", said, re.MULTILINE)] == [5, 6, 7, 8]
+    assert [int(line) for line in re.findall(r"^program\.py:(\d+): error", said, re.MULTILINE)] == [
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        11,
+    ]

@@ -7,6 +7,7 @@ from functools import reduce as reduce_all
 from typing import Any
 
 from esker.collection.bag.base import BagBase
+from esker.collection.bag.element import K, T, U, V
 from esker.engine.bag.consumers import (
     Extreme,
     Fold,
@@ -31,10 +32,10 @@ from esker.errors import EmptyBagError, OptionError
 _TAKE_FACTOR = 4
 
 
-class Actions(BagBase):
+class Actions(BagBase[T]):
     """Methods of a Bag that run it."""
 
-    def collect(self) -> list[Any]:
+    def collect(self) -> list[T]:
         """Take all elements, in order, into a list (in the caller's memory, outside the budget).
 
         >>> import esker
@@ -45,7 +46,7 @@ class Actions(BagBase):
             stream = run.stream(self._node.pipelines(run), self._consumer(iter, "collect").operator, UNBOUNDED)
             return [element for batch in stream for element in batch]
 
-    def iterate(self) -> Generator[Any]:
+    def iterate(self) -> Generator[T]:
         """Give the elements one by one, in order, while workers are at most some batches ahead; `iter(bag)` as well.
 
         >>> import esker
@@ -56,17 +57,17 @@ class Actions(BagBase):
         """
         operator = self._consumer(iter, "iterate").operator
 
-        def elements() -> Generator[Any]:
+        def elements() -> Generator[T]:
             with running_bag(self._options) as run:
                 for batch in run.stream(self._node.pipelines(run), operator):
                     yield from batch
 
         return elements()
 
-    def __iter__(self) -> Generator[Any]:
+    def __iter__(self) -> Generator[T]:
         return self.iterate()
 
-    def run(self, consumer: Callable[[Iterator[Any]], Any], partitions: Sequence[int] | None = None) -> list[Any]:
+    def run(self, consumer: Callable[[Iterator[T]], U], partitions: Sequence[int] | None = None) -> list[U]:
         """Call `consumer` with the iterator of each partition (of those named, by number), and take what it returns.
 
         >>> import esker
@@ -75,16 +76,14 @@ class Actions(BagBase):
         """
         return list(self.run_each(consumer, partitions))
 
-    def run_each(
-        self, consumer: Callable[[Iterator[Any]], Any], partitions: Sequence[int] | None = None
-    ) -> Generator[Any]:
+    def run_each(self, consumer: Callable[[Iterator[T]], U], partitions: Sequence[int] | None = None) -> Generator[U]:
         """As `run`, one result after the other, in order, as they are there."""
         for number in partitions or ():
             if not 0 <= number < self.partition_count:
                 raise OptionError(f"run: no partition {number}; there are {self.partition_count}")
         wrapped = self._consumer(consumer, "run", consumer)
 
-        def results() -> Generator[Any]:
+        def results() -> Generator[U]:
             with running_bag(self._options) as run:
                 yield from run.each(self._node.pipelines(run), wrapped, partitions)
 
@@ -147,7 +146,7 @@ class Actions(BagBase):
 
     # Combining
 
-    def reduce(self, function: Callable[[Any, Any], Any]) -> Any:
+    def reduce(self, function: Callable[[T, T], T]) -> T:
         """Combine all elements with a function that is associative; EmptyBagError if there are none.
 
         >>> import esker
@@ -158,9 +157,10 @@ class Actions(BagBase):
         found = [value for part in parts for value in part]
         if not found:
             raise EmptyBagError("reduce of a Bag without elements; use fold, which has a zero")
-        return reduce_all(function, found)
+        combined: T = reduce_all(function, found)
+        return combined
 
-    def fold(self, zero: Any, function: Callable[[Any, Any], Any]) -> Any:
+    def fold(self: Actions[U], zero: U, function: Callable[[U, U], U]) -> U:
         """Combine the elements of each partition, and then their results, beginning with a copy of `zero` each time.
 
         >>> import esker
@@ -169,7 +169,7 @@ class Actions(BagBase):
         """
         return self.aggregate(zero, function, function)
 
-    def aggregate(self, zero: Any, add: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any]) -> Any:
+    def aggregate(self, zero: U, add: Callable[[U, T], U], merge: Callable[[U, U], U]) -> U:
         """Add the elements of each partition to a copy of `zero`, then merge what came out, in order.
 
         >>> import esker
@@ -179,26 +179,26 @@ class Actions(BagBase):
         self._callable(merge, "aggregate")
         start = Fold(zero, merge)
         parts = self._results(self._consumer(Fold(zero, add), "aggregate", add))
-        return start(iter(parts))
+        merged: U = start(iter(parts))
+        return merged
 
-    def tree_reduce(self, function: Callable[[Any, Any], Any], depth: int = 2) -> Any:
+    def tree_reduce(self, function: Callable[[T, T], T], depth: int = 2) -> T:
         """As `reduce`, where many partitions' results are combined by workers first, in rounds."""
         parts = self._results(self._consumer(Reduce(function), "tree_reduce", function))
         found = [value for part in parts for value in part]
         if not found:
             raise EmptyBagError("tree_reduce of a Bag without elements; use tree_aggregate, which has a zero")
-        return reduce_all(
-            function, self._in_rounds(found, Reduce(function), depth, "tree_reduce", lambda part: part[0])
-        )
+        rounds = self._in_rounds(found, Reduce(function), depth, "tree_reduce", lambda part: part[0])
+        combined: T = reduce_all(function, rounds)
+        return combined
 
-    def tree_aggregate(
-        self, zero: Any, add: Callable[[Any, Any], Any], merge: Callable[[Any, Any], Any], depth: int = 2
-    ) -> Any:
+    def tree_aggregate(self, zero: U, add: Callable[[U, T], U], merge: Callable[[U, U], U], depth: int = 2) -> U:
         """As `aggregate`, where many partitions' results are merged by workers first, in rounds."""
         self._callable(merge, "tree_aggregate")
         parts = self._results(self._consumer(Fold(zero, add), "tree_aggregate", add))
-        merged = self._in_rounds(parts, Reduce(merge), depth, "tree_aggregate", lambda part: part[0])
-        return reduce_all(merge, merged) if merged else Fold(zero, add)(iter(()))
+        rounds = self._in_rounds(parts, Reduce(merge), depth, "tree_aggregate", lambda part: part[0])
+        merged: U = reduce_all(merge, rounds) if rounds else Fold(zero, add)(iter(()))
+        return merged
 
     def _in_rounds(
         self, parts: list[Any], combine: Any, depth: int, operator: str, take: Callable[[Any], Any]
@@ -217,7 +217,7 @@ class Actions(BagBase):
 
     # A few
 
-    def take(self, limit: int) -> list[Any]:
+    def take(self, limit: int) -> list[T]:
         """Take the first elements; partitions are asked one after the other, until there are enough.
 
         >>> import esker
@@ -225,7 +225,7 @@ class Actions(BagBase):
         ['0', '1', '2']
         """
         require_whole("take: limit", limit, 0)
-        found: list[Any] = []
+        found: list[T] = []
         operator = self._consumer(iter, "take").operator
         with running_bag(self._options) as run:
             pipelines = self._node.pipelines(run) if limit else []
@@ -237,7 +237,7 @@ class Actions(BagBase):
                 begin, wanted = partitions.stop, wanted * _TAKE_FACTOR
         return found
 
-    def first(self) -> Any:
+    def first(self) -> T:
         """Take the first element; EmptyBagError if there is none.
 
         >>> import esker
@@ -249,7 +249,7 @@ class Actions(BagBase):
             raise EmptyBagError("first of a Bag without elements")
         return found[0]
 
-    def top(self, limit: int, key: Callable[[Any], Any] | None = None) -> list[Any]:
+    def top(self, limit: int, key: Callable[[T], Any] | None = None) -> list[T]:
         """Take the greatest elements, in falling order.
 
         >>> import esker
@@ -258,7 +258,7 @@ class Actions(BagBase):
         """
         return self._smallest(limit, key, True, "top")
 
-    def take_ordered(self, limit: int, key: Callable[[Any], Any] | None = None) -> list[Any]:
+    def take_ordered(self, limit: int, key: Callable[[T], Any] | None = None) -> list[T]:
         """Take the least elements, in order.
 
         >>> import esker
@@ -273,18 +273,20 @@ class Actions(BagBase):
         parts = self._results(self._consumer(choose, operator, key))
         return choose([element for part in parts for element in part])
 
-    def min(self, key: Callable[[Any], Any] | None = None) -> Any:
+    def min(self, key: Callable[[T], Any] | None = None) -> T:
         """Take the least element, the first of equal ones; EmptyBagError if there is none."""
-        return self._extreme(Extreme(key, False), "min")
+        least: T = self._extreme(Extreme(key, False), "min")
+        return least
 
-    def max(self, key: Callable[[Any], Any] | None = None) -> Any:
+    def max(self, key: Callable[[T], Any] | None = None) -> T:
         """Take the greatest element, the first of equal ones; EmptyBagError if there is none.
 
         >>> import esker
         >>> esker.of(["a", "ccc", "bb"]).max(key=len)
         'ccc'
         """
-        return self._extreme(Extreme(key, True), "max")
+        greatest: T = self._extreme(Extreme(key, True), "max")
+        return greatest
 
     def _extreme(self, extreme: Extreme, operator: str) -> Any:
         parts = self._results(self._consumer(extreme, operator, extreme.key))
@@ -293,7 +295,7 @@ class Actions(BagBase):
             raise EmptyBagError(f"{operator} of a Bag without elements")
         return reduce_all(extreme.better, found)
 
-    def count_by_value(self) -> dict[Any, int]:
+    def count_by_value(self) -> dict[T, int]:
         """Count how often each element occurs, in the order of first appearance.
 
         >>> import esker
@@ -302,7 +304,7 @@ class Actions(BagBase):
         """
         return _added(self._results(self._consumer(count_values, "count_by_value")))
 
-    def count_by_key(self) -> dict[Any, int]:
+    def count_by_key(self: Actions[tuple[K, Any]]) -> dict[K, int]:
         """Count how many pairs each key has.
 
         >>> import esker
@@ -323,7 +325,7 @@ class Actions(BagBase):
         bits = bits_for(relative_error)
         return estimated(self._results(self._consumer(Registered(bits), "count_approx_distinct")), bits)
 
-    def lookup(self, key: Any) -> list[Any]:
+    def lookup(self: Actions[tuple[K, V]], key: K) -> list[V]:
         """Take the values of one key, in order.
 
         >>> import esker
@@ -333,7 +335,7 @@ class Actions(BagBase):
         parts = self._results(self._consumer(ValuesOf(key), "lookup"))
         return [value for part in parts for value in part]
 
-    def take_sample(self, limit: int, seed: int = 0, *, replacement: bool = False) -> list[Any]:
+    def take_sample(self, limit: int, seed: int = 0, *, replacement: bool = False) -> list[T]:
         """Take `limit` elements by chance, in the order of chance; the same for the same seed.
 
         >>> import esker
@@ -360,17 +362,17 @@ class Actions(BagBase):
             found = run.results(pipelines, Consumer(AtPlaces(tuple(wanted)), operator))
         return put_in_order(wanted, found)
 
-    def collect_as_dict(self) -> dict[Any, Any]:
+    def collect_as_dict(self: Actions[tuple[K, V]]) -> dict[K, V]:
         """Collect pairs as a dict; the last value of a key stays."""
         return dict(self.collect())
 
     # For what they do
 
-    def foreach(self, function: Callable[[Any], Any]) -> None:
+    def foreach(self, function: Callable[[T], Any]) -> None:
         """Call `function` with each element, for what it does."""
         self._results(self._consumer(ForEach(function), "foreach", function))
 
-    def foreach_partition(self, function: Callable[[Iterator[Any]], Any]) -> None:
+    def foreach_partition(self, function: Callable[[Iterator[T]], Any]) -> None:
         """Call `function` with the iterator of each partition, for what it does."""
         self._results(self._consumer(ForPartition(function), "foreach_partition", function))
 

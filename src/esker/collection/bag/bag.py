@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.actions import Actions
+from esker.collection.bag.element import T, U
 from esker.collection.bag.narrow import NarrowSteps
 from esker.collection.bag.wide import WideSteps
 from esker.collection.bag.write import WriteActions, bag_of_rows
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from esker.collection.dataset import Dataset
 
 
-class Bag(NarrowSteps, WideSteps, Actions, WriteActions):
+class Bag(NarrowSteps[T], WideSteps[T], Actions[T], WriteActions[T]):
     """Python objects in partitions, and the plan that makes them.
 
     Make one with `esker.of`, `esker.range`, `esker.read_text`, ...; each step returns a new Bag and runs nothing.
@@ -27,7 +28,7 @@ class Bag(NarrowSteps, WideSteps, Actions, WriteActions):
     """
 
     @staticmethod
-    def from_partitions(partitions: Sequence[Iterable[Any]]) -> Bag:
+    def from_partitions(partitions: Sequence[Iterable[U]]) -> Bag[U]:
         """Make a Bag of exactly these partitions; empty ones stay.
 
         >>> import esker
@@ -39,7 +40,7 @@ class Bag(NarrowSteps, WideSteps, Actions, WriteActions):
         return from_partitions(partitions)
 
     @staticmethod
-    def from_dataset(dataset: Dataset, partitions: int | None = None) -> Bag:
+    def from_dataset(dataset: Dataset, partitions: int | None = None) -> Bag[dict[str, Any]]:
         """Make a Bag of the rows of a Dataset, as dicts, in its order; `Dataset.to_bag` does the same.
 
         >>> import esker

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn
 
+from esker.collection.bag.element import T
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.closures import require_no_collections
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from esker.collection.bag.bag import Bag
 
 
-class BagBase:
+class BagBase(Generic[T]):
     """A plan and its options. Never run by itself."""
 
     collection_kind = "Bag"
@@ -45,7 +46,7 @@ class BagBase:
         """How it is run."""
         return self._options
 
-    def with_options(self, **changes: Any) -> Bag:
+    def with_options(self, **changes: Any) -> Bag[T]:
         """The same elements, run otherwise: `runtime`, `workers`, `retries`, `memory`, `seed`, ... (`BagOptions`).
 
         >>> import esker
@@ -56,7 +57,7 @@ class BagBase:
         """
         return self._made(self._node, self._options.updated(changes))
 
-    def persist(self, level: str = "memory") -> Bag:
+    def persist(self, level: str = "memory") -> Bag[T]:
         """Keep the elements once they were computed, in `memory` or on `disk`; of a partition, when it was read whole.
 
         >>> import esker
@@ -71,7 +72,7 @@ class BagBase:
         """
         return self._made(PersistNode(self._node, level, self._options))
 
-    def unpersist(self) -> Bag:
+    def unpersist(self) -> Bag[T]:
         """Drop what `persist` kept; gives the Bag before it. Bags made of the kept one compute again."""
         node = self._node
         if not isinstance(node, PersistNode):
@@ -79,7 +80,7 @@ class BagBase:
         node.drop()
         return self._made(node.parents[0] if node.parents else node)
 
-    def checkpoint(self) -> Bag:
+    def checkpoint(self) -> Bag[T]:
         """Run now, keep all partitions on disk, and forget how they were made.
 
         >>> import esker
@@ -127,12 +128,12 @@ class BagBase:
 
     # For the methods
 
-    def _made(self, node: Node, options: BagOptions | None = None) -> Bag:
+    def _made(self, node: Node, options: BagOptions | None = None) -> Bag[Any]:
         from esker.collection.bag.bag import Bag
 
         return Bag(node, options or self._options)
 
-    def _step(self, kind: str, operator: str, function: Any) -> Bag:
+    def _step(self, kind: str, operator: str, function: Any) -> Bag[Any]:
         """One narrow step more; what the function holds is looked through."""
         self._check_function(function, operator)
         return self._made(StepNode(self._node, Step(kind, operator, function, call_site())))

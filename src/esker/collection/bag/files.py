@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
 from esker.collection.bag.bag import Bag
 from esker.collection.bag.read import cut, of_splits
@@ -26,7 +27,7 @@ def read_text(
     partition_bytes: int | str | None = None,
     encoding: str = "utf-8",
     errors: str = "strict",
-) -> Bag:
+) -> Bag[str]:
     r"""Read the lines of text files, without their ends: a path, a folder, a glob, a URI, or a list of them.
 
     >>> import esker, tempfile, pathlib
@@ -48,7 +49,7 @@ def read_text(
     return of_splits([TextSplit(part, name, errors) for part in parts], "read_text")
 
 
-def read_files(paths: Paths, *, partitions: int | None = None) -> Bag:
+def read_files(paths: Paths, *, partitions: int | None = None) -> Bag[tuple[str, bytes]]:
     """Read whole files, as pairs of the path and its bytes, decompressed where the extension says so.
 
     Small files share partitions: there are `partitions` of them (default: one for each core), if there are as many
@@ -66,7 +67,7 @@ def read_binary(
     chunk_bytes: int | str | None = None,
     partitions: int | None = None,
     partition_bytes: int | str | None = None,
-) -> Bag:
+) -> Bag[bytes]:
     """Read files as bytes: records of a fixed size (`record_bytes`), or chunks of at most `chunk_bytes`.
 
     >>> import esker, tempfile, pathlib
@@ -90,7 +91,7 @@ def read_binary(
 
 def read_json(
     paths: Paths, *, partitions: int | None = None, partition_bytes: int | str | None = None, encoding: str = "utf-8"
-) -> Bag:
+) -> Bag[Any]:
     r"""Read JSON values, one on each line; empty lines are skipped. Files as in `read_text`.
 
     >>> import esker, tempfile, pathlib
@@ -114,7 +115,7 @@ def read_csv_rows(
     encoding: str = "utf-8",
     partitions: int | None = None,
     partition_bytes: int | str | None = None,
-) -> Bag:
+) -> Bag[Any]:
     r"""Read CSV files as rows: dicts of text by the names of the header, or tuples of text with `header=False`.
 
     >>> import esker, tempfile, pathlib
@@ -143,7 +144,7 @@ def read_csv_rows(
     return Bag(CsvNode(parts, call_site()))
 
 
-def read_records(paths: Paths) -> Bag:
+def read_records(paths: Paths) -> Bag[bytes]:
     """Read what `Bag.write_records` wrote: bytes, one partition for each file."""
     return of_splits([RecordsSplit(place) for place in find_places(paths)], "read_records")
 

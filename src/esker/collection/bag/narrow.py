@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
+from esker.collection.bag.element import K, T, U, V
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.options import require_whole
 from esker.engine.bag.plan import (
@@ -26,10 +27,10 @@ if TYPE_CHECKING:
     from esker.collection.bag.bag import Bag
 
 
-class NarrowSteps(BagBase):
+class NarrowSteps(BagBase[T]):
     """Methods of a Bag that add a narrow step."""
 
-    def map(self, function: Callable[[Any], Any]) -> Bag:
+    def map(self, function: Callable[[T], U]) -> Bag[U]:
         """Call `function` with each element.
 
         >>> import esker
@@ -39,7 +40,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "map")
         return self._step("map", "map", function)
 
-    def star_map(self, function: Callable[..., Any]) -> Bag:
+    def star_map(self, function: Callable[..., U]) -> Bag[U]:
         """Call `function` with the parts of each element as its arguments.
 
         >>> import esker
@@ -49,7 +50,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "star_map")
         return self._step("star_map", "star_map", function)
 
-    def filter(self, predicate: Callable[[Any], Any]) -> Bag:
+    def filter(self, predicate: Callable[[T], Any]) -> Bag[T]:
         """Keep the elements for which `predicate` is true.
 
         >>> import esker
@@ -59,7 +60,7 @@ class NarrowSteps(BagBase):
         self._callable(predicate, "filter")
         return self._step("filter", "filter", predicate)
 
-    def flat_map(self, function: Callable[[Any], Iterable[Any]]) -> Bag:
+    def flat_map(self, function: Callable[[T], Iterable[U]]) -> Bag[U]:
         """Call `function` with each element, and take what it gives one by one; a generator is never held whole.
 
         >>> import esker
@@ -69,7 +70,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "flat_map")
         return self._step("flat_map", "flat_map", function)
 
-    def map_partitions(self, function: Callable[[Iterator[Any]], Iterable[Any]]) -> Bag:
+    def map_partitions(self, function: Callable[[Iterator[T]], Iterable[U]]) -> Bag[U]:
         """Call `function` with the iterator of each partition, and take what it gives.
 
         >>> import esker
@@ -79,7 +80,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "map_partitions")
         return self._step(PARTITION, "map_partitions", _WithoutIndex(function))
 
-    def map_partitions_with_index(self, function: Callable[[int, Iterator[Any]], Iterable[Any]]) -> Bag:
+    def map_partitions_with_index(self, function: Callable[[int, Iterator[T]], Iterable[U]]) -> Bag[U]:
         """Call `function` with the number of each partition and its iterator, and take what it gives.
 
         >>> import esker
@@ -90,7 +91,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "map_partitions_with_index")
         return self._step(PARTITION, "map_partitions_with_index", function)
 
-    def map_batches(self, function: Callable[[list[Any]], Iterable[Any]], batch_rows: int = 1000) -> Bag:
+    def map_batches(self, function: Callable[[list[T]], Iterable[U]], batch_rows: int = 1000) -> Bag[U]:
         """Call `function` with lists of up to `batch_rows` elements of a partition, and take what it gives.
 
         >>> import esker
@@ -101,7 +102,7 @@ class NarrowSteps(BagBase):
         require_whole("map_batches: batch_rows", batch_rows, 1)
         return self._step(PARTITION, "map_batches", _InBatches(function, batch_rows))
 
-    def glom(self) -> Bag:
+    def glom(self) -> Bag[list[T]]:
         """Make each partition one list.
 
         >>> import esker
@@ -110,7 +111,7 @@ class NarrowSteps(BagBase):
         """
         return self._step(PARTITION, "glom", _glom)
 
-    def pluck(self, key: Any, default: Any = None) -> Bag:
+    def pluck(self, key: Any, default: Any = None) -> Bag[Any]:
         """Take the item `key` of each element; with a `default`, where there is none. A list of keys gives a tuple.
 
         >>> import esker
@@ -128,7 +129,7 @@ class NarrowSteps(BagBase):
 
     # Pairs
 
-    def key_by(self, function: Callable[[Any], Any]) -> Bag:
+    def key_by(self, function: Callable[[T], K]) -> Bag[tuple[K, T]]:
         """Make pairs of what `function` gives for an element, and the element.
 
         >>> import esker
@@ -138,7 +139,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "key_by")
         return self._step("key_by", "key_by", function)
 
-    def map_values(self, function: Callable[[Any], Any]) -> Bag:
+    def map_values(self: NarrowSteps[tuple[K, V]], function: Callable[[V], U]) -> Bag[tuple[K, U]]:
         """Call `function` with the value of each pair, whose key stays.
 
         >>> import esker
@@ -148,7 +149,7 @@ class NarrowSteps(BagBase):
         self._callable(function, "map_values")
         return self._step("map_values", "map_values", function)
 
-    def flat_map_values(self, function: Callable[[Any], Iterable[Any]]) -> Bag:
+    def flat_map_values(self: NarrowSteps[tuple[K, V]], function: Callable[[V], Iterable[U]]) -> Bag[tuple[K, U]]:
         """Call `function` with the value of each pair, and make a pair of each thing it gives.
 
         >>> import esker
@@ -158,17 +159,17 @@ class NarrowSteps(BagBase):
         self._callable(function, "flat_map_values")
         return self._step("flat_map_values", "flat_map_values", function)
 
-    def keys(self) -> Bag:
+    def keys(self: NarrowSteps[tuple[K, Any]]) -> Bag[K]:
         """Take the first of each pair."""
         return self._step("keys", "keys", None)
 
-    def values(self) -> Bag:
+    def values(self: NarrowSteps[tuple[Any, V]]) -> Bag[V]:
         """Take the second of each pair."""
         return self._step("values", "values", None)
 
     # Numbers, samples, neighbours
 
-    def zip(self, other: Bag) -> Bag:
+    def zip(self, other: Bag[U]) -> Bag[tuple[T, U]]:
         """Make pairs with the elements of another Bag, in order; both have the same partitions.
 
         >>> import esker
@@ -180,7 +181,7 @@ class NarrowSteps(BagBase):
         require_same_partitions(self._node, other._node, "zip")
         return self._made(ZipNode(self._node, other._node, call_site()))
 
-    def zip_with_index(self) -> Bag:
+    def zip_with_index(self) -> Bag[tuple[T, int]]:
         """Make pairs of each element and its number, which counts through all partitions.
 
         >>> import esker
@@ -191,7 +192,7 @@ class NarrowSteps(BagBase):
         """
         return self._made(NumberedNode(self._node, 0, False, "zip_with_index", call_site()))
 
-    def enumerate(self, start: int = 0) -> Bag:
+    def enumerate(self, start: int = 0) -> Bag[tuple[int, T]]:
         """Make pairs of a number and each element, as Python's own `enumerate`.
 
         >>> import esker
@@ -200,7 +201,7 @@ class NarrowSteps(BagBase):
         """
         return self._made(NumberedNode(self._node, start, True, "enumerate", call_site()))
 
-    def zip_with_unique_id(self) -> Bag:
+    def zip_with_unique_id(self) -> Bag[tuple[T, int]]:
         """Make pairs of each element and a number nobody else has; nothing is counted.
 
         >>> import esker
@@ -211,7 +212,7 @@ class NarrowSteps(BagBase):
         """
         return self._step(PARTITION, "zip_with_unique_id", _UniqueNumbers(self.partition_count))
 
-    def sample(self, fraction: float, seed: int = 0, *, replacement: bool = False) -> Bag:
+    def sample(self, fraction: float, seed: int = 0, *, replacement: bool = False) -> Bag[T]:
         """Keep each element with the chance `fraction`; the same for the same seed.
 
         >>> import esker
@@ -228,7 +229,7 @@ class NarrowSteps(BagBase):
         require_whole("sample: seed", seed, 0)
         return self._step(PARTITION, "sample", Sampled(float(fraction), seed, replacement))
 
-    def random_split(self, weights: Sequence[float], seed: int = 0) -> list[Bag]:
+    def random_split(self, weights: Sequence[float], seed: int = 0) -> list[Bag[T]]:
         """Deal the elements out to as many Bags as there are weights, each in proportion.
 
         >>> import esker
@@ -250,7 +251,7 @@ class NarrowSteps(BagBase):
         env: Mapping[str, str] | None = None,
         check: bool = False,
         inherit: bool = True,
-    ) -> Bag:
+    ) -> Bag[str]:
         """Write each element of a partition as a line to a command, and take the lines it prints.
 
         >>> import esker
@@ -264,7 +265,7 @@ class NarrowSteps(BagBase):
 
         return self._step(PARTITION, "pipe", Piped.of(command, env, check, inherit))
 
-    def union(self, *others: Bag) -> Bag:
+    def union(self, *others: Bag[U]) -> Bag[T | U]:
         """Put other Bags behind this one, partitions as they are.
 
         >>> import esker
@@ -273,7 +274,7 @@ class NarrowSteps(BagBase):
         """
         return self._made(UnionNode([self._node, *(other._node for other in others)]))
 
-    def union_partitions(self, *others: Bag) -> Bag:
+    def union_partitions(self, *others: Bag[U]) -> Bag[T | U]:
         """Put the partitions of other Bags behind those of this one, each to each: all have as many.
 
         >>> import esker
@@ -284,10 +285,10 @@ class NarrowSteps(BagBase):
             require_same_partitions(self._node, other._node, "union_partitions")
         return self._made(AlignedUnionNode([self._node, *(other._node for other in others)]))
 
-    def __add__(self, other: Bag) -> Bag:
+    def __add__(self, other: Bag[U]) -> Bag[T | U]:
         return self.union(other)
 
-    def combinations(self, k: int, partitions: int | None = None) -> Bag:
+    def combinations(self, k: int, partitions: int | None = None) -> Bag[tuple[T, ...]]:
         """Take all ways to choose `k` elements, as tuples, in the order of Python's `itertools.combinations`.
 
         >>> import esker
@@ -304,7 +305,7 @@ class NarrowSteps(BagBase):
         require_whole("combinations: partitions", count, 1)
         return self._made(CombinationsNode(self._node, k, count, call_site()))
 
-    def coalesce(self, partitions: int) -> Bag:
+    def coalesce(self, partitions: int) -> Bag[T]:
         """Join neighbouring partitions, until at most so many are left; nothing is moved.
 
         >>> import esker

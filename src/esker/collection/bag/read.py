@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from esker.collection.bag.bag import Bag
+from esker.collection.bag.element import U
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, require_whole
 from esker.engine.bag.pipeline import ItemsSplit, Split, even_spans
@@ -14,7 +15,7 @@ from esker.engine.bag.plan import SourceNode
 from esker.errors import OptionError
 
 
-def of(iterable: Iterable[Any], partitions: int | None = None) -> Bag:
+def of(iterable: Iterable[U], partitions: int | None = None) -> Bag[U]:
     """Make a Bag of any iterable, cut into `partitions` of about one size (default: one for each core).
 
     >>> import esker
@@ -23,19 +24,19 @@ def of(iterable: Iterable[Any], partitions: int | None = None) -> Bag:
 
     What is no sequence is read into a list, now. Partition k of n holds the elements from k * len // n on.
     """
-    items = iterable if isinstance(iterable, list | tuple | str | bytes | builtins.range) else list(iterable)
+    items: Any = iterable if isinstance(iterable, list | tuple | str | bytes | builtins.range) else list(iterable)
     if isinstance(items, str):
         items = list(items)
     return of_splits([ItemsSplit(part) for part in cut(items, partitions)], "of")
 
 
-def from_partitions(partitions: Sequence[Iterable[Any]]) -> Bag:
+def from_partitions(partitions: Sequence[Iterable[U]]) -> Bag[U]:
     """Make a Bag of exactly these partitions; see `Bag.from_partitions`."""
     made = [part if isinstance(part, list | tuple | builtins.range) else list(part) for part in partitions]
     return of_splits([ItemsSplit(part) for part in made], "from_partitions")
 
 
-def range(start: int, stop: int | None = None, step: int = 1, partitions: int | None = None) -> Bag:
+def range(start: int, stop: int | None = None, step: int = 1, partitions: int | None = None) -> Bag[int]:
     """Make a Bag of whole numbers, as Python's own `range`; they are made where they are used.
 
     >>> import esker
@@ -51,7 +52,7 @@ def range(start: int, stop: int | None = None, step: int = 1, partitions: int | 
     return of_splits([ItemsSplit(part) for part in cut(numbers, partitions)], "range")
 
 
-def of_splits(splits: Sequence[Split], operator: str) -> Bag:
+def of_splits(splits: Sequence[Split], operator: str) -> Bag[Any]:
     """Make a Bag of what reads each partition."""
     return Bag(SourceNode(splits, operator, call_site()))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
+from esker.collection.bag.element import K, T, U, V, W
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.options import require_whole
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 KeyFunction = Callable[[Any], Any]
 
 
-class WideSteps(BagBase):
+class WideSteps(BagBase[T]):
     """Methods of a Bag that add a wide step.
 
     `partitions` is how many there are afterwards (default: as many as the largest parent has); `partition_function`
@@ -28,12 +29,12 @@ class WideSteps(BagBase):
     """
 
     def reduce_by_key(
-        self,
-        function: Callable[[Any, Any], Any],
+        self: WideSteps[tuple[K, V]],
+        function: Callable[[V, V], V],
         partitions: int | None = None,
         *,
         partition_function: KeyFunction | None = None,
-    ) -> Bag:
+    ) -> Bag[tuple[K, V]]:
         """Reduce the values of each key to one, with a function that is associative.
 
         >>> import esker
@@ -49,13 +50,13 @@ class WideSteps(BagBase):
         return self._combined(Combine.reducing(function), "reduce_by_key", partitions, partition_function)
 
     def fold_by_key(
-        self,
-        zero: Any,
-        function: Callable[[Any, Any], Any],
+        self: WideSteps[tuple[K, V]],
+        zero: V,
+        function: Callable[[V, V], V],
         partitions: int | None = None,
         *,
         partition_function: KeyFunction | None = None,
-    ) -> Bag:
+    ) -> Bag[tuple[K, V]]:
         """Fold the values of each key into a copy of `zero`; `function` merges what was folded apart, too.
 
         >>> import esker
@@ -69,14 +70,14 @@ class WideSteps(BagBase):
         return self._combined(Combine.folding(zero, function), "fold_by_key", partitions, partition_function)
 
     def aggregate_by_key(
-        self,
-        zero: Any,
-        add: Callable[[Any, Any], Any],
-        merge: Callable[[Any, Any], Any],
+        self: WideSteps[tuple[K, V]],
+        zero: U,
+        add: Callable[[U, V], U],
+        merge: Callable[[U, U], U],
         partitions: int | None = None,
         *,
         partition_function: KeyFunction | None = None,
-    ) -> Bag:
+    ) -> Bag[tuple[K, U]]:
         """Add the values of each key to a copy of `zero`, and merge what came of different partitions.
 
         >>> import esker
@@ -93,14 +94,14 @@ class WideSteps(BagBase):
         return self._combined(Combine.aggregating(zero, add, merge), "aggregate_by_key", partitions, partition_function)
 
     def combine_by_key(
-        self,
-        create: Callable[[Any], Any],
-        add: Callable[[Any, Any], Any],
-        merge: Callable[[Any, Any], Any],
+        self: WideSteps[tuple[K, V]],
+        create: Callable[[V], U],
+        add: Callable[[U, V], U],
+        merge: Callable[[U, U], U],
         partitions: int | None = None,
         *,
         partition_function: KeyFunction | None = None,
-    ) -> Bag:
+    ) -> Bag[tuple[K, U]]:
         """Make a combiner of each key's first value, add the others, and merge those of different partitions.
 
         >>> import esker
@@ -117,13 +118,15 @@ class WideSteps(BagBase):
 
     def _combined(
         self, combine: Combine, operator: str, partitions: int | None, partition_function: KeyFunction | None
-    ) -> Bag:
+    ) -> Bag[Any]:
         from esker.engine.bag import wide
 
         read = wide.ReadReduced(combine)
         return self._shuffled([], read, operator, partitions, partition_function, combine=combine)
 
-    def group_by_key(self, partitions: int | None = None, *, partition_function: KeyFunction | None = None) -> Bag:
+    def group_by_key(
+        self: WideSteps[tuple[K, V]], partitions: int | None = None, *, partition_function: KeyFunction | None = None
+    ) -> Bag[tuple[K, Collection[V]]]:
         """Bring the values of each key together: a sized iterable that may be larger than memory, and read again.
 
         >>> import esker
@@ -136,7 +139,7 @@ class WideSteps(BagBase):
         self._check_function(partition_function, "group_by_key")
         return self._shuffled([], wide.read_groups, "group_by_key", partitions, partition_function)
 
-    def group_by(self, function: KeyFunction, partitions: int | None = None) -> Bag:
+    def group_by(self, function: Callable[[T], K], partitions: int | None = None) -> Bag[tuple[K, Collection[T]]]:
         """Bring elements together by what `function` gives of them.
 
         >>> import esker
@@ -145,7 +148,7 @@ class WideSteps(BagBase):
         """
         return self._keyed_by(function, "group_by").group_by_key(partitions)
 
-    def distinct(self, partitions: int | None = None) -> Bag:
+    def distinct(self, partitions: int | None = None) -> Bag[T]:
         """Keep one of all equal elements.
 
         >>> import esker
@@ -162,8 +165,11 @@ class WideSteps(BagBase):
     # Two and more
 
     def cogroup(
-        self, *others: Bag, partitions: int | None = None, partition_function: KeyFunction | None = None
-    ) -> Bag:
+        self: WideSteps[tuple[K, Any]],
+        *others: Bag[tuple[K, Any]],
+        partitions: int | None = None,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, tuple[Collection[Any], ...]]]:
         """Bring the values of each key of several Bags together: pairs of the key and a tuple of groups.
 
         >>> import esker
@@ -176,7 +182,13 @@ class WideSteps(BagBase):
 
         return self._matched(others, wide.cogroup_of, "cogroup", partitions, partition_function)
 
-    def join(self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None) -> Bag:
+    def join(
+        self: WideSteps[tuple[K, V]],
+        other: Bag[tuple[K, W]],
+        partitions: int | None = None,
+        *,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, tuple[V, W]]]:
         """Make a pair of values of each key that both Bags have, for each pair of them.
 
         >>> import esker
@@ -189,8 +201,12 @@ class WideSteps(BagBase):
         return self._matched([other], wide.join_of, "join", partitions, partition_function)
 
     def left_join(
-        self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
-    ) -> Bag:
+        self: WideSteps[tuple[K, V]],
+        other: Bag[tuple[K, W]],
+        partitions: int | None = None,
+        *,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, tuple[V, W | None]]]:
         """As `join`, and values of this Bag whose key the other does not have, with None.
 
         >>> import esker
@@ -203,24 +219,36 @@ class WideSteps(BagBase):
         return self._matched([other], wide.left_join_of, "left_join", partitions, partition_function)
 
     def right_join(
-        self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
-    ) -> Bag:
+        self: WideSteps[tuple[K, V]],
+        other: Bag[tuple[K, W]],
+        partitions: int | None = None,
+        *,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, tuple[V | None, W]]]:
         """As `join`, and values of the other Bag whose key this one does not have, with None."""
         from esker.engine.bag import wide
 
         return self._matched([other], wide.right_join_of, "right_join", partitions, partition_function)
 
     def full_join(
-        self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
-    ) -> Bag:
+        self: WideSteps[tuple[K, V]],
+        other: Bag[tuple[K, W]],
+        partitions: int | None = None,
+        *,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, tuple[V | None, W | None]]]:
         """As `join`, and values of keys that only one Bag has, with None."""
         from esker.engine.bag import wide
 
         return self._matched([other], wide.full_join_of, "full_join", partitions, partition_function)
 
     def subtract_by_key(
-        self, other: Bag, partitions: int | None = None, *, partition_function: KeyFunction | None = None
-    ) -> Bag:
+        self: WideSteps[tuple[K, V]],
+        other: Bag[tuple[K, Any]],
+        partitions: int | None = None,
+        *,
+        partition_function: KeyFunction | None = None,
+    ) -> Bag[tuple[K, V]]:
         """Keep the pairs whose key the other Bag does not have.
 
         >>> import esker
@@ -231,7 +259,7 @@ class WideSteps(BagBase):
 
         return self._matched([other], wide.subtract_by_key_of, "subtract_by_key", partitions, partition_function)
 
-    def subtract(self, other: Bag, partitions: int | None = None) -> Bag:
+    def subtract(self, other: Bag[Any], partitions: int | None = None) -> Bag[T]:
         """Keep the elements that the other Bag does not have, as often as they come.
 
         >>> import esker
@@ -242,7 +270,7 @@ class WideSteps(BagBase):
 
         return self._keyed._matched([other.map(_as_key)], wide.subtract_of, "subtract", partitions, None)
 
-    def intersection(self, other: Bag, partitions: int | None = None) -> Bag:
+    def intersection(self, other: Bag[Any], partitions: int | None = None) -> Bag[T]:
         """Keep the elements that both Bags have, each once.
 
         >>> import esker
@@ -253,7 +281,7 @@ class WideSteps(BagBase):
 
         return self._keyed._matched([other.map(_as_key)], wide.intersection_of, "intersection", partitions, None)
 
-    def cartesian(self, other: Bag, partitions: int | None = None) -> Bag:
+    def cartesian(self, other: Bag[U], partitions: int | None = None) -> Bag[tuple[T, U]]:
         """Make a pair of each element of this Bag with each of the other, which is kept in files.
 
         >>> import esker
@@ -272,7 +300,7 @@ class WideSteps(BagBase):
 
     # Places and order
 
-    def repartition(self, partitions: int) -> Bag:
+    def repartition(self, partitions: int) -> Bag[T]:
         """Deal the elements out evenly.
 
         >>> import esker
@@ -284,7 +312,7 @@ class WideSteps(BagBase):
         require_whole("partitions", partitions, 1)
         return self._made(wide.RepartitionNode([self._node], partitions, "repartition", call_site()))
 
-    def partition_by(self, partitions: int, function: KeyFunction | None = None) -> Bag:
+    def partition_by(self, partitions: int, function: KeyFunction | None = None) -> Bag[T]:
         """Move each pair to the partition of its key.
 
         >>> import esker
@@ -303,7 +331,7 @@ class WideSteps(BagBase):
         *,
         ascending: bool = True,
         key: KeyFunction | None = None,
-    ) -> Bag:
+    ) -> Bag[T]:
         """Move each pair to the partition of its key, and sort each partition by `key` of the keys.
 
         >>> import esker
@@ -320,7 +348,7 @@ class WideSteps(BagBase):
 
     def sort_by_key(
         self, ascending: bool = True, partitions: int | None = None, *, key: KeyFunction | None = None
-    ) -> Bag:
+    ) -> Bag[T]:
         """Sort pairs by their keys, or by `key` of them; equal ones keep their order.
 
         >>> import esker
@@ -334,7 +362,7 @@ class WideSteps(BagBase):
         self._check_function(key, "sort_by_key")
         return self._sorted(wide.ReadSorted(ascending, key), "sort_by_key", partitions)
 
-    def sort_by(self, function: KeyFunction, ascending: bool = True, partitions: int | None = None) -> Bag:
+    def sort_by(self, function: Callable[[T], Any], ascending: bool = True, partitions: int | None = None) -> Bag[T]:
         """Sort elements by what `function` gives of them; equal ones keep their order.
 
         >>> import esker

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esker.collection.bag.base import BagBase
+from esker.collection.bag.element import T
 from esker.engine.bag.run import running_bag
 from esker.errors import OutputFileError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from esker.engine.bag.writing import PartWriter
 
 
-class WriteActions(BagBase):
+class WriteActions(BagBase[T]):
     """Methods of a Bag that write it."""
 
     def write_text(self, folder: str | Path, *, compression: str | None = None, overwrite: bool = False) -> int:
@@ -110,7 +111,7 @@ class WriteActions(BagBase):
         return Dataset(Scan(source.schema, source))
 
 
-def bag_of_rows(dataset: Dataset, partitions: int | None) -> Bag:
+def bag_of_rows(dataset: Dataset, partitions: int | None) -> Bag[dict[str, Any]]:
     """The rows of a Dataset as dicts; see `Bag.from_dataset`."""
     from esker.collection.bag.bag import Bag
     from esker.engine.bag.arrow_rows import BatchesNode
