@@ -85,8 +85,8 @@ class Meter:
             step = self._explanation
             return Counts(step.rows, step.rows_in, self._batches, self._measured_rows, self._measured_bytes)
 
-    def add(self, counts: Counts) -> None:
-        """What another process counted in one partition, which it has read to its end."""
+    def add(self, counts: Counts, partitions: int = 1) -> None:
+        """What another process counted in so many partitions, which it has read to their end."""
         with self._lock:
             step = self._explanation
             if counts.rows_in is not None:
@@ -100,7 +100,8 @@ class Meter:
             self._changed = True
             rows = self._rows
         self._activity.counted(self._explanation.operator, rows)
-        self.end()
+        for _ in range(partitions):
+            self.end()
 
     def took(self, rows: int) -> None:
         """Rows are taken in; only for what has no step of the plan below it, or takes all before it gives."""

@@ -42,8 +42,8 @@ class Actions(BagBase[T]):
         >>> esker.of([3, 1, 2]).collect()
         [3, 1, 2]
         """
-        with running_bag(self._options) as run:
-            stream = run.stream(self._node.pipelines(run), self._consumer(iter, "collect").operator, UNBOUNDED)
+        with running_bag(self._options, self._node) as run:
+            stream = run.stream(run.pipelines(self._node), self._consumer(iter, "collect").operator, UNBOUNDED)
             return [element for batch in stream for element in batch]
 
     def iterate(self) -> Generator[T]:
@@ -58,8 +58,8 @@ class Actions(BagBase[T]):
         operator = self._consumer(iter, "iterate").operator
 
         def elements() -> Generator[T]:
-            with running_bag(self._options) as run:
-                for batch in run.stream(self._node.pipelines(run), operator):
+            with running_bag(self._options, self._node) as run:
+                for batch in run.stream(run.pipelines(self._node), operator):
                     yield from batch
 
         return elements()
@@ -84,8 +84,8 @@ class Actions(BagBase[T]):
         wrapped = self._consumer(consumer, "run", consumer)
 
         def results() -> Generator[U]:
-            with running_bag(self._options) as run:
-                yield from run.each(self._node.pipelines(run), wrapped, partitions)
+            with running_bag(self._options, self._node) as run:
+                yield from run.each(run.pipelines(self._node), wrapped, partitions)
 
         return results()
 
@@ -227,8 +227,8 @@ class Actions(BagBase[T]):
         require_whole("take: limit", limit, 0)
         found: list[T] = []
         operator = self._consumer(iter, "take").operator
-        with running_bag(self._options) as run:
-            pipelines = self._node.pipelines(run) if limit else []
+        with running_bag(self._options, self._node) as run:
+            pipelines = run.pipelines(self._node) if limit else []
             begin, wanted = 0, 1
             while begin < len(pipelines) and len(found) < limit:
                 partitions = range(begin, min(begin + wanted, len(pipelines)))
@@ -354,10 +354,10 @@ class Actions(BagBase[T]):
             parts = self._results(self._consumer(DrawLots(limit, seed), "take_sample"))
             lots = sorted((lot for part in parts for lot in part), key=lambda lot: lot[0])
             return [element for _, element in lots[:limit]]
-        with running_bag(self._options) as run:
-            pipelines = self._node.pipelines(run)
+        with running_bag(self._options, self._node) as run:
+            pipelines = run.pipelines(self._node)
             operator = self._consumer(iter, "take_sample").operator
-            counts = run.results(pipelines, Consumer(count_elements, operator))
+            counts = run.results(pipelines, Consumer(count_elements, operator), ahead=True)
             wanted = drawn_places(counts, limit, seed)
             found = run.results(pipelines, Consumer(AtPlaces(tuple(wanted)), operator))
         return put_in_order(wanted, found)

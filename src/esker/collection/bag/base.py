@@ -20,6 +20,7 @@ from esker.errors import NestedCollectionError, OptionError
 
 if TYPE_CHECKING:
     from esker.collection.bag.bag import Bag
+    from esker.core.explanation import Explanation
 
 
 class BagBase(Generic[T]):
@@ -108,23 +109,32 @@ class BagBase(Generic[T]):
     def explain(self, format: str = "text") -> str:
         """The steps of the plan, with the lines that made them: `text`, or a picture as `svg`, `mermaid` or `dot`.
 
+        Of a Bag that was run with a log or progress it is the plan of the last such run, with what each step gave.
+
         >>> import esker
         >>> print(esker.range(3).map(str).explain("dot").splitlines()[-2])
           s1 -> s0;
 
         Nothing is run.
         """
-        return sketch_bag(self._node).draw(format)
+        return self._plan().draw(format)
 
     def _repr_html_(self) -> str:
         from esker.collection.notebook import note_html, plan_html, section
 
-        words = f"{self._options.runtime}, {self._options.worker_count} at once. Nothing was run; .take(5) runs as much"
+        where = f"Functions run in {self._options.runtime}, {self._options.worker_count} at once."
+        if self._node.ran is None:
+            words = "Nothing was run; .take(5) runs as much as it needs."
+        else:
+            words = "The plan has the elements that each step gave in the last run with a log or progress."
         return section(
             f"Bag · {self._node.partition_count:,} partitions",
-            note_html(f"Functions run in {words} as it needs."),
-            plan_html(sketch_bag(self._node)),
+            note_html(f"{where} {words}"),
+            plan_html(self._plan()),
         )
+
+    def _plan(self) -> Explanation:
+        return self._node.ran or sketch_bag(self._node)
 
     # For the methods
 
@@ -156,5 +166,5 @@ class BagBase(Generic[T]):
 
     def _results(self, consumer: Consumer) -> list[Any]:
         """Run, and give what `consumer` makes of each partition, in order."""
-        with running_bag(self._options) as run:
-            return run.results(self._node.pipelines(run), consumer)
+        with running_bag(self._options, self._node) as run:
+            return run.results(run.pipelines(self._node), consumer)

@@ -85,9 +85,9 @@ class WriteActions(BagBase[T]):
         if not target.parent.is_dir():
             raise OutputFileError(f"cannot write {target}: there is no folder {target.parent}")
         with LOCAL.folder_aside(target, overwrite=overwrite) as aside:
-            with running_bag(self._options) as run:
+            with running_bag(self._options, self._node) as run:
                 consumer = self._consumer(WritePart(str(aside), writer), operator)
-                counts = run.results(self._node.pipelines(run), consumer)
+                counts = run.results(run.pipelines(self._node), consumer)
             for left in aside.glob(".part-*"):  # of tries whose process died
                 left.unlink()
         return sum(counts)

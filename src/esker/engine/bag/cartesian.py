@@ -35,7 +35,7 @@ class CartesianNode(WideNode):
         self._pieces = pieces
 
     def make(self, run: Run) -> Sequence[Split]:
-        left, right = (parent.pipelines(run) for parent in self.parents)
+        left, right = (run.pipelines(parent) for parent in self.parents)
         memory_bytes = share_of_memory(run)
         kept: list[Runs] = self.stage(run, right, _Keep(place_of(run, "right"), memory_bytes, self.described()))
         if self._pieces == 1:

@@ -25,7 +25,7 @@ class CombinationsNode(MadeNode):
         self._k = k
 
     def make(self, run: Run) -> Sequence[Split]:
-        parts = run.results(self.parents[0].pipelines(run), Consumer(list, self.operator), stage=run.next_stage())
+        parts = run.results(run.pipelines(self.parents[0]), Consumer(list, self.operator), stage=run.next_stage())
         elements = [element for part in parts for element in part]
         spans = even_spans(comb(len(elements), self._k), self._partitions)
         shared = broadcast(elements)

@@ -199,12 +199,12 @@ class PersistNode(Node):
         if self._dropped:
             if not self.parents:
                 raise InputError("this checkpoint was dropped by unpersist; make it again")
-            return self.parents[0].pipelines(run)
+            return run.pipelines(self.parents[0])
         keeping = self._keeping()
         numbers = range(self.partition_count)
         if all(keeping.find(number) is not None for number in numbers):
             return pipelines_of([PersistedSplit(None, keeping, number) for number in numbers])
-        parts = self.parents[0].pipelines(run)
+        parts = run.pipelines(self.parents[0])
         return pipelines_of([PersistedSplit(part, keeping, number) for number, part in enumerate(parts)])
 
     def cut(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from esker.engine.bag.steps import Step, can_feed, chain_steps, feed_steps
+from esker.engine.bag.steps import COUNT, Step, can_feed, chain_steps, feed_steps
 from esker.runtime.pickled import Shared, dump, load
 
 
@@ -42,9 +42,9 @@ class Pipeline(Split):
         return found
 
     def all_steps(self) -> tuple[Step, ...]:
-        """The steps, with those before a union."""
+        """The steps, with those before a union, and without those that only count."""
         before = self.split.all_steps() if isinstance(self.split, Pipeline) else ()
-        return (*before, *self.steps)
+        return (*before, *(step for step in self.steps if step.kind != COUNT))
 
     def open(self) -> Iterator[Any]:
         return chain_steps(self.steps, self.index, self.split.open())

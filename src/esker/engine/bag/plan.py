@@ -13,6 +13,7 @@ from esker.engine.bag.task import Consumer
 from esker.errors import InputError
 
 if TYPE_CHECKING:
+    from esker.core.explanation import Explanation
     from esker.engine.bag.run import Run
 
 
@@ -23,6 +24,8 @@ class Node(ABC):
     site = ""
     #: What it is made of.
     parents: tuple[Node, ...] = ()
+    #: The plan of the last run that was watched, with what it counted.
+    ran: Explanation | None = None
 
     @property
     @abstractmethod
@@ -89,7 +92,7 @@ class StepNode(Node):
         return self._parent.partition_count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        return with_step(self._parent.pipelines(run), self.step)
+        return with_step(run.pipelines(self._parent), self.step)
 
 
 class UnionNode(Node):
@@ -105,7 +108,7 @@ class UnionNode(Node):
         return sum(parent.partition_count for parent in self.parents)
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        return [pipeline for parent in self.parents for pipeline in parent.pipelines(run)]
+        return [pipeline for parent in self.parents for pipeline in run.pipelines(parent)]
 
 
 class HandleNode(Node):
@@ -133,7 +136,7 @@ class HandleNode(Node):
         return self.node.partition_count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        return self.node.pipelines(run)
+        return run.pipelines(self.node)
 
 
 class AlignedUnionNode(Node):
@@ -149,7 +152,7 @@ class AlignedUnionNode(Node):
         return self.parents[0].partition_count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        sides = zip(*(parent.pipelines(run) for parent in self.parents), strict=True)
+        sides = zip(*(run.pipelines(parent) for parent in self.parents), strict=True)
         return pipelines_of([JoinedSplit(side) for side in sides])
 
 
@@ -167,7 +170,7 @@ class ZipNode(Node):
         return self.parents[0].partition_count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        left, right = (parent.pipelines(run) for parent in self.parents)
+        left, right = (run.pipelines(parent) for parent in self.parents)
         return pipelines_of([ZippedSplit(one, other) for one, other in zip(left, right, strict=True)])
 
 
@@ -185,7 +188,7 @@ class CoalesceNode(Node):
         return min(self._wanted, self.parents[0].partition_count)
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        parts = self.parents[0].pipelines(run)
+        parts = run.pipelines(self.parents[0])
         return pipelines_of([JoinedSplit(tuple(parts[a:b])) for a, b in even_spans(len(parts), self.partition_count)])
 
 
@@ -204,9 +207,10 @@ class NumberedNode(Node):
         return self.parents[0].partition_count
 
     def pipelines(self, run: Run) -> list[Pipeline]:
-        parts = self.parents[0].pipelines(run)
+        parts = run.pipelines(self.parents[0])
         # Nobody asks where the last partition ends.
-        counts = run.results(parts[:-1], Consumer(count_elements, self.operator), stage=run.next_stage())
+        counting = Consumer(count_elements, self.operator)
+        counts = run.results(parts[:-1], counting, stage=run.next_stage(), ahead=True)
         starts = [self._start]
         for size in counts:
             starts.append(starts[-1] + size)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esker.core.context import QueryContext
 from esker.engine.bag.accumulator import apply_updates
@@ -14,12 +14,16 @@ from esker.engine.bag.closures import find_unpicklable
 from esker.engine.bag.failure import UserFailure, describe_step, lost_error, partition_name, user_error
 from esker.engine.bag.options import BagOptions
 from esker.engine.bag.pipeline import Pipeline
-from esker.engine.bag.task import Consumer, StreamTask, Task
+from esker.engine.bag.task import Consumer, Report, StreamTask, Task
 from esker.engine.bag.task_state import current_task
 from esker.engine.session import default_runtime, open_executor
 from esker.errors import EskerError, NestedCollectionError, UnpicklableFunctionError, WorkerLostError
 from esker.runtime.executor import Executor
 from esker.runtime.pickled import Shared
+
+if TYPE_CHECKING:
+    from esker.engine.bag.counted import CountedPlan
+    from esker.engine.bag.plan import Node
 
 # Batches of a stream that wait to be taken, for each partition that is worked on.
 _WINDOW = 4
@@ -30,10 +34,13 @@ UNBOUNDED = 1 << 40
 class Run:
     """What all tasks of one action share. Made by `running_bag`."""
 
-    def __init__(self, options: BagOptions, context: QueryContext, executor: Executor) -> None:
+    def __init__(
+        self, options: BagOptions, context: QueryContext, executor: Executor, plan: CountedPlan | None = None
+    ) -> None:
         self.options = options
         self.context = context
         self._executor = executor
+        self._plan = plan
         self._stage = 0
         # What is made once in a run, by the node of the plan that makes it.
         self.made: dict[int, Any] = {}
@@ -43,15 +50,34 @@ class Run:
         """Whether tasks run in other processes."""
         return self._executor.apart
 
+    def pipelines(self, node: Node) -> list[Pipeline]:
+        """The recipe of each partition of `node`, which counts its elements where someone watches."""
+        if self._plan is None:
+            return node.pipelines(self)
+        from esker.engine.bag.counted import with_count
+
+        place = self._plan.place(node)
+        found = node.pipelines(self)
+        return found if place is None else with_count(found, node.operator, place)
+
     def next_stage(self) -> int:
         """Number a stage that runs before the last one, which is 0."""
         self._stage += 1
         return self._stage
 
     def each(
-        self, pipelines: Sequence[Pipeline], consumer: Consumer, partitions: Sequence[int] | None = None, stage: int = 0
+        self,
+        pipelines: Sequence[Pipeline],
+        consumer: Consumer,
+        partitions: Sequence[int] | None = None,
+        stage: int = 0,
+        *,
+        ahead: bool = False,
     ) -> Generator[Any]:
-        """Yield what `consumer` makes of each partition (of the chosen ones, by number), in their order."""
+        """Yield what `consumer` makes of each partition (of the chosen ones, by number), in their order.
+
+        What is only looked at, `ahead` of being read, is not counted for the plan.
+        """
         numbers = range(len(pipelines)) if partitions is None else partitions
         shared = Shared(consumer)
         operator = f"{consumer.operator} (stage {stage})" if stage else consumer.operator
@@ -59,7 +85,7 @@ class Run:
         count, properties = len(pipelines), self.options.task_properties
         tasks = [Task(pipelines[n], shared, n, count, stage, self.options.seed, properties) for n in numbers]
         places = {self._executor.submit(task): (place, 0) for place, task in enumerate(tasks)}
-        waiting: dict[int, tuple[Any, dict[int, Any]]] = {}
+        waiting: dict[int, Report] = {}
         following = 0
         while following < len(tasks):
             self.context.check()
@@ -71,17 +97,29 @@ class Run:
                     continue
                 waiting[place] = completion.value
             while following in waiting:
-                value, updates = waiting.pop(following)
-                apply_updates(updates)
+                report = waiting.pop(following)
+                self._take(report, ahead=ahead)
                 following += 1
                 self.context.progress.advance(operator, following, len(tasks), "partitions")
-                yield value
+                yield report.value
+                del report
 
     def results(
-        self, pipelines: Sequence[Pipeline], consumer: Consumer, partitions: Sequence[int] | None = None, stage: int = 0
+        self,
+        pipelines: Sequence[Pipeline],
+        consumer: Consumer,
+        partitions: Sequence[int] | None = None,
+        stage: int = 0,
+        *,
+        ahead: bool = False,
     ) -> list[Any]:
         """What `consumer` makes of each partition, in order."""
-        return list(self.each(pipelines, consumer, partitions, stage))
+        return list(self.each(pipelines, consumer, partitions, stage, ahead=ahead))
+
+    def _take(self, report: Report, *, ahead: bool = False) -> None:
+        apply_updates(report.updates)
+        if self._plan is not None and not ahead:
+            self._plan.add(report.counts)
 
     def stream(self, pipelines: Sequence[Pipeline], operator: str, window: int = _WINDOW) -> Generator[list[Any]]:
         """Yield the elements themselves, in batches, in order; partitions ahead are worked on within their window."""
@@ -129,8 +167,8 @@ class Run:
                 with closing(items):
                     for item in items:
                         self.context.check()
-                        if isinstance(item, dict):
-                            apply_updates(item)
+                        if isinstance(item, Report):
+                            self._take(item)
                             continue
                         taken += len(item)
                         yield item
@@ -172,8 +210,8 @@ def _unpicklable(value: Any, error: Exception) -> UnpicklableFunctionError:
 
 
 @contextmanager
-def running_bag(options: BagOptions) -> Iterator[Run]:
-    """A run with the context and executor that `options` ask for; all of it is freed at the end."""
+def running_bag(options: BagOptions, node: Node) -> Iterator[Run]:
+    """A run of `node` with the context and executor that `options` ask for; all of it is freed at the end."""
     if current_task() is not None:
         raise NestedCollectionError(
             "a Bag cannot be run inside a function that itself runs on partitions: run it before and use its result,"
@@ -183,6 +221,21 @@ def running_bag(options: BagOptions) -> Iterator[Run]:
         with open_executor(options.runtime or default_runtime(), options.worker_count) as executor:
             executor.watch(context.check)
             context.cancellation.on_cancel(executor.wake)
-            yield Run(options, context, executor)
+            plan = _counted_plan(node, context)
+            yield Run(options, context, executor, plan)
         context.activity.flush()
-        context.log.emit("query_done", rows=None, peak_held_bytes=context.budget.peak_bytes, plan=None)
+        shown = plan.explanation.to_json() if plan is not None else None
+        context.log.emit("query_done", rows=None, peak_held_bytes=context.budget.peak_bytes, plan=shown)
+        if plan is not None:
+            node.ran = plan.explanation
+
+
+def _counted_plan(node: Node, context: QueryContext) -> CountedPlan | None:
+    """The plan whose steps count, where someone is told of it."""
+    if not context.log.heard:
+        return None
+    from esker.engine.bag.counted import CountedPlan
+
+    plan = CountedPlan(node, context.activity)
+    context.log.emit("query_planned", plan=plan.explanation.to_json())
+    return plan

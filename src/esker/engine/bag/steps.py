@@ -36,6 +36,10 @@ _LINES = {
     "pluck": ("{y} = {x}[{f}]",),
     "star_map": ("{y} = {f}(*{x})",),
 }
+# Steps that give one element for each they take.
+ONE_FOR_ONE = frozenset(_LINES) - {"filter", "flat_map", "flat_map_values"}
+# What counts the elements that come by, for the steps of the plan that its function names.
+COUNT = "count"
 # A flat_map at the end of steps whose results are taken by the iterable.
 _TAKEN = "take({f}({x}))"
 # What sees the whole partition: `function(index, iterator)`.
@@ -66,16 +70,25 @@ class _Loop(NamedTuple):
 
 @cache
 def _compile(kinds: tuple[str, ...], traced: bool, fed: bool = False) -> _Loop:
-    source = [f"def loop(source, steps, note, {', '.join(f'f{n}' for n in range(len(kinds)))}, take=None):"]
+    names = "".join(f"f{number}, " for number in range(len(kinds)))
+    source = [f"def loop(source, steps, note, {names}take=None, tell=None):"]
     lines: dict[int, Line] = {}
     if traced:
         source.append("    position = 0")
-    source.append("    for x0 in source:")
+    counts = [number for number, kind in enumerate(kinds) if kind == COUNT]
+    depth = 2 if counts else 1
+    if counts:
+        source += ["    whole = False", *(f"    n{number} = 0" for number in counts), "    try:"]
+    source.append("    " * depth + "for x0 in source:")
     lines[len(source)] = Line(-1, "")
+    depth += 1
     if traced:
-        source += ["        position += 1", "        note(position, x0)"]
-    depth, element = 2, "x0"
+        source += ["    " * depth + "position += 1", "    " * depth + "note(position, x0)"]
+    element = "x0"
     for number, kind in enumerate(kinds):
+        if kind == COUNT:
+            source.append("    " * depth + f"n{number} += 1")
+            continue
         made = element if kind == "filter" else f"x{number + 1}"
         is_taken = fed and number + 1 == len(kinds)
         for text in (_TAKEN,) if is_taken else _LINES[kind]:
@@ -85,6 +98,9 @@ def _compile(kinds: tuple[str, ...], traced: bool, fed: bool = False) -> _Loop:
         element = made
     if not fed:
         source.append("    " * depth + f"yield {element}")
+    if counts:
+        source += ["        whole = True", "    finally:"]
+        source += [f"        tell(f{number}, n{number}, whole)" for number in counts]
     space: dict[str, Any] = {}
     exec(compile("\n".join(source), FILENAME, "exec"), space)
     return _Loop(space["loop"], lines)
@@ -100,6 +116,7 @@ _LOOPS_BY_CODE: dict[Any, dict[int, Line]] = {_whole.__code__: {}}
 def chain_steps(steps: Sequence[Step], index: int, source: Iterator[Any]) -> Iterator[Any]:
     """Run `steps` over the elements of partition `index`; nothing is read until the result is."""
     attempt = current_attempt()
+    tell = _teller(steps)
     start = 0
     while start < len(steps):
         if steps[start].kind == PARTITION:
@@ -113,7 +130,7 @@ def chain_steps(steps: Sequence[Step], index: int, source: Iterator[Any]) -> Ite
         loop = _compile(tuple(step.kind for step in steps[start:stop]), attempt.traced and start == 0)
         _LOOPS_BY_CODE[loop.code.__code__] = loop.lines
         fused = steps[start:stop]
-        source = loop.code(source, fused, attempt.note, *(step.function for step in fused))
+        source = loop.code(source, fused, attempt.note, *(step.function for step in fused), tell=tell)
         start = stop
     return source
 
@@ -135,11 +152,21 @@ def feed_steps(steps: Sequence[Step], index: int, source: Iterator[Any], take: C
     _LOOPS_BY_CODE[loop.code.__code__] = loop.lines
     fused = steps[first:]
     try:
-        loop.code(source, fused, None, *(step.function for step in fused), take=take)
+        loop.code(source, fused, None, *(step.function for step in fused), take=take, tell=_teller(fused))
     finally:
         close = getattr(source, "close", None)
         if close is not None:
             close()
+
+
+def _teller(steps: Sequence[Step]) -> Callable[[tuple[int, ...], int, bool], None] | None:
+    """Who is told what was counted: the task that opens the loop, whoever closes it."""
+    if not any(step.kind == COUNT for step in steps):
+        return None
+    from esker.engine.bag.task_state import current_task
+
+    task = current_task()
+    return task.count if task is not None else lambda places, elements, whole: None
 
 
 class Place(NamedTuple):

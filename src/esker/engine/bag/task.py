@@ -10,7 +10,7 @@ from typing import Any
 
 from esker.core.clock import SYSTEM_CLOCK
 from esker.engine.bag.pipeline import Pipeline
-from esker.engine.bag.task_state import TaskState, running
+from esker.engine.bag.task_state import Counted, TaskState, running
 from esker.errors import EskerError
 from esker.runtime.pickled import Shared
 
@@ -31,9 +31,18 @@ class Consumer:
     operator: str
 
 
+@dataclass(frozen=True)
+class Report:
+    """What a task gives: the consumer's value, what was added to accumulators, what the steps counted."""
+
+    value: Any
+    updates: Mapping[int, Any]
+    counts: Mapping[tuple[int, ...], Counted]
+
+
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One partition and what becomes of it. Returns the consumer's value, and what was added to accumulators."""
+    """One partition and what becomes of it."""
 
     pipeline: Pipeline
     consumer: Shared
@@ -43,7 +52,7 @@ class Task:
     seed: int
     properties: Mapping[str, str]
 
-    def __call__(self) -> tuple[Any, dict[int, Any]]:
+    def __call__(self) -> Report:
         consumer: Consumer = self.consumer.value
         with running(self.state()) as state:
             try:
@@ -56,7 +65,7 @@ class Task:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001  # a user's function may raise anything
                 raise _failure(error, consumer.operator) from None
-        return value, state.updates
+        return Report(value, state.updates, state.counts)
 
     def _consumed(self, function: Callable[[Iterator[Any]], Any]) -> Any:
         elements = self.pipeline.open()
@@ -81,7 +90,7 @@ class StreamTask(Task):
     def __call__(self) -> Any:
         return self._batches()
 
-    def _batches(self) -> Iterator[list[Any] | dict[int, Any]]:
+    def _batches(self) -> Iterator[list[Any] | Report]:
         consumer: Consumer = self.consumer.value
         state = self.state()
         # The state is this thread's only while we work: between two batches the thread may be the reader's own.
@@ -100,8 +109,8 @@ class StreamTask(Task):
                 break
             yield batch
             del batch
-        if state.updates:
-            yield state.updates
+        if state.updates or state.counts:
+            yield Report(None, state.updates, state.counts)
 
 
 def _failure(error: BaseException, operator: str) -> Exception:

@@ -6,12 +6,19 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from esker.runtime.attempt import current_attempt
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+class Counted(NamedTuple):
+    """How many elements a step gave, and how many partitions of it were read to their end."""
+
+    elements: int
+    partitions: int
 
 
 @dataclass
@@ -27,6 +34,13 @@ class TaskState:
     attempt: int = 0
     generators: dict[int, np.random.Generator] = field(default_factory=dict)
     updates: dict[int, Any] = field(default_factory=dict)
+    # By the steps of the plan that share a count.
+    counts: dict[tuple[int, ...], Counted] = field(default_factory=dict)
+
+    def count(self, places: tuple[int, ...], elements: int, whole: bool) -> None:
+        """Steps of the plan gave so many elements of a partition, which is `whole` if it was read to its end."""
+        before = self.counts.get(places, Counted(0, 0))
+        self.counts[places] = Counted(before.elements + elements, before.partitions + whole)
 
 
 _STATE = threading.local()

@@ -317,7 +317,7 @@ class ShuffleNode(WideNode):
         work = _Collect(
             self._partitioner, place_of(run, "map"), memory_bytes, self._shape, self.described(), self._combine
         )
-        sides = [self.stage(run, parent.pipelines(run), work) for parent in self.parents]
+        sides = [self.stage(run, run.pipelines(parent), work) for parent in self.parents]
         place = place_of(run, "reduce")
         return [
             _Shuffled([_sections(runs, partition) for runs in sides], place, memory_bytes, self._read, self.described())
@@ -335,7 +335,7 @@ class SortNode(WideNode):
 
     def make(self, run: Run) -> Sequence[Split]:
         memory_bytes = share_of_memory(run)
-        pipelines = self.parents[0].pipelines(run)
+        pipelines = run.pipelines(self.parents[0])
         if self._partitions == 1:
             ranges: Partitioner = RangePartitioner(())
         else:
@@ -373,7 +373,7 @@ class RepartitionNode(WideNode):
     def make(self, run: Run) -> Sequence[Split]:
         memory_bytes = share_of_memory(run)
         work = _Deal(NumberPartitioner(self._partitions), place_of(run, "map"), memory_bytes)
-        dealt = self.stage(run, self.parents[0].pipelines(run), work)
+        dealt = self.stage(run, run.pipelines(self.parents[0]), work)
         place = place_of(run, "reduce")
         named = self.described()
         return [
