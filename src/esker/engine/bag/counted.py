@@ -26,7 +26,7 @@ class CountedPlan:
     def __init__(self, node: Node, activity: Activity) -> None:
         drawn: dict[int, list[Explanation]] = defaultdict(list)
         self.explanation = sketch_bag(node, drawn)
-        # A node that two steps read is drawn, and computed, for each of them: in the order in which they ask for it.
+        # A node that two steps read is drawn for each of them, in the order in which they ask for it.
         self._drawn = {known: deque(steps) for known, steps in drawn.items()}
         self._activity = activity
         self._meters: dict[int, Meter] = {}

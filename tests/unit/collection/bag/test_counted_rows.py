@@ -41,6 +41,40 @@ STEPS: Steps = {
 }
 
 
+# A step of a plan: its name, its elements, what it is made of.
+Tree = tuple[str, int | None, list[Any]]
+WIDE = {"repartition", "distinct", "sort_by"}
+
+
+def added(name: str, tree: Tree, before: int, after: int) -> Tree:
+    """The plan with one step more, as it is drawn."""
+    if name == "union":
+        return name, after, [tree, again(tree)]
+    if name == "zip_with_index":
+        return "keys", before, [(name, before, [tree])]
+    if name == "distinct":
+        return name, after, [("map", before, [tree])]
+    if name == "sort_by":
+        return name, after, [(name, before, [tree])]
+    return name, after, [tree]
+
+
+def again(tree: Tree) -> Tree:
+    """What a second reader has of it: it is computed once more, but for what lies before a shuffle."""
+    name, rows, below = tree
+    return name, rows, [unread(one) if name in WIDE else again(one) for one in below]
+
+
+def unread(tree: Tree) -> Tree:
+    return tree[0], None, [unread(one) for one in tree[2]]
+
+
+def flattened(tree: Tree) -> Iterator[tuple[str, int | None]]:
+    yield tree[0], tree[1]
+    for below in tree[2]:
+        yield from flattened(below)
+
+
 def rows_of(plan: dict[str, Any]) -> Iterator[tuple[str, int | None]]:
     yield plan["operator"], plan["rows"]
     for below in plan["inputs"]:
@@ -62,20 +96,14 @@ def test_each_step_s_count_is_that_of_plain_python(
 ) -> None:
     log = tmp_path_factory.mktemp("log") / "bag.jsonl"
     bag = esker.of(numbers, partitions=3).with_options(runtime="inline", log=log)
-    wanted = [("of", len(numbers))]
+    tree: Tree = ("of", len(numbers), [])
     found = list(numbers)
     for name in names:
         step, oracle = STEPS[name]
         bag, before, found = step(bag), len(found), oracle(found)
-        above = {
-            "zip_with_index": [("keys", before), (name, before)],
-            "distinct": [(name, len(found)), ("map", before)],
-            "sort_by": [(name, before), (name, before)],
-        }.get(name, [(name, len(found))])
-        # A step that two others read is drawn, and computed, for both.
-        wanted = [*above, *wanted, *wanted] if name == "union" else [*above, *wanted]
+        tree = added(name, tree, before, len(found))
     assert sorted(bag.collect()) == sorted(found)
-    assert list(rows_of(planned(log))) == wanted
+    assert list(rows_of(planned(log))) == list(flattened(tree))
 
 
 def test_workers_in_other_processes_count_too_and_the_last_word_says_done(tmp_path: Path) -> None:
