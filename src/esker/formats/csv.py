@@ -238,7 +238,10 @@ def _check_types(schema: pa.Schema) -> None:
     for column in schema:
         type_ = column.type
         written = not (
-            pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_fixed_size_binary(type_)
+            pa.types.is_binary(type_)
+            or pa.types.is_large_binary(type_)
+            or pa.types.is_fixed_size_binary(type_)
+            or pa.types.is_interval(type_)  # only rows of it are refused, and a table without any is written
         )
         try:
             pacsv.write_csv(pa.schema([column]).empty_table(), pa.BufferOutputStream())

@@ -326,18 +326,36 @@ def write_batch_rows(table: pa.Table, page_bytes: int) -> int:
 @lru_cache(maxsize=64)
 def _leaf_paths(schema: pa.Schema) -> dict[str, list[str]]:
     """The paths of the leaves of each column, as Parquet has them; UnsupportedTypeError names one it cannot hold."""
-    paths: dict[str, list[str]] = {}
-    for field in schema:
-        sink = pa.BufferOutputStream()
-        try:
-            pq.write_table(pa.schema([field]).empty_table(), sink)
-        except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-            raise UnsupportedTypeError(
-                f"column {field.name!r} is {field.type}, which Parquet cannot hold; cast it first"
-            ) from error
-        found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
-        paths[field.name] = [found.column(leaf).path for leaf in range(len(found))]
-    return paths
+    return {field.name: leaf_paths(field) for field in schema}
+
+
+def leaf_paths(field: pa.Field) -> list[str]:
+    """The paths of the leaves of a column, as Parquet has them; UnsupportedTypeError if Parquet cannot hold it.
+
+    >>> leaf_paths(pa.field("at", pa.struct({"x": pa.int8(), "y": pa.int8()})))
+    ['at.x', 'at.y']
+    """
+    if _holds_empty_lists(field.type):
+        raise _not_held(field, "what is written of lists of a fixed size of 0 cannot be read")
+    sink = pa.BufferOutputStream()
+    try:
+        pq.write_table(pa.schema([field]).empty_table(), sink)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, OSError) as error:  # OSError: Parquet's own refusals
+        raise _not_held(field, str(error)) from error
+    found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    return [found.column(leaf).path for leaf in range(len(found))]
+
+
+def _not_held(field: pa.Field, why: str) -> UnsupportedTypeError:
+    return UnsupportedTypeError(
+        f"column {field.name!r} is {field.type}, which Parquet cannot hold ({why}); cast it or leave it out"
+    )
+
+
+def _holds_empty_lists(type_: pa.DataType) -> bool:
+    if pa.types.is_fixed_size_list(type_) and not type_.list_size:
+        return True
+    return any(_holds_empty_lists(type_.field(number).type) for number in range(type_.num_fields))
 
 
 def dictionary_leaves(first: pa.Table, names: Sequence[str] | None = None) -> list[str]:

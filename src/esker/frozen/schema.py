@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from esker.core.batch import cast_batch, plain_schema, plain_type, require_columns
 from esker.errors import OptionError, SchemaMismatchError, UnsupportedTypeError
+from esker.formats.parquet import leaf_paths
 
 
 def frozen_schema(schema: pa.Schema, hot_columns: Sequence[str]) -> pa.Schema:
@@ -51,10 +50,4 @@ def _require_storable(field: pa.Field, *, hot: bool) -> None:
         raise UnsupportedTypeError(
             f"column {field.name!r} is {type_} and cannot be hot; name one of its fields as a column of its own"
         )
-    try:
-        with pq.ParquetWriter(io.BytesIO(), pa.schema([field])) as writer:
-            writer.write_table(pa.schema([field]).empty_table())
-    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
-        raise UnsupportedTypeError(
-            f"column {field.name!r} is {type_}, which Parquet cannot hold ({error}); cast it or leave it out"
-        ) from error
+    leaf_paths(field)
