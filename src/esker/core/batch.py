@@ -6,22 +6,51 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from esker.errors import InputError, SchemaMismatchError, UnknownColumnError
 
-# View types are what pages hold; most of pyarrow's kernels refuse them, so users see the plain type.
+# View types are what pages hold; most of pyarrow's kernels refuse them, as they do small decimals and runs, so users
+# see the plain type.
 _PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}
 
 
 def plain_type(type_: pa.DataType) -> pa.DataType:
-    """The type users see for `type_`: views become strings, dictionaries their values.
+    """The type users see for `type_`: views become strings, dictionaries and runs their values, small decimals wide.
 
     >>> plain_type(pa.string_view()), plain_type(pa.dictionary(pa.int8(), pa.string()))
     (DataType(string), DataType(string))
+    >>> plain_type(pa.run_end_encoded(pa.int32(), pa.decimal32(7, 2)))
+    Decimal128Type(decimal128(7, 2))
     """
-    if pa.types.is_dictionary(type_):
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
         return plain_type(type_.value_type)
+    if pa.types.is_decimal32(type_) or pa.types.is_decimal64(type_):
+        return pa.decimal128(type_.precision, type_.scale)
     return _PLAIN.get(type_, type_)
+
+
+def storage_type(type_: pa.DataType) -> pa.DataType:
+    """The type an extension type is stored in, whose equality and order are its own; any other type as it is.
+
+    >>> storage_type(pa.uuid()), storage_type(pa.int8())
+    (FixedSizeBinaryType(fixed_size_binary[16]), DataType(int8))
+    """
+    return storage_type(type_.storage_type) if isinstance(type_, pa.BaseExtensionType) else type_
+
+
+def storage_of(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """A column of an extension type as what it is stored in, without a copy; any other column as it is."""
+    return column.cast(storage_type(column.type)) if isinstance(column.type, pa.BaseExtensionType) else column
+
+
+def cast_column(column: pa.Array, type_: pa.DataType) -> pa.Array:
+    """Cast a column, also one of runs, which pyarrow's cast refuses; copied only where the type differs."""
+    if column.type == type_:
+        return column
+    if pa.types.is_run_end_encoded(column.type):
+        return cast_column(pc.run_end_decode(column), type_)
+    return column.cast(type_)
 
 
 def plain_schema(schema: pa.Schema) -> pa.Schema:
@@ -33,11 +62,16 @@ def cast_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     """Cast the columns of `batch` to `schema` by position, copying only those that differ."""
     if batch.schema.equals(schema):
         return batch
-    columns = [
-        column if column.type == field.type else column.cast(field.type)
-        for column, field in zip(batch.columns, schema, strict=True)
-    ]
+    columns = [cast_column(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def plain_batch(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """`batch` with every column of a plain type; itself where all are."""
+    if all(plain_type(column.type) == column.type for column in batch.columns):
+        return batch
+    columns = [cast_column(column, plain_type(column.type)) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def joined(batches: Iterable[pa.RecordBatch], bytes_max: int) -> Iterator[pa.RecordBatch]:
@@ -142,7 +176,7 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             )
         column = batch.column(field.name)
         try:
-            columns.append(column if column.type == field.type else column.cast(field.type))
+            columns.append(cast_column(column, field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
             raise SchemaMismatchError(
                 f"column {field.name!r} is {column.type}, not {field.type}, and cannot be cast: {error}"

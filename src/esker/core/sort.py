@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.core.batch import slices
+from esker.core.batch import slices, storage_of
 from esker.core.context import QueryContext
 from esker.errors import SpillError, UnsupportedTypeError
 
@@ -58,7 +58,7 @@ class SortOrder:
         keys: dict[str, pa.Array] = {}
         for number, (name, descending) in enumerate(self._columns):
             chunks = table.column(name)
-            column = chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type)
+            column = storage_of(chunks.chunk(0) if chunks.num_chunks else pa.array([], chunks.type))
             if pa.types.is_float16(column.type):
                 column = column.cast(pa.float32())
             if self._nulls_first:
@@ -257,8 +257,8 @@ def require_sortable(by: Sequence[str], schema: pa.Schema, option: str = "order_
     for name in by:
         order = SortOrder([name])
         try:
-            order.indices(order.keys(schema.empty_table()))
-        except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowKeyError) as error:
+            order.indices(order.keys(pa.schema([schema.field(name)]).empty_table()))
+        except (pa.ArrowTypeError, pa.ArrowNotImplementedError, pa.ArrowKeyError, pa.ArrowInvalid) as error:
             raise UnsupportedTypeError(
                 f"{option}={name!r}: a column of type {schema.field(name).type} cannot be sorted; choose another"
             ) from error

@@ -106,7 +106,9 @@ class Aggregator:
 
     def _checked(self, schema: pa.Schema) -> pa.Schema:
         """The schema of partial results; UnsupportedTypeError names what cannot be aggregated."""
-        empty = schema.empty_table()
+        # Only of the columns that take part: another may be of a type of which pyarrow makes no empty column.
+        names = dict.fromkeys([*self._by, *(one.column for one in self.aggregations)])
+        empty = pa.table({name: _nothing_of(schema.field(name)) for name in names})
         groups = Groups.of(empty, [])
         for one in self.aggregations:
             for part in PARTS[one.function]:
@@ -118,6 +120,15 @@ class Aggregator:
                         f" {schema.field(one.column).type}; choose another function or column"
                     ) from error
         return self.partial(empty).schema
+
+
+def _nothing_of(field: pa.Field) -> pa.Array:
+    try:
+        return pa.array([], field.type)
+    except pa.ArrowNotImplementedError as error:
+        raise UnsupportedTypeError(
+            f"column {field.name!r} is {field.type}, which can neither be aggregated nor the key of what is"
+        ) from error
 
 
 def partial_stage(aggregator: Aggregator) -> Stage:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esker.core.batch import storage_of
 from esker.shuffle.border import encoded_key, is_encoded
 
 Codes = npt.NDArray[np.int64]
@@ -84,6 +85,7 @@ def largest_group(table: pa.Table, by: Sequence[str]) -> tuple[object, int]:
 
 
 def _column_codes(column: pa.ChunkedArray) -> tuple[Codes, int]:
+    column = storage_of(column)
     if pa.types.is_null(column.type):
         return np.zeros(len(column), np.int64), min(len(column), 1)
     if pa.types.is_floating(column.type):

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.core.batch import plain_type
+from esker.core.batch import cast_column, plain_batch, plain_type
 from esker.errors import EskerError, PredicateError, UnknownColumnError
 from esker.expression.functions import FUNCTIONS, Value
 from esker.expression.nodes import (
@@ -64,11 +64,8 @@ def filter_by_mask(batch: pa.RecordBatch, mask: pa.BooleanArray) -> pa.RecordBat
         return batch
     if not passed:
         return batch.slice(0, 0)
-    if not any(plain_type(column.type) != column.type for column in batch.columns):
-        return batch.filter(mask)
     # pyarrow takes no rows of views: their plain type is what everyone above sees anyway.
-    columns = [column.cast(plain_type(column.type)) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names).filter(mask)
+    return plain_batch(batch).filter(mask)
 
 
 def value(expression: Expression, batch: pa.RecordBatch) -> Value:
@@ -103,8 +100,7 @@ def _column(column: Column, batch: pa.RecordBatch) -> pa.Array:
     if position < 0:
         raise UnknownColumnError.of(column.name, batch.schema.names)
     array = batch.column(position)
-    plain = plain_type(array.type)
-    return array if array.type == plain else array.cast(plain)
+    return cast_column(array, plain_type(array.type))
 
 
 def _and(_: Expression, *parts: Value) -> Value:

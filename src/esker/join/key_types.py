@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from esker.core.batch import cast_column, storage_type
 from esker.errors import SchemaMismatchError, UnsupportedTypeError
 
 # Digits of the largest value, by bytes of the integer.
@@ -24,14 +25,15 @@ def common_key_type(left: pa.Field, right: pa.Field) -> pa.DataType:
 
     Integers, decimals and units of time widen; integers meet floats as float64 (an integer that no float64 holds is
     an error of the run). Decimals and floats do not meet, nor dates and timestamps, nor zoned and plain timestamps.
+    Extension types (UUID, JSON) compare as what they are stored in.
     """
     for field in (left, right):
-        if not _supported(field.type):
+        if not _supported(storage_type(field.type)):
             raise UnsupportedTypeError(
                 f"column {field.name!r} has type {field.type}, which cannot be a join key; cast it to a number,"
                 " string, binary or time first"
             )
-    common = _common(left.type, right.type)
+    common = _common(storage_type(left.type), storage_type(right.type))
     if common is None:
         raise SchemaMismatchError(
             f"cannot join {left.name!r} ({left.type}) with {right.name!r} ({right.type}); cast one of them first"
@@ -44,7 +46,7 @@ def cast_key(column: pa.Array, type_: pa.DataType, name: str) -> pa.Array:
     if column.type == type_:
         return column
     try:
-        return column.cast(type_)
+        return cast_column(column, type_)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise SchemaMismatchError(f"key column {name!r} cannot be compared as {type_}: {error}") from error
 

@@ -145,7 +145,8 @@ def plan_layout(
 
     partners: dict[str, tuple[str, pa.DataType]] = {}
     for (name, partner), key_type in zip(on, key_types, strict=True):
-        partners.setdefault(name, (partner, key_type))
+        same = _plain(left, name).type == _plain(right, partner).type
+        partners.setdefault(name, (partner, left.field(name).type if same else key_type))
     columns = []
     for name in left_names:
         field = _plain(left, name)

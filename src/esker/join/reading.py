@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from esker.core.batch import plain_type
+from esker.core.batch import plain_batch
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.core.row_set import RowSet
@@ -140,8 +140,5 @@ def keep(found: RowBatch, mask: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> R
 
 def _plain(found: RowBatch) -> RowBatch:
     """Views and dictionaries become plain: most of pyarrow's kernels refuse the first, and outputs mix the second."""
-    batch = found.batch
-    if all(plain_type(column.type) == column.type for column in batch.columns):
-        return found
-    columns = [column.cast(plain_type(column.type)) for column in batch.columns]
-    return RowBatch(found.row_ids, pa.RecordBatch.from_arrays(columns, names=batch.schema.names))
+    batch = plain_batch(found.batch)
+    return found if batch is found.batch else RowBatch(found.row_ids, batch)

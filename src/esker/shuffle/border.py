@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from esker.core.batch import storage_type
 from esker.errors import InputError, UnsupportedTypeError
 from esker.kernel import _kernel
 
@@ -107,7 +108,7 @@ def is_encoded(type_: pa.DataType) -> bool:
     >>> is_encoded(pa.list_(pa.int8())), is_encoded(pa.dictionary(pa.int8(), pa.string()))
     (True, False)
     """
-    stored = _storage(type_)
+    stored = storage_type(type_)
     if pa.types.is_dictionary(stored):
         return not _is_made_plain(stored.value_type)
     return bool(pa.types.is_nested(stored) or pa.types.is_run_end_encoded(stored))
@@ -123,10 +124,6 @@ def encoded_key(column: pa.Array) -> pa.Array:
     return _encoded(column, as_key=True)
 
 
-def _storage(type_: pa.DataType) -> pa.DataType:
-    return _storage(type_.storage_type) if isinstance(type_, pa.BaseExtensionType) else type_
-
-
 def _is_made_plain(type_: pa.DataType) -> bool:
     """Whether pyarrow takes dictionaries of the type apart and makes them again."""
     flat = not (is_encoded(type_) or isinstance(type_, pa.BaseExtensionType) or pa.types.is_dictionary(type_))
@@ -137,7 +134,7 @@ def _is_made_plain(type_: pa.DataType) -> bool:
 def _page_type(type_: pa.DataType) -> pa.DataType:
     if is_encoded(type_):
         return pa.large_binary()
-    stored = _storage(type_)
+    stored = storage_type(type_)
     return _page_type(stored.value_type) if pa.types.is_dictionary(stored) else stored
 
 
@@ -152,7 +149,7 @@ def _hidden(schema: pa.Schema, keys: Sequence[int]) -> list[int]:
 
 
 def _holds_floats(type_: pa.DataType) -> bool:
-    stored = _storage(type_)
+    stored = storage_type(type_)
     if pa.types.is_floating(stored):
         return True
     if pa.types.is_dictionary(stored) or pa.types.is_run_end_encoded(stored):
@@ -215,7 +212,7 @@ def _encoded(column: pa.Array, *, as_key: bool = False) -> pa.Array:
 
 
 def _decoded(column: pa.Array, field: pa.Field) -> pa.Array:
-    stored = _storage(field.type)
+    stored = storage_type(field.type)
     rows = pa.RecordBatch.from_arrays([column], names=[field.name])
     found = pa.array(_Capsules(stored, _kernel.decode_rows(stored, rows)))
     return _to_type(found, field.type, field.name)
