@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from esker.errors import EskerError, ResourceError, UnpicklableFunctionError, WorkerLostError
 from esker.runtime import frames
 from esker.runtime.attempt import Attempt, attempting
-from esker.runtime.executor import Completion, Executor
 from esker.runtime.pickled import dump, dump_task, load, load_task, out_of_band
+from esker.runtime.queued_executor import Job, QueuedExecutor
 from esker.runtime.ray_client import is_of_a_node, lost, running_ray
 from esker.runtime.worker import dump_error, load_error
 
@@ -29,20 +28,13 @@ Outcome = tuple[int, bytes, list[Any]]
 
 
 @dataclass(eq=False)
-class _Job:
-    """A task on its way: waiting, at a node, or done."""
+class _Job(Job):
+    """A job, with the node that has it."""
 
-    ticket: int
-    task: Callable[[], Any]
-    window: int
-    attempt: int
     node: str = ""
     # The object reference of a task's outcome, or the generator of a stream's.
     reference: Any = None
     ended: Any = None
-    done: bool = False
-    value: Any = None
-    error: BaseException | None = None
 
 
 @dataclass
@@ -89,58 +81,22 @@ class _Nodes:
             self.nodes[name].running -= 1
 
 
-class RayExecutor(Executor):
+class RayExecutor(QueuedExecutor[_Job]):
     """Run `worker_count` tasks at once on the nodes of the Ray cluster that this process is connected to.
 
     A task that dies with its worker or node fails with WorkerLostError, which may be tried again; Ray itself tries
     nothing again. Functions are pickled by value where no module holds them, and Esker has to be installed on every
     node. `nodes` are those that may be used, if not all. `esker.connect("ray")` is the way to a cluster.
+    `wake` does nothing: whoever waits for Ray looks up ten times a second.
     """
 
-    concurrent = True
-    apart = True
-
     def __init__(self, worker_count: int, nodes: Callable[[], Collection[str]] | None = None) -> None:
+        super().__init__(worker_count, _Job)
         self._ray = running_ray()
-        self._worker_count = worker_count
         self._work = self._ray.remote(_work)
         self._make = self._ray.remote(_make)
         self._nodes = _Nodes(nodes)
         self._nodes.look(self._ray)
-        self._waiting: deque[_Job] = deque()
-        self._running: list[_Job] = []
-        self._finished: list[_Job] = []
-        self._outstanding = 0
-        self._next_ticket = 0
-        self._check: Callable[[], None] = lambda: None
-
-    def submit(self, task: Callable[[], Any], attempt: int = 0) -> int:
-        self._outstanding += 1
-        return self._add(_Job(self._ticket(), task, 0, attempt)).ticket
-
-    def completed(self) -> list[Completion]:
-        while self._outstanding and not self._finished:
-            self._listen()
-        found, self._finished = self._finished, []
-        self._outstanding -= len(found)
-        return [Completion(job.ticket, job.value, job.error) for job in found]
-
-    def stream(self, task: Callable[[], Iterable[Any]], window: int, attempt: int = 0) -> Generator[Any]:
-        return self._items(self._add(_Job(self._ticket(), task, window, attempt)))
-
-    def watch(self, check: Callable[[], None]) -> None:
-        # Asked all the time: whoever waits for Ray looks up ten times a second, so nobody need be woken.
-        self._check = check
-
-    def cancel(self, tickets: Iterable[int]) -> None:
-        unwanted = set(tickets)
-        before = len(self._waiting) + len(self._finished) + len(self._running)
-        self._waiting = deque(job for job in self._waiting if job.window or job.ticket not in unwanted)
-        self._finished = [job for job in self._finished if job.ticket not in unwanted]
-        ended = [job for job in self._running if not job.window and job.ticket in unwanted]
-        self._end(ended, force=True)
-        self._outstanding -= before - len(self._waiting) - len(self._finished) - len(self._running)
-        self._assign()
 
     def close(self) -> None:
         self._waiting.clear()
@@ -153,19 +109,6 @@ class RayExecutor(Executor):
         for _ in range(count):
             where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._nodes.take(), soft=False)
             self._work.options(num_cpus=1, max_retries=0, scheduling_strategy=where).remote(0, *sent)
-
-    def _ticket(self) -> int:
-        self._next_ticket += 1
-        return self._next_ticket - 1
-
-    def _add(self, job: _Job) -> _Job:
-        self._waiting.append(job)
-        self._assign()
-        return job
-
-    def _assign(self) -> None:
-        while self._waiting and len(self._running) < self._worker_count:
-            self._start(self._waiting.popleft())
 
     def _start(self, job: _Job) -> None:
         sent = _sent(job.task)
@@ -187,7 +130,6 @@ class RayExecutor(Executor):
         self._running.append(job)
 
     def _listen(self) -> None:
-        """Wait until a task has ended, or a moment, and take what has."""
         self._check()
         by_reference = {job.ended: job for job in self._running}
         ended = [*by_reference]
@@ -209,8 +151,7 @@ class RayExecutor(Executor):
         except Exception as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
             job.error = self._outcome(error, job)
         job.reference = job.ended = None
-        job.done = True
-        self._finished.append(job)
+        self._finish(job)
 
     def _items(self, job: _Job) -> Generator[Any]:
         try:
@@ -228,7 +169,7 @@ class RayExecutor(Executor):
                 except Exception as error:  # noqa: BLE001  # Ray's errors have no root that says "gone"
                     raise self._outcome(error, job) from None
                 if outcome[0] != frames.ITEM:
-                    job.done = True
+                    self._leave(job)
                     _read(outcome)
                     return
                 item = load(outcome[1], outcome[2])
@@ -237,6 +178,7 @@ class RayExecutor(Executor):
                 del item
         finally:
             self._drop(job)
+            job.reference = job.ended = None
 
     def _outcome(self, error: BaseException, job: _Job) -> BaseException:
         gone = lost(error)
@@ -247,25 +189,12 @@ class RayExecutor(Executor):
         self._nodes.look(self._ray)
         return gone
 
-    def _drop(self, job: _Job) -> None:
-        """Nobody reads the stream any more."""
-        with suppress(ValueError):
-            self._waiting.remove(job)
-        if job in self._running:
-            if job.done:
-                self._leave(job)
-            else:
-                self._end([job], force=False)
-        job.reference = job.ended = None
-        self._assign()
-
     def _leave(self, job: _Job) -> None:
         if job in self._running:
             self._running.remove(job)
             self._nodes.give_back(job.node)
 
-    def _end(self, jobs: list[_Job], *, force: bool) -> None:
-        """End tasks that run, and wait until they have ended; those that were asked and do not are ended by force."""
+    def _end(self, jobs: Sequence[_Job], *, force: bool) -> None:
         left = [job.ended for job in jobs]
         for forced in (True,) if force else (False, True):
             for job in jobs:
