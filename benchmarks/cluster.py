@@ -5,6 +5,9 @@ processes on this machine. Rounds are interleaved, each way of asking once a rou
 is the median over the rounds of the ratio to the embedded index in the same round. With ESKER_REALDATA set to a folder
 with CRoaring's real data sets census1881 is asked, without it generated vectors.
 
+`--ray` asks the same of nodes and a coordinator that are Ray actors (row blocks): over Arrow Flight, served from inside
+the actors, and by calls of actors.
+
 `--figure-5` is the source's experiment again: q queries, 0 to 1200, with lines fitted to the times.
 """
 
@@ -15,8 +18,9 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from itertools import pairwise, product
 from pathlib import Path
 from statistics import median
 
@@ -24,12 +28,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+import esker
 from benchmarks.bitmap_wah import generated_sets, real_sets
 from benchmarks.machine import describe_machine
 from esker.bitmap import Bitmap, count_ranges
 from esker.cluster.client import Cluster
 from esker.cluster.local import LocalCluster
 from esker.cluster.planners import PLANNERS
+from esker.cluster.ray_cluster import PATHS, RayCluster
 from esker.core.seeded import generator
 from esker.index.vectors import VectorIndex
 
@@ -38,6 +44,7 @@ VECTORS_A_QUERY = 28
 QUERIES = 60
 REST_SECONDS = 0.3
 DISTURBED = 0.2
+PLACEMENTS = ("row_block", "vector")
 # Of the source's figure 5: seconds a query.
 PUBLISHED = {"cluster": 0.00452, "embedded": 0.000152}
 
@@ -65,20 +72,27 @@ def vectors_of(name: str) -> tuple[str, list[Bitmap]]:
     return chosen, [Bitmap.from_positions(rows, row_count, "auto", "speed") for rows in sets]
 
 
-def ways(cluster: Cluster, batch: int) -> dict[str, Callable[[list[Query]], list[int]]]:
-    """Ways of asking the cluster: each planner with row blocks, and with vectors placed whole, as the source does."""
+def ways(clusters: Mapping[str, Cluster], batch: int) -> dict[str, Callable[[list[Query]], list[int]]]:
+    """Ways of asking: each planner with row blocks, and with vectors placed whole, as the source does."""
     found: dict[str, Callable[[list[Query]], list[int]]] = {}
-    for index in ("row_block", "vector"):
-        for planner in PLANNERS:
+    for (name, cluster), index, planner in product(clusters.items(), PLACEMENTS, PLANNERS):
+        if index in placements_of(name):
 
-            def ask(asked: list[Query], index: str = index, planner: str = planner) -> list[int]:
+            def ask(
+                asked: list[Query], cluster: Cluster = cluster, index: str = index, planner: str = planner
+            ) -> list[int]:
                 counts = []
                 for at in range(0, len(asked), batch):
                     counts += cluster.count_many(asked[at : at + batch], index=index, planner=planner)
                 return counts
 
-            found[f"{index}, {planner}"] = ask
+            found[", ".join(filter(None, (index, planner, name)))] = ask
     return found
+
+
+def placements_of(name: str) -> tuple[str, ...]:
+    """What a cluster is asked with: that of processes, which has no name, both; those of actors row blocks."""
+    return PLACEMENTS[:1] if name else PLACEMENTS
 
 
 def seconds_of(
@@ -95,7 +109,12 @@ def seconds_of(
 
 
 def compare(
-    cluster: Cluster, vectors: list[Bitmap], stored: VectorIndex, rounds: int, some: str, console: Console
+    clusters: Mapping[str, Cluster],
+    vectors: list[Bitmap],
+    stored: VectorIndex,
+    rounds: int,
+    some: str,
+    console: Console,
 ) -> None:
     """Print the table of ratios, of the ways with `some` in their names.
 
@@ -113,7 +132,7 @@ def compare(
     contestants: dict[str, Callable[[list[Query]], list[int]]] = {"embedded, vectors from the file": from_file}
     for batch in (1, QUERIES):
         word = "one by one" if batch == 1 else f"batches of {batch}"
-        contestants |= {f"{name}; {word}": ask for name, ask in ways(cluster, batch).items()}
+        contestants |= {f"{name}; {word}": ask for name, ask in ways(clusters, batch).items()}
     contestants = {name: ask for name, ask in contestants.items() if some in name}
     measured: list[tuple[float, dict[str, float]]] = []
     for number in range(rounds + 1):
@@ -137,12 +156,12 @@ def compare(
     console.print(table)
 
 
-def figure_5(cluster: Cluster, vectors: list[Bitmap], most: int, some: str, console: Console) -> None:
+def figure_5(clusters: Mapping[str, Cluster], vectors: list[Bitmap], most: int, some: str, console: Console) -> None:
     """Time q queries, one by one, and fit lines; q queries are the first q of all, timed once."""
     asked = queries(len(vectors), most)
     steps = list(range(0, most + 1, max(most // 24, 1)))
     expected = [count_ranges(vectors, one) for one in asked]
-    contestants = {"embedded": lambda some: [count_ranges(vectors, one) for one in some], **ways(cluster, 1)}
+    contestants = {"embedded": lambda some: [count_ranges(vectors, one) for one in some], **ways(clusters, 1)}
     table = Table(
         title=f"seconds for q queries, 0 to {most}: slope and offset of the line fitted", title_justify="left"
     )
@@ -169,6 +188,20 @@ def figure_5(cluster: Cluster, vectors: list[Bitmap], most: int, some: str, cons
     console.print(table)
 
 
+def opened(folder: Path, nodes: int, stack: ExitStack, *, ray: bool) -> Iterator[tuple[str, Cluster]]:
+    """Start clusters, each with what its ways are called by beside index and planner, and open them."""
+    local = stack.enter_context(LocalCluster(folder / "cluster"))
+    local.up(nodes)
+    yield "", stack.enter_context(local.connect())
+    if not ray:
+        return
+    stack.enter_context(esker.connect("ray"))
+    for path in PATHS:
+        hosts = stack.enter_context(RayCluster(folder / path, path=path))
+        hosts.up(nodes)
+        yield f"actors by {path}", stack.enter_context(hosts.connect())
+
+
 def main(arguments: list[str]) -> int:
     """Start a cluster, put the vectors in both placements, and measure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
@@ -176,27 +209,27 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--nodes", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--some", default="", metavar="TEXT", help="only ways with this in their name")
+    parser.add_argument("--ray", action="store_true", help="ask actors of a Ray cluster, too")
     parser.add_argument("--figure-5", action="store_true", dest="figure")
     parser.add_argument("--most", type=int, default=1200, help="queries of figure 5")
     options = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 120)
     name, vectors = vectors_of(options.set)
-    with tempfile.TemporaryDirectory(prefix="esker-cluster-") as text:
+    with tempfile.TemporaryDirectory(prefix="esker-cluster-") as text, ExitStack() as stack:
         folder = Path(text)
-        with LocalCluster(folder / "cluster") as local:
-            local.up(options.nodes)
-            with local.connect() as cluster:
-                for placement in ("row_block", "vector"):
-                    cluster.create(placement, vectors[0].row_count, placement=placement)
-                    cluster.put_many(dict(enumerate(vectors)), index=placement)
-                console.print(f"{name}: {len(vectors)} vectors of {vectors[0].row_count:,} rows; {options.nodes} nodes")
-                console.print(describe_machine(), markup=False)
-                if options.figure:
-                    figure_5(cluster, vectors, options.most, options.some, console)
-                else:
-                    with VectorIndex.open(folder / "embedded", vectors[0].row_count) as stored:
-                        stored.put_many(dict(enumerate(vectors)))
-                        compare(cluster, vectors, stored, options.rounds, options.some, console)
+        clusters = dict(opened(folder, options.nodes, stack, ray=options.ray))
+        for where, cluster in clusters.items():
+            for placement in placements_of(where):
+                cluster.create(placement, vectors[0].row_count, placement=placement)
+                cluster.put_many(dict(enumerate(vectors)), index=placement)
+        console.print(f"{name}: {len(vectors)} vectors of {vectors[0].row_count:,} rows; {options.nodes} nodes")
+        console.print(describe_machine(), markup=False)
+        if options.figure:
+            figure_5(clusters, vectors, options.most, options.some, console)
+            return 0
+        stored = stack.enter_context(VectorIndex.open(folder / "embedded", vectors[0].row_count))
+        stored.put_many(dict(enumerate(vectors)))
+        compare(clusters, vectors, stored, options.rounds, options.some, console)
     return 0
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,6 +35,9 @@ from esker.errors import (
 from esker.expression import Expression, evaluate, read_predicate
 from esker.expression import columns as columns_of
 from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors, read_token
+
+if TYPE_CHECKING:
+    from esker.cluster.ray_calls import RayCalls
 
 DEFAULT_INDEX = "vectors"
 _LAYOUT_RETRIES = 5
@@ -86,11 +89,13 @@ class Cluster:
     one after the other; open several clients to put side by side.
     """
 
-    def __init__(self, location: str, security: Security, limits: Limits) -> None:
+    def __init__(
+        self, location: str, security: Security, limits: Limits, session: Session | RayCalls | None = None
+    ) -> None:
         """Use `connect`."""
         self.location = location
         self._security = security
-        self._session = Session(location, security, limits)
+        self._session: Session | RayCalls = session or Session(location, security, limits)
         self._layouts: dict[str, tuple[int, Layout]] = {}
 
     # ---- vectors by number (source 004, Client Interface) ----

@@ -138,14 +138,17 @@ class CoordinatorServer:
         try:
             while (data := next_word(reader)) is not None and not self._stopped.is_set():
                 connection.channel.heard()
-                self.limits.check(len(data), f"a message of {caller.role} {caller.number}")
-                stamp, message = wire.decode(data, kinds)
-                if caller.role != NODE:
-                    _check(message)
-                self.host.deliver(caller.number, stamp, message)
+                self._hear(caller, kinds, data)
         finally:
             connection.channel.close()
             self._leave(connection)
+
+    def _hear(self, caller: Caller, kinds: wire.Kinds, data: bytes) -> None:
+        self.limits.check(len(data), f"a message of {caller.role} {caller.number}")
+        stamp, message = wire.decode(data, kinds)
+        if caller.role != NODE:
+            _check(message)
+        self.host.deliver(caller.number, stamp, message)
 
     def _enter(self, connection: _Connection) -> None:
         caller = connection.caller

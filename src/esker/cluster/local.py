@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from esker.cluster.client import Cluster, connect
+from esker.cluster.joined import wait_for_nodes
 from esker.core.clock import SYSTEM_CLOCK
 from esker.core.file_system import LOCAL
-from esker.errors import DeadlineExceededError, InputFileError, OptionError, WorkerLostError
+from esker.errors import InputFileError, OptionError, WorkerLostError
 from esker.runtime.flight import write_token
 
 STATE_FILE, TOKEN_FILE = "cluster.json", "token"
-_START_SECONDS = 30.0
 _END_SECONDS = 5.0
 COORDINATOR_NAME = "coordinator"
 
@@ -97,7 +97,8 @@ class LocalCluster:
                 begun[name] = self._begin_node(number)
         for name, process in begun.items():
             self._enter(name, process)
-        self._wait_for(nodes)
+        with self.connect() as cluster:
+            wait_for_nodes(cluster, nodes, f"see {self.folder}/*.log")
 
     def start_coordinator(self, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes") -> None:
         """Start the coordinator, where it listened before."""
@@ -174,18 +175,6 @@ class LocalCluster:
         known[name] = Started(process.pid, str(json.loads(line)["address"]))
         with LOCAL.write_aside(self.folder / STATE_FILE, overwrite=True, mode=0o600) as file:
             file.write(json.dumps({one: started._asdict() for one, started in known.items()}, indent=1).encode())
-
-    def _wait_for(self, nodes: int) -> None:
-        deadline = SYSTEM_CLOCK.seconds() + _START_SECONDS
-        with self.connect() as cluster:
-            while True:
-                status = cluster.coordinator_status()
-                counted = [node for node in status["nodes"] if node["counted"]]
-                if status["ready"] and len(counted) >= nodes:
-                    return
-                if SYSTEM_CLOCK.seconds() >= deadline:
-                    raise DeadlineExceededError(f"{len(counted)} of {nodes} nodes joined; see {self.folder}/*.log")
-                SYSTEM_CLOCK.sleep(0.05)
 
     def _runs(self, name: str, one: Started) -> bool:
         """Whether the process runs and is that one: numbers are used again."""

@@ -1,0 +1,87 @@
+"""A client's calls to a coordinator that is a Ray actor: bytes as arguments and results, in place of a stream."""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import threading
+from itertools import count
+from typing import Any
+
+from esker.cluster import wire
+from esker.cluster.messages import Answer, Done, Failed, Put, Query, Write
+from esker.cluster.ray_actors import CLIENTS
+from esker.core.clock import SYSTEM_CLOCK
+from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
+from esker.runtime.flight import Limits
+
+# How long one call of the actor lasts at most: an actor that hangs is asked again when it was started anew.
+_CALL_SECONDS = 5.0
+_AGAIN_SECONDS = 0.1
+
+
+class RayCalls:
+    """Calls of one client, from any number of threads; it has the face of `esker.cluster.session.Session`.
+
+    While the actor is away a call waits, and is made again when it is back, until its deadline.
+    """
+
+    def __init__(self, actor: Any, limits: Limits) -> None:
+        self._actor = actor
+        self._ray: Any = importlib.import_module("ray")
+        self._limits = limits
+        self._client = -2 - secrets.randbelow(1 << 62)
+        self._numbers = count(1)
+        self._putting = threading.Lock()
+        self._closed = False
+
+    def next_number(self) -> int:
+        """Give the number of the next call."""
+        return next(self._numbers)
+
+    def put(self, writes: tuple[Write, ...]) -> Done | Failed:
+        """Put, after the puts before; DeadlineExceededError when it takes too long, and may be done yet."""
+        with self._putting:
+            answer = self.call(Put(self.next_number(), writes))
+        assert not isinstance(answer, Answer), "a put is done or fails"
+        return answer
+
+    def call(self, message: Put | Query, seconds: float | None = None) -> Done | Answer | Failed:
+        """Say it, and wait for what comes back; DeadlineExceededError when that takes too long."""
+        data = wire.encode(0, message)
+        self._limits.check(len(data), f"a {type(message).__name__.lower()}")
+        deadline = SYSTEM_CLOCK.seconds() + (self._limits.deadline_seconds if seconds is None else seconds)
+        away: EskerError | None = None
+        while (left := deadline - SYSTEM_CLOCK.seconds()) > 0:
+            if self._closed:
+                raise PeerUnreachableError("the connection to the coordinator's actor was closed")
+            try:
+                answer = self._asked(message[0], data, min(left, _CALL_SECONDS))
+            except PeerUnreachableError as error:
+                away = error
+                SYSTEM_CLOCK.sleep(_AGAIN_SECONDS)
+                continue
+            away = None
+            if answer is not None:
+                found: Done | Answer | Failed = wire.decode(answer, wire.TO_CLIENTS)[1]
+                return found
+        if away is not None:
+            raise away
+        late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
+        raise DeadlineExceededError(f"the cluster did not answer in time; {late}")
+
+    def close(self) -> None:
+        """End; calls that wait fail. Calling it again does nothing."""
+        self._closed = True
+
+    def _asked(self, number: int, data: bytes, seconds: float) -> bytes | None:
+        asked = self._actor.ask.options(concurrency_group=CLIENTS).remote(self._client, number, data, seconds)
+        exceptions = importlib.import_module("ray.exceptions")
+        try:
+            answer: bytes | None = self._ray.get(asked, timeout=seconds + _CALL_SECONDS)
+        except exceptions.RayTaskError as error:
+            cause = getattr(error, "cause", None)
+            raise (cause if isinstance(cause, EskerError) else PeerError(f"the coordinator failed: {error}")) from None
+        except (exceptions.RayError, TimeoutError) as error:
+            raise PeerUnreachableError(f"the coordinator's actor does not answer: {type(error).__name__}") from error
+        return answer
