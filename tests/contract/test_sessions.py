@@ -73,6 +73,16 @@ DATASETS: dict[str, Callable[[Path, Path], Any]] = {
     "sample": lambda here, _: _rows(here).sample(0.1, seed=3).to_arrow(),
     "sample n": lambda here, _: _rows(here).sample(n=50, seed=3).to_arrow(),
     "sort": lambda here, _: _rows(here).sort(["name", "price"]).head(500).to_arrow(),
+    "sort, the greatest first": lambda here, _: (
+        _rows(here).sort(["name", "price"], descending=[True, False], nulls="first").to_arrow()
+    ),
+    "sort, equal rows as they came": lambda here, _: _rows(here).sort("name").to_arrow(),
+    "sort of what a function made": lambda here, _: (
+        _rows(here).map_batches(_doubled).sort("twice", descending=True).to_arrow()
+    ),
+    "sort of groups": lambda here, _: (
+        _rows(here).group_by("key", partitions=8).agg({"n": ("id", "count")}).sort(["n", "key"]).to_arrow()
+    ),
     "shuffle": lambda here, _: _rows(here).shuffle("key", 8).to_arrow(),
     "shuffle, then map": lambda here, _: _rows(here).shuffle("key", 8).map_batches(_doubled).to_arrow(),
     "range shuffle": lambda here, _: _rows(here).shuffle("price", 8, function="range").to_arrow(),

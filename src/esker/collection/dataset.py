@@ -26,7 +26,8 @@ from esker.expression import Expression, bind, parse
 from esker.formats.parquet import ParquetWriteOptions
 from esker.join import JOIN_KINDS, join_schema
 from esker.join.algorithms import ALGORITHMS
-from esker.plan.compile import Compiled, compile_plan
+from esker.plan.compile import compile_plan
+from esker.plan.compiled import Compiled
 from esker.plan.nodes import Distinct, Filter, Head, Join, MapBatches, Node, Project, Sample, Shuffle, Sort
 from esker.plan.sketch import sketch
 from esker.shuffle.strategies import STRATEGIES

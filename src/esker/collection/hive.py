@@ -22,7 +22,7 @@ from esker.core.explanation import Explanation
 from esker.engine.group import group_codes
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.errors import InputError, OptionError, UnsupportedTypeError
-from esker.plan.compile import Compiled
+from esker.plan.compiled import Compiled
 
 NULL_SEGMENT = "__HIVE_DEFAULT_PARTITION__"
 OPEN_FILES_MAX = 256

@@ -13,7 +13,7 @@ from esker.core.spill import SpillFolder
 from esker.engine.partition_by import GroupSource, keep_groups
 from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.stores.kept import KeptGroups
-from esker.plan.compile import Compiled
+from esker.plan.compiled import Compiled
 from esker.plan.nodes import Node, Scan
 
 if TYPE_CHECKING:

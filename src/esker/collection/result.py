@@ -11,7 +11,7 @@ from esker.core.batch import cast_batch
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.engine.stream import run
-from esker.plan.compile import Compiled
+from esker.plan.compiled import Compiled
 
 
 class Result:

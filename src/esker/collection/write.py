@@ -20,7 +20,7 @@ from esker.engine.stream import PartitionedStream, run
 from esker.errors import CancelledError, InputFileError, OutputExistsError
 from esker.formats import FileWriter, open_writer
 from esker.formats.format import writing
-from esker.plan.compile import Compiled
+from esker.plan.compiled import Compiled
 from esker.runtime.executors import EXECUTORS
 
 ROW_GROUP_BYTES_MAX = 64 << 20

@@ -47,7 +47,10 @@ PAGE_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class ShuffleSpec:
-    """What all map tasks of a shuffle have in common."""
+    """What all map tasks of a shuffle have in common; `schema` is that of the rows that they take.
+
+    The last columns of these, `key_only` of them, say the partition and are not kept.
+    """
 
     shuffle: str
     schema: pa.Schema
@@ -56,6 +59,12 @@ class ShuffleSpec:
     function: str = "hash"
     strategy: str = AUTO
     seed: int = 0
+    key_only: int = 0
+
+    @property
+    def kept_schema(self) -> pa.Schema:
+        """The columns of the pages."""
+        return pa.schema(list(self.schema)[: len(self.schema) - self.key_only], self.schema.metadata)
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class MapTask:
                 statistics = operator.statistics()
                 sizes = operator.partition_bytes
                 try:
-                    with PageWriter(Path(place.folder), name, spec.schema, spec.partition_count) as writer:
+                    with PageWriter(Path(place.folder), name, spec.kept_schema, spec.partition_count) as writer:
                         for partition in range(spec.partition_count):
                             if self.wanted is not None and partition not in self.wanted:
                                 continue
@@ -123,7 +132,7 @@ def _pages(operator: ShuffleOperator, spec: ShuffleSpec, partition: int) -> Iter
     """The rows of a partition, in fewer and larger pages than those in memory: the driver has to know each."""
     batches = operator.partition(partition)
     # Dictionaries may differ from batch to batch.
-    return batches if is_sealed(spec.schema) else joined(batches, PAGE_BYTES)
+    return batches if is_sealed(spec.kept_schema) else joined(batches, PAGE_BYTES)
 
 
 def _filled(spec: ShuffleSpec, context: QueryContext) -> ShuffleOperator:
@@ -140,6 +149,7 @@ def _filled(spec: ShuffleSpec, context: QueryContext) -> ShuffleOperator:
         seed=spec.seed,
         function=spec.function,
         cancellation=context.cancellation,
+        key_only=spec.key_only,
     )
 
 
@@ -206,7 +216,7 @@ class DistributedShuffle:
         session: Session,
         context: QueryContext,
     ) -> None:
-        self.schema = spec.schema
+        self.schema = spec.kept_schema
         self.partition_count = spec.partition_count
         self.choice = choice
         self._spec = spec

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from esker.core.context import QueryContext
-from esker.engine.placement import numbered_schema, with_ids
+from esker.engine.placement import Ids, numbered_schema, with_ids
 from esker.engine.sample import sample_rows
 from esker.engine.sources.stored import table_stream
 from esker.engine.splitters import Splitters
@@ -27,13 +30,22 @@ class RangePlacement:
     """Puts keys that are less into partitions that come earlier; equal keys are in one.
 
     Splitters come from a seeded sample. `keys` are the key columns of the same rows, to be read beside them: a pass
-    of its own. Without it the rows can be read once, or are dear to make: they are spooled, and sampled there.
+    of its own. Without it the rows can be read once, or are dear to make: they are spooled, and sampled there. What is
+    less is said by the order of a sort: `descending` columns, nulls last or first.
     """
 
-    def __init__(self, by: Sequence[str], partition_count: int, keys: PartitionedStream | None) -> None:
+    def __init__(
+        self,
+        by: Sequence[str],
+        partition_count: int,
+        keys: PartitionedStream | None,
+        descending: Sequence[bool] = (),
+        nulls_first: bool = False,
+    ) -> None:
         self._by = tuple(by)
         self._partition_count = partition_count
         self._keys = keys
+        self._order = (descending, nulls_first)
 
     def numbered(self, stream: PartitionedStream, context: QueryContext) -> Iterator[pa.RecordBatch]:
         keys = self._keys
@@ -41,23 +53,50 @@ class RangePlacement:
             rows = spool(run(stream, context, "scan before shuffle"), stream.schema, "range shuffle", context)
             stream = table_stream(rows, stream.schema.names, context)
             keys = stream
-        splitters = self._splitters(keys, context)
-        return run(stream.then(_ids_stage(splitters), numbered_schema(stream.schema)), context, "scan before shuffle")
+        splitters = self._splitters_of(keys, context)
+        return run(stream.then(ids_stage(splitters), numbered_schema(stream.schema)), context, "scan before shuffle")
 
-    def _splitters(self, keys: PartitionedStream, context: QueryContext) -> Splitters:
+    def splitters(self, context: QueryContext) -> Splitters:
+        """Draw the sample of the keys, and choose."""
+        assert self._keys is not None, "asked where the keys are a stream of their own"
+        return self._splitters_of(self._keys, context)
+
+    def _splitters_of(self, keys: PartitionedStream, context: QueryContext) -> Splitters:
         narrow = keys.then(project_stage(self._by), pa.schema([keys.schema.field(name) for name in self._by]))
         if self._partition_count == 1:
-            return Splitters(narrow.schema.empty_table(), self._by)
+            return Splitters(narrow.schema.empty_table(), self._by, *self._order)
         row_count = self._partition_count * SAMPLE_ROWS_OF_A_PARTITION
         row_count = min(max(row_count, SAMPLE_ROWS_MIN), SAMPLE_ROWS_MAX)
         bytes_max = context.budget.total_bytes // _SAMPLE_SHARE
         sampled = sample_rows(narrow, row_count, context.seed, context, bytes_max)
-        return Splitters.of_sample(pa.Table.from_batches(sampled, narrow.schema), self._by, self._partition_count)
+        keys_seen = pa.Table.from_batches(sampled, narrow.schema)
+        return Splitters.of_sample(keys_seen, self._by, self._partition_count, *self._order)
 
 
-def _ids_stage(splitters: Splitters) -> Stage:
+class Numbering(Protocol):
+    """Says the partition of each row of a batch, by the batch alone."""
+
+    def ids(self, batch: pa.RecordBatch) -> Ids:
+        """The numbers."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneNumber:
+    """All rows go to one partition."""
+
+    number: int
+
+    def ids(self, batch: pa.RecordBatch) -> Ids:
+        """The numbers."""
+        return np.full(batch.num_rows, self.number, np.int32)
+
+
+def ids_stage(numbering: Numbering) -> Stage:
+    """Put the numbers of the rows' partitions behind their columns."""
+
     def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield with_ids(batch, splitters.ids(batch), numbered_schema(batch.schema))
+            yield with_ids(batch, numbering.ids(batch), numbered_schema(batch.schema))
 
     return stage

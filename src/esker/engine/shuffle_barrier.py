@@ -42,7 +42,8 @@ class ShuffleBarrier:
     """Runs its input on first use and keeps the rows in pages, spilling over its share of the budget.
 
     `partition(p)` gives the rows of a partition once; partitions may be read from several threads, each by one.
-    `function` of the columns `by` says where a row goes, unless a `placement` does. What is done is counted for
+    `function` of the columns `by` says where a row goes, unless a `placement` does, or the rows are `numbered`: the
+    last column of the stream is the number of the partition, and is not kept. What is done is counted for
     `explanation`; the rows that come out only with `counts_rows`, where no stage behind the barrier counts them.
     """
 
@@ -56,17 +57,22 @@ class ShuffleBarrier:
         strategy: str = AUTO,
         function: str = "hash",
         placement: Placement | None = None,
+        numbered: bool = False,
         explanation: Explanation | None = None,
         counts_rows: bool = False,
         seed: int | None = None,
         threads: int | None = None,
     ) -> None:
         self._stream = stream
+        self._key_only = 0 if placement is None and not numbered else 1
+        self._input_schema = stream.schema if placement is None else numbered_schema(stream.schema)
+        self._keys = (*by,) if not self._key_only else (self._input_schema.names[-1],)
+        self._schema = pa.schema(list(stream.schema)[:-1], stream.schema.metadata) if numbered else stream.schema
         self._by = tuple(by)
         self._partition_count = partition_count
         self._context = context
         self._strategy = strategy
-        self._function = function
+        self._function = function if not self._key_only else "id"
         self._placement = placement
         self._seed = context.seed if seed is None else seed
         self._threads = min(threads or context.threads, THREADS_MAX)
@@ -88,7 +94,7 @@ class ShuffleBarrier:
     @property
     def schema(self) -> pa.Schema:
         """The columns of the rows of a partition."""
-        return self._stream.schema
+        return self._schema
 
     def choice(self) -> Choice:
         """The strategy, and why; before the run, judged by the memory that is free now."""
@@ -97,7 +103,7 @@ class ShuffleBarrier:
         if self._strategy != AUTO:
             return Choice(self._strategy, "asked for")
         return choose_strategy(
-            to_page_schema(self._stream.schema),
+            to_page_schema(self._schema),
             self._partition_count,
             self._threads,
             ordered=self._context.ordered,
@@ -143,7 +149,7 @@ class ShuffleBarrier:
 
     def stream(self) -> PartitionedStream:
         """The partitions as a stream."""
-        return PartitionedStream(self._stream.schema, self._partition_count, self.partition)
+        return PartitionedStream(self._schema, self._partition_count, self.partition)
 
     def close(self) -> None:
         """Free pages and spill."""
@@ -195,12 +201,13 @@ class ShuffleBarrier:
         assert self._stream.remote is not None
         spec = ShuffleSpec(
             session.pages().new_shuffle(),
-            self._stream.schema,
-            self._by,
+            self._input_schema,
+            self._keys,
             self._partition_count,
             self._function,
             self._strategy,
             self._seed,
+            self._key_only,
         )
         shuffle = DistributedShuffle(
             spec, self._stream.remote, self._stream.partition_count, self.choice(), session, self._context
@@ -214,13 +221,11 @@ class ShuffleBarrier:
 
     def _fill_here(self) -> tuple[ShuffleOperator, int]:
         context = self._context
-        placement = self._placement
         self._free_bytes = context.budget.free_bytes
-        schema = self._stream.schema if placement is None else numbered_schema(self._stream.schema)
         operator = context.resources.enter_context(
             ShuffleOperator(
-                schema,
-                self._by if placement is None else schema.names[-1:],
+                self._input_schema,
+                self._keys,
                 self._partition_count,
                 strategy=self._strategy,
                 budget=context.budget,
@@ -229,16 +234,16 @@ class ShuffleBarrier:
                 thread_count=self._threads,
                 ordered=context.ordered,
                 seed=self._seed,
-                function=self._function if placement is None else "id",
+                function=self._function,
                 cancellation=context.cancellation,
                 # The number of a row's partition is not a column of the row.
-                key_only=0 if placement is None else 1,
+                key_only=self._key_only,
             )
         )
         rows = 0
         meter = self._meter
         # Not where the rows go where they go whatever their keys are.
-        keys = KeySample(self._by, context.seed) if meter is not None and self._by and not placement else None
+        keys = KeySample(self._by, context.seed) if meter is not None and self._by and not self._key_only else None
         for batch in self._input():
             if keys is not None:
                 keys.see(batch)

@@ -23,29 +23,39 @@ class Splitters:
     >>> splitters.ids(pa.record_batch({"k": [5, 1, 3, None, 0, 4]})).tolist()
     [2, 0, 1, 2, 0, 1]
 
-    The order is that of `SortOrder`: NaN above numbers, nulls last, -0.0 equal to 0.0.
+    The order is that of `SortOrder`: NaN above numbers, nulls last (or first), -0.0 equal to 0.0. "Below" and
+    "ascending" mean in that order, also where it is `descending`.
     """
 
-    def __init__(self, keys: pa.Table, by: Sequence[str]) -> None:
+    def __init__(
+        self, keys: pa.Table, by: Sequence[str], descending: Sequence[bool] = (), nulls_first: bool = False
+    ) -> None:
         self._by = list(by)
-        self._order = SortOrder(by)
+        self._order = SortOrder(by, descending, nulls_first)
         self._keys = self._order.keys(keys.combine_chunks())
-        self._numbers = _numbers(self._keys)
+        self._numbers = None if any(descending) else _numbers(self._keys)
 
     @classmethod
-    def of_sample(cls, sample: pa.Table, by: Sequence[str], range_count: int) -> Splitters:
+    def of_sample(
+        cls,
+        sample: pa.Table,
+        by: Sequence[str],
+        range_count: int,
+        descending: Sequence[bool] = (),
+        nulls_first: bool = False,
+    ) -> Splitters:
         """Choose splitters that divide the rows of `sample` as evenly as its keys allow.
 
         A key of more rows than its share has a range to itself. There are fewer splitters than asked for where there
         are fewer keys.
         """
         keys = sample.select(list(by)).combine_chunks()
-        order = SortOrder(by)
+        order = SortOrder(by, descending, nulls_first)
         ordered = keys.take(order.indices(order.keys(keys)))
         codes, key_count = group_codes(ordered, by)
         sizes = np.bincount(codes, minlength=key_count)
         firsts = np.cumsum(sizes) - sizes
-        return cls(ordered.take(pa.array(firsts[_cuts(sizes, range_count)])), by)
+        return cls(ordered.take(pa.array(firsts[_cuts(sizes, range_count)])), by, descending, nulls_first)
 
     def ids(self, batch: pa.RecordBatch) -> Ids:
         """The number of the range of each row: how many splitters are not above its key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_group_batches, map_groups
 from esker.engine.placement import Placement, RoundRobin
-from esker.engine.range_placement import RangePlacement
+from esker.engine.range_placement import RangePlacement, ids_stage
 from esker.engine.sample import sample, sample_rows
 from esker.engine.session import session_of
 from esker.engine.shuffle_barrier import FetchedBarrier, ShuffleBarrier
@@ -27,8 +27,9 @@ from esker.engine.user_function import function_name
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
+from esker.plan.compiled import Compiled
 from esker.plan.findings import Facts
-from esker.plan.node_task import EXCHANGED, NodeOf, behind, taken_apart, with_input
+from esker.plan.node_task import EXCHANGED, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
     Distinct,
@@ -40,6 +41,7 @@ from esker.plan.nodes import (
     MapBatches,
     MapGroups,
     Node,
+    Numbered,
     OneInput,
     Partials,
     Project,
@@ -48,32 +50,8 @@ from esker.plan.nodes import (
     Shuffle,
     Sort,
 )
+from esker.plan.ranges import Ranges, ranged
 from esker.plan.rules import optimise
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A plan that is ready to run, and what it will do.
-
-    `apart` is the plan of a partition for another process, where there can be one; `barrier` the shuffle that it comes
-    from; `direct` says that nothing is done with the rows behind it. Steps without a name of their own are not counted.
-    """
-
-    stream: PartitionedStream
-    explanation: Explanation
-    apart: NodeOf | None = None
-    barrier: ShuffleBarrier | None = None
-    direct: bool = False
-    counted: bool = True
-    facts: Facts = field(default_factory=Facts)
-
-    def done(self, rows: int, context: QueryContext) -> None:
-        """Log that all rows were delivered, with the plan as it went."""
-        context.activity.finish()
-        self.explanation.findings = [str(finding) for finding in self.facts.findings()]
-        context.log.emit(
-            "query_done", rows=rows, peak_held_bytes=context.budget.peak_bytes, plan=self.explanation.to_json()
-        )
 
 
 def compile_plan(node: Node, context: QueryContext) -> Compiled:
@@ -186,28 +164,34 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     if node.by:
         explanation.detail["by"] = list(node.by)
     explanation.detail["partitions"] = node.partition_count
+    session = session_of(context)
     placement: Placement | None = None if node.by else RoundRobin(node.partition_count)
+    stream, numbered = below.stream, False
     if node.by and node.function != "hash":
         explanation.detail["function"] = node.function
     if node.function == "range":
         keys = _keys_again(node, context)
         explanation.detail["splitters"] = "from spooled rows" if keys is None else "from a pass over the keys"
         placement = RangePlacement(node.by, node.partition_count, keys)
+        if session is not None and keys is not None and below.apart is not None:
+            stream, numbered = ranged(below, placement, _compile_task, session, context), True
+            placement = None
     barrier = ShuffleBarrier(
-        below.stream,
+        stream,
         node.by,
         node.partition_count,
         context,
         strategy=node.strategy,
         function=node.function,
         placement=placement,
+        numbered=numbered,
         explanation=explanation,
     )
     _explain_choice(explanation, barrier)
     return _behind(node, barrier, barrier.stream(), explanation, direct=True)
 
 
-def _keys_again(node: Shuffle, context: QueryContext) -> PartitionedStream | None:
+def _keys_again(node: Shuffle | Sort, context: QueryContext) -> PartitionedStream | None:
     """The keys of the input as a stream of its own, or None where the input is dear to run, or runs only once."""
     if not _is_cheap_to_repeat(node.input):
         return None
@@ -271,14 +255,44 @@ def _sort(node: Sort, context: QueryContext) -> Compiled:
     explanation = Explanation("sort", {"by": words}, inputs=[below.explanation])
     if node.nulls_first:
         explanation.detail["nulls"] = "first"
+    ordered = partial(
+        sort_batches,
+        by=node.by,
+        schema=node.schema,
+        context=context,
+        descending=node.descending,
+        nulls_first=node.nulls_first,
+    )
+    if isinstance(node.input, Exchanged):
+        # At a worker: one range of the keys.
+        fetched = below.stream
+        stream = replace(fetched, partition=lambda index: ordered(fetched.partition(index)))
+        return Compiled(stream, explanation, counted=False)
+    sort_apart = _sorted_apart(node, below, explanation, context)
+    if sort_apart is not None:
+        return Compiled(single(node.schema, lambda: run(sort_apart, context, "sort")), explanation)
+    return Compiled(single(node.schema, lambda: ordered(run(below.stream, context, "scan before sort"))), explanation)
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        rows = run(below.stream, context, "scan before sort")
-        return sort_batches(
-            rows, node.by, node.schema, context, descending=node.descending, nulls_first=node.nulls_first
-        )
 
-    return Compiled(single(node.schema, batches), explanation)
+def _sorted_apart(
+    node: Sort, below: Compiled, explanation: Explanation, context: QueryContext
+) -> PartitionedStream | None:
+    """Ranges of the keys, each sorted in another process; None where the rows are read here, or are one partition."""
+    session = session_of(context)
+    if session is None or below.apart is None or below.stream.partition_count < 2:
+        return None
+    ranges = Ranges(node.by, node.descending, node.nulls_first, session)
+    keys = _keys_again(node, context)
+    numbers = ranges.numbered(below, keys, _compile_task, context)
+    explanation.detail["ranges"] = ranges.count
+    barrier = ShuffleBarrier(numbers, node.by, ranges.count, context, numbered=True)
+    return taken_apart(barrier.stream(), behind(node, barrier), None, barrier, False, _compile_task, session, context)
+
+
+def _numbered(node: Numbered, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stream = below.stream.then(ids_stage(node.numbering), node.schema)
+    return replace(_narrow(node, below, stream, below.explanation), counted=False)
 
 
 def _sample(node: Sample, context: QueryContext) -> Compiled:
@@ -343,6 +357,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Exchanged: _exchanged,
     FirstRows: _first_rows,
     Partials: _partials,
+    Numbered: _numbered,
     Filter: _filter,
     Project: _project,
     MapBatches: _map_batches,

@@ -62,27 +62,34 @@ def behind(node: OneInput, barrier: ShuffleBarrier) -> NodeOf:
 def taken_apart(
     stream: PartitionedStream,
     node_of: NodeOf,
-    explanation: Explanation,
+    explanation: Explanation | None,
     barrier: ShuffleBarrier | None,
     direct: bool,
     compile_: Compile,
     session: Session,
     context: QueryContext,
+    *,
+    again: bool = False,
 ) -> PartitionedStream:
-    """A stream whose partitions are made in other processes; `barrier` is the shuffle that they come from, if any."""
+    """A stream whose partitions are made in other processes; `barrier` is the shuffle that they come from, if any.
+
+    Without an `explanation` nothing is counted. The shuffle will be read `again`: its pages are still wanted.
+    """
     lock = threading.Lock()
 
     def task(index: int) -> PartitionTask:
         return NodeTask(node_of(index), index, compile_)
 
     def report(report: Report) -> None:
+        if explanation is None:
+            return
         with lock:
             # The task's plan is a chain that ends where its shuffle begins: the first steps of the whole one.
             for step, counts in zip(explanation.walk(), report.counts, strict=False):
                 context.activity.meter(step).add(counts)
 
     def done(index: int) -> None:
-        if barrier is not None:
+        if barrier is not None and not again:
             barrier.shuffle().finished(index)
 
     def prepare() -> None:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from esker.engine.aggregate import Aggregator
 from esker.engine.distributed_shuffle import FetchedPartition
+from esker.engine.range_placement import Numbering
 from esker.engine.source import Source
 from esker.expression import Expression
 
@@ -179,3 +180,10 @@ class Partials(OneInput):
     """Partial results of each batch: the first half of `Aggregate`."""
 
     aggregator: Aggregator
+
+
+@dataclass(frozen=True, eq=False)
+class Numbered(OneInput):
+    """The rows with the numbers of their partitions behind: what goes into a shuffle by number."""
+
+    numbering: Numbering

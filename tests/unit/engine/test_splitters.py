@@ -37,9 +37,11 @@ def test_ranges_follow_the_sorted_order_and_never_part_equal_keys(
     rows = pa.Table.from_batches([batch])
     chosen = data.draw(st.sets(st.sampled_from(range(batch.num_rows)))) if batch.num_rows else set()
     sample = rows.filter(pa.array([row in chosen for row in range(batch.num_rows)], pa.bool_()))
-    ids = Splitters.of_sample(sample, by, range_count).ids(batch)
+    descending = [data.draw(st.booleans()) for _ in by]
+    nulls_first = data.draw(st.booleans())
+    ids = Splitters.of_sample(sample, by, range_count, descending, nulls_first).ids(batch)
     assert ids.dtype == np.int32
-    order = SortOrder(by)
+    order = SortOrder(by, descending, nulls_first)
     in_order = ids[order.indices(order.keys(rows.combine_chunks())).to_numpy()]
     assert (np.diff(in_order) >= 0).all()
     assert ((ids >= 0) & (ids < range_count)).all()
