@@ -9,9 +9,9 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.core.key_sample import KeySample
 from esker.core.plan_words import short
 from esker.engine.distributed_shuffle import DistributedShuffle, FetchedPartition, ShuffleSpec
-from esker.engine.key_sample import KeySample
 from esker.engine.placement import Placement, numbered_schema
 from esker.engine.session import Session, session_of
 from esker.engine.stages import count_stage

@@ -75,7 +75,7 @@ class KeyReader:
         side = self._side
         filter_ = self.filter if self.filter is not None and self.filter.complete else None
         input_ = side.input if filter_ is None else filter_.narrow(side.input, side.keys)
-        for found in deciding_rows(input_, side.keys, side.keys, self._context, self._spent):
+        for found in deciding_rows(input_, side.keys, side.keys, self._context, self._spent, side.seen):
             if side.input.predicate is not None:
                 self._passed.append(RowSet.of(found.row_ids))
             columns = [*key_arrays(found.batch, side.keys, self._types), pa.array(found.row_ids, pa.uint64())]

@@ -11,7 +11,7 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.errors import MemoryBudgetExceededError, UnsupportedTypeError
 from esker.join.key_join import MATCH_BYTES_PER_ROW
-from esker.join.spill_file import SpillFile
+from esker.join.spill_file import SpillFile, tell_spill
 from esker.shuffle.border import require_held
 from esker.shuffle.operator import ShuffleOperator
 
@@ -26,6 +26,8 @@ _PART_BYTES_MIN = 2 << 20
 _PARTITION_BYTES_MIN = 128 << 10
 _PARTITIONS_MAX = 512
 _THREADS_MAX = 16
+# Pages take a little more than what lies in them when they are read.
+_PAGES_SHARE = 1.25
 # However large the budget: strings of a block stay below 2 GiB.
 BLOCK_BYTES_MAX = 1 << 30
 # A part that is still too large after this many levels is joined block by block.
@@ -68,7 +70,8 @@ def divide(
     to be, with what matching its rows takes. A part is valid until the next one is asked for; one that does not fit
     is divided again with another seed. What is written to and read from the spill folder goes to `charge`.
     """
-    share = max(context.budget.free_bytes // SHARES, _SHUFFLE_BYTES_MIN)
+    free_bytes = context.budget.free_bytes
+    share = max(free_bytes // SHARES, _SHUFFLE_BYTES_MIN)
     part_bytes = min(share // 2, BLOCK_BYTES_MAX)  # loading and encoding a part takes about twice its bytes
     wanted = -(-right_bytes * 2 // part_bytes)  # parts differ in size, and sizes are guessed
     count = max(2, min(wanted, share // _PARTITION_BYTES_MIN, _PARTITIONS_MAX))
@@ -76,9 +79,11 @@ def divide(
         read_rights = _Spilled(rights, charge)
         with closing(_fill(left, schemas[0], by[0], count, share, context, level)) as lefts:
             read_lefts = _Spilled(lefts, charge)
+            context.activity.spilled(read_lefts.spilled_bytes + read_rights.spilled_bytes)
             total = sum(rights.partition_rows)
             if level == 0:
                 context.log.emit("join_divided", partitions=count, rows=[sum(lefts.partition_rows), total])
+                _tell_spill(read_lefts, read_rights, free_bytes, context)
             for index in range(count):
                 context.check()
                 rows = rights.partition_rows[index]
@@ -148,16 +153,28 @@ class _Spilled:
     def __init__(self, shuffle: ShuffleOperator, charge: Charge) -> None:
         self._shuffle = shuffle
         self._charge = charge
-        self._bytes = int(shuffle.statistics()["spilled_bytes"])
-        self._share = self._bytes / max(sum(shuffle.partition_bytes), 1)
-        if self._bytes:
-            charge("write", self._bytes)
+        counted = shuffle.statistics()
+        self.spilled_bytes = int(counted["spilled_bytes"])
+        # What its pages would take if none was spilled.
+        self.page_bytes = int(counted["allocated_bytes"])
+        self.largest_bytes = max(shuffle.partition_bytes, default=0)
+        self._share = self.spilled_bytes / max(sum(shuffle.partition_bytes), 1)
+        if self.spilled_bytes:
+            charge("write", self.spilled_bytes)
 
     def partition(self, index: int) -> Iterator[pa.RecordBatch]:
         size = int(self._shuffle.partition_bytes[index] * self._share)
         if size:
             self._charge("read", size)
         yield from self._shuffle.partition(index)
+
+
+def _tell_spill(lefts: _Spilled, rights: _Spilled, free_bytes: int, context: QueryContext) -> None:
+    """Say what went to disk, and the budget with which the pages of either side, and the largest part, had stayed."""
+    needed = max(
+        int(SHARES * _PAGES_SHARE * max(lefts.page_bytes, rights.page_bytes)), 2 * SHARES * rights.largest_bytes
+    )
+    tell_spill("both sides, divided by key", lefts.spilled_bytes + rights.spilled_bytes, needed, free_bytes, context)
 
 
 def _may_divide(context: QueryContext) -> bool:

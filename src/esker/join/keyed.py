@@ -63,7 +63,7 @@ class KeyedSide:
         columns = tuple(dict.fromkeys((*side.keys, *side.columns)))
         filter_ = self.filter if self.filter is not None and self.filter.complete else None
         input_ = side.input if filter_ is None else filter_.narrow(side.input, side.keys)
-        for found in deciding_rows(input_, side.keys, columns, self._context, self._spent):
+        for found in deciding_rows(input_, side.keys, columns, self._context, self._spent, side.seen):
             keys = key_arrays(found.batch, side.keys, self._types)
             payload = [found.batch.column(name) for name in self._payload]
             batch = pa.RecordBatch.from_arrays(

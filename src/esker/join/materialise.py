@@ -29,7 +29,7 @@ from esker.join.problem import JoinProblem
 from esker.join.reading import read_rows
 from esker.join.row_marks import RowPlaces
 from esker.join.sorted_runs import Ids, SortedRuns, ids_of
-from esker.join.spill_file import SpillFile
+from esker.join.spill_file import SpillFile, tell_spill
 from esker.join.work import (
     GATHER_BYTES_PER_SECOND,
     MERGE_BYTES_PER_SECOND,
@@ -44,6 +44,7 @@ _CACHE_SHARE = 2
 # Of the free bytes, what held rows may take, and what each of the sorts may; both sides' reads need the rest.
 _HELD_SHARE = 3
 _RUNS_SHARE = 8
+_SPILLED = "the right side's rows"
 _NO_IDS = np.zeros(0, np.uint64)
 _LEFT_ID, _RIGHT_ID = f"{RESERVED}left_row", f"{RESERVED}right_row"
 
@@ -75,11 +76,12 @@ def materialise(problem: JoinProblem, index: JoinIndex, context: QueryContext) -
             yield from _with_held(problem, index, output, np.concatenate(ids or [_NO_IDS]), HeldRows(kept), context)
             return
         held.release()
+        free_bytes = context.budget.free_bytes
         fetched = chain(_drain(ids, kept), rest)
         if looks_up(problem, index.pair_count, len(right_rows_needed(problem, index))):
-            yield from _with_mapped(problem, index, output, fetched, context)
+            yield from _with_mapped(problem, index, output, fetched, free_bytes, context)
         else:
-            yield from _with_sorted(problem, index, output, fetched, context)
+            yield from _with_sorted(problem, index, output, fetched, free_bytes, context)
 
 
 def looks_up(problem: JoinProblem, pair_count: int, right_count: int) -> bool:
@@ -125,11 +127,16 @@ def _hold(
     for found in stream:
         ids.append(found.row_ids)
         kept.append(found.batch)
-        # Row ids twice, for the copy that makes one run of them.
-        size += copies_held(found.batch.schema) * found.batch.nbytes + 2 * found.row_ids.nbytes
+        size += _held_bytes(found)
         if size > limit or not held.try_resize(size):
             return ids, kept, stream
     return ids, kept, None
+
+
+def _held_bytes(found: RowBatch) -> int:
+    """What rows take in memory: row ids twice, for the copy that makes one run of them."""
+    size: int = copies_held(found.batch.schema) * found.batch.nbytes + 2 * found.row_ids.nbytes
+    return size
 
 
 def _with_held(
@@ -150,12 +157,19 @@ def _with_held(
 
 
 def _with_sorted(
-    problem: JoinProblem, index: JoinIndex, output: Output, fetched: Iterable[RowBatch], context: QueryContext
+    problem: JoinProblem,
+    index: JoinIndex,
+    output: Output,
+    fetched: Iterable[RowBatch],
+    free_bytes: int,
+    context: QueryContext,
 ) -> Iterator[pa.RecordBatch]:
     """Write the right rows once for each pair, sorted by left row, and merge them with the left rows."""
     sorted_right = _SortedRight(problem, index, context)
     try:
         sorted_right.fill(fetched)
+        needed = _HELD_SHARE * sorted_right.held_bytes
+        tell_spill(_SPILLED, sorted_right.spilled_bytes, needed, free_bytes, context)
         cursor = PairCursor(sorted_right.pairs.merged(context.batch_rows))
         for found in _left(problem, index, context):
             places = RowPlaces(found.row_ids)
@@ -171,17 +185,24 @@ def _with_sorted(
 
 
 def _with_mapped(
-    problem: JoinProblem, index: JoinIndex, output: Output, fetched: Iterable[RowBatch], context: QueryContext
+    problem: JoinProblem,
+    index: JoinIndex,
+    output: Output,
+    fetched: Iterable[RowBatch],
+    free_bytes: int,
+    context: QueryContext,
 ) -> Iterator[pa.RecordBatch]:
     """Write the right rows once, and take them from the mapped file as if they were held."""
     side = problem.right
     file = SpillFile("join-rows", pa.schema(_plain(side.input.store.schema, side.columns)), context)
     ids: list[Ids] = []
+    size = 0
     try:
         for found in fetched:
             ids.append(found.row_ids)
+            size += _held_bytes(found)
             file.write(pa.RecordBatch.from_arrays(found.batch.columns, schema=file.schema))
-        file.seal()
+        tell_spill(_SPILLED, file.seal(), _HELD_SHARE * size, free_bytes, context)
         right = HeldRows(file.batches())
         yield from _with_held(problem, index, output, np.concatenate(ids), right, context)
     finally:
@@ -202,12 +223,15 @@ class _SortedRight:
         )
         self.pairs = SortedRuns("join rows", schema, context, share)
         self.unmatched = SortedRuns("unmatched rows", schema, context, share // 2)
+        # What the rows would take if they were held.
+        self.held_bytes = 0
 
     def fill(self, fetched: Iterable[RowBatch]) -> None:
         """Take every right row once, in row-id order."""
         share = self._context.budget.free_bytes // _RUNS_SHARE
         cursor = PairCursor(self._index.by_right(self._context.batch_rows, self._context, share))
         for found in fetched:
+            self.held_bytes += _held_bytes(found)
             rows_max = max(share // _RUNS_SHARE // max(found.batch.nbytes // len(found.row_ids), 1), 1)
             own = RowPlaces(found.row_ids)
             for part in cursor.through(found.row_ids[-1], rows_max):
@@ -219,6 +243,10 @@ class _SortedRight:
                 self._add(self.unmatched, ids, ids, found.batch.filter(mask))
         self.pairs.finish()
         self.unmatched.finish()
+
+    @property
+    def spilled_bytes(self) -> int:
+        return self.pairs.spilled_bytes + self.unmatched.spilled_bytes
 
     def close(self) -> None:
         self.pairs.close()

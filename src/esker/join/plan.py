@@ -11,6 +11,7 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.core.cost import NO_COST, Cost
 from esker.errors import OptionError
+from esker.expression import to_sql
 from esker.join.account import Account
 from esker.join.algorithms import ALGORITHMS
 from esker.join.algorithms.asj import payload_reads
@@ -43,9 +44,13 @@ class JoinPlan:
     problem: JoinProblem
     join_index_rows: int | None = None
     actual: Cost | None = None
+    forced: bool = False
 
-    def run(self, context: QueryContext) -> Iterator[pa.RecordBatch]:
-        """Yield the joined rows; refuses before reading when the estimate is above the user's limit."""
+    def run(self, context: QueryContext, step: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the joined rows; refuses before reading when the estimate is above the user's limit.
+
+        `step` is the number of the plan's step that it is, for the event log.
+        """
         estimate = self.estimates[self.choice]
         context.check_cost(estimate.cost, "the join")
         if self.choice != "asj":
@@ -70,6 +75,15 @@ class JoinPlan:
             estimated=estimate.cost.to_json(),
             actual=self.actual.to_json(),
             account=self.problem.account.to_json(),
+            step=step,
+            how=self.problem.layout.how,
+            forced=self.forced,
+            instead={
+                name: estimate.cost.to_json()
+                for name, estimate in self.estimates.items()
+                if estimate.supported and name != self.choice
+            },
+            sides=[_seen(self.problem.left), _seen(self.problem.right)],
         )
 
     def _drop_index(self) -> None:
@@ -122,9 +136,21 @@ def plan_join(
     estimates = {name: variant().estimate(problem, context) for name, variant in ALGORITHMS.items()}
     choice = _choose(algorithm, estimates, problem)
     plan = JoinPlan(layout.schema, choice, _reason(algorithm, choice, estimates, problem), estimates, problem)
+    plan.forced = algorithm != "auto"
     plan.join_index_rows = problem.index.pair_count if problem.index is not None else None
     context.log.emit("join_planned", **plan.to_json())
     return plan
+
+
+def _seen(side: Side) -> dict[str, Any]:
+    """What was seen of a side, for the event log."""
+    predicate = side.input.predicate
+    return {
+        "by": list(side.keys),
+        "predicate": to_sql(predicate) if predicate is not None else None,
+        "row_count": side.input.store.row_count,
+        **side.seen.to_json(),
+    }
 
 
 def _decides_ahead(problem: JoinProblem) -> bool:

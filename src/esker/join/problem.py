@@ -16,6 +16,7 @@ from esker.join.join_index import JoinIndex
 from esker.join.layout import Layout
 from esker.join.limits import JoinLimits
 from esker.join.reading import Spent
+from esker.join.seen import SideSeen
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Side:
     input: JoinInput
     keys: tuple[str, ...]
     columns: tuple[str, ...]
+    seen: SideSeen = field(default_factory=SideSeen, compare=False)
 
     @property
     def all_columns(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from esker.expression import evaluate
 from esker.join.account import Work, tape_of
 from esker.join.input import JoinInput
 from esker.join.key_types import cast_key
+from esker.join.seen import SideSeen
 
 
 @dataclass(frozen=True)
@@ -113,17 +114,27 @@ def read_rows(
 
 
 def deciding_rows(
-    side: JoinInput, keys: tuple[str, ...], columns: Sequence[str], context: QueryContext, spent: Spent
+    side: JoinInput,
+    keys: tuple[str, ...],
+    columns: Sequence[str],
+    context: QueryContext,
+    spent: Spent,
+    seen: SideSeen,
 ) -> Iterator[RowBatch]:
     """Yield `columns` of the side's rows, filtered by its predicate; reads those, the keys and the predicate's."""
     wanted = tuple(dict.fromkeys((*side.deciding_columns(keys), *columns)))
+    watching = seen.begin(keys, context)
     for found in read_rows(side.store, side.candidates, wanted, context, spent):
         kept = found
         if side.predicate is not None:
             mask = evaluate(side.predicate, found.batch).fill_null(False).to_numpy(zero_copy_only=False)
             kept = keep(found, mask)
+        if watching is not None:
+            watching.see(kept.batch, len(found.row_ids))
         if len(kept.row_ids):
             yield RowBatch(kept.row_ids, kept.batch.select(list(columns)))
+    if watching is not None:
+        watching.end()
 
 
 def key_arrays(batch: pa.RecordBatch, names: Sequence[str], types: Sequence[pa.DataType]) -> list[pa.Array]:

@@ -13,6 +13,8 @@ import pyarrow as pa
 from esker.core.context import QueryContext
 from esker.errors import PageCorruptError, SpillError
 
+_BUDGET_STEP = 16 << 20
+
 
 class SpillFile:
     """Batches of one schema, written once, then read any number of times.
@@ -49,7 +51,9 @@ class SpillFile:
         except OSError as error:
             raise self._failure(error, 0) from error
         self._writer = None
-        return self.path.stat().st_size
+        size = self.path.stat().st_size
+        self._context.activity.spilled(size)
+        return size
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the batches in the order written."""
@@ -70,3 +74,20 @@ class SpillFile:
 
     def _failure(self, error: OSError, bytes_wanted: int) -> OSError:
         return error if isinstance(error, SpillError) else self._context.spill.failure(error, bytes_wanted)
+
+
+def tell_spill(what: str, spilled_bytes: int, needed_bytes: int, free_bytes: int, context: QueryContext) -> None:
+    """Tell the event log what a join wrote to disk, and the budget, to 16 MiB, with which it would not have.
+
+    `needed_bytes` are those that would have to be free where `free_bytes` were.
+    """
+    if not spilled_bytes:
+        return
+    others = context.budget.total_bytes - free_bytes
+    context.log.emit(
+        "join_spilled",
+        what=what,
+        bytes=spilled_bytes,
+        budget_bytes=context.budget.total_bytes,
+        budget_bytes_wanted=-(-(others + needed_bytes) // _BUDGET_STEP) * _BUDGET_STEP,
+    )

@@ -336,7 +336,7 @@ def _join(node: Join, context: QueryContext) -> Compiled:
     )
 
     def batches() -> Iterator[pa.RecordBatch]:
-        yield from plan.run(context)
+        yield from plan.run(context, explanation.step)
         explanation.actual = plan.actual
         explanation.detail["join_index_rows"] = plan.join_index_rows
 

@@ -7,42 +7,19 @@ do not bear out, and nothing about runs that are too small to matter.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from esker.core.byte_size import format_bytes
+from esker.plan.finding import KEPT_ROWS_MIN, SCAN_BYTES_MIN, SKEWED_ROWS_MIN, SKEWED_SHARE, Event, Finding, key_words
+from esker.plan.join_findings import join_findings
 
-Event = Mapping[str, Any]
-
-# A key with less of the rows than this, or a shuffle with fewer rows, is none to talk about.
-SKEWED_SHARE = 0.2
-SKEWED_ROWS_MIN = 10_000
-KEPT_ROWS_MIN = 1_000
-# Reading less than this is no matter; an index is worth a word when it reads at most this share.
-SCAN_BYTES_MIN = 1 << 20
+# An index is worth a word when it reads at most this share.
 INDEX_SHARE_MAX = 0.1
 # The events that findings are made of; of each operator the last counts.
-_FACTS = frozenset({"query_planned", "key_sampled", "scan_matched", "shuffled", "sort_spilled"})
+_FACTS = frozenset(
+    {"query_planned", "key_sampled", "scan_matched", "shuffled", "sort_spilled", "join_spilled", "join_done"}
+)
 _FACTS_MAX = 10_000
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the user may want to know: `kind` names it for programs, `text` says it in a sentence.
-
-    `step` is the step of the plan it is about, if any.
-    """
-
-    kind: str
-    text: str
-    step: int | None = None
-
-    def __str__(self) -> str:
-        return self.text
-
-    def to_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        return asdict(self)
 
 
 def findings(events: Iterable[Event]) -> list[Finding]:
@@ -85,7 +62,8 @@ class Facts:
             *(_skewed(event) for event in self._of("key_sampled")),
             *(_kept_everything(step, self._operators) for step in (_walk(plans[-1]) if plans else ())),
             *(_index(event) for event in self._of("scan_matched")),
-            *(_memory(event) for event in (*self._of("shuffled"), *self._of("sort_spilled"))),
+            *(_memory(event) for name in ("shuffled", "sort_spilled", "join_spilled") for event in self._of(name)),
+            *(found for event in self._of("join_done") for found in join_findings(event)),
         ]
         return list(dict.fromkeys(finding for finding in found if finding is not None))
 
@@ -97,12 +75,11 @@ def _skewed(event: Event) -> Finding | None:
     share, rows = event["share"], event["rows"]
     if share < SKEWED_SHARE or rows < SKEWED_ROWS_MIN:
         return None
-    pairs = zip(event["by"], event["key"], strict=True)
-    key = ", ".join(f"{name} = {value!r}" for name, value in pairs)
     return Finding(
         "skewed_key",
-        f"the key {key} holds about {100 * share:.0f} % of the {rows:,} rows of the shuffle, and one partition has to"
-        " take them all: add a column to the key, or let the function take its groups as batches",
+        f"the key {key_words(event['by'], event['key'])} holds about {100 * share:.0f} % of the {rows:,} rows of the"
+        " shuffle, and one partition has to take them all: add a column to the key, or let the function take its groups"
+        " as batches",
         event["step"],
     )
 
@@ -144,10 +121,11 @@ def _memory(event: Event) -> Finding | None:
     inner = event["event"] == "shuffled" and event.get("step") is None
     if inner or not spilled or wanted is None or had is None or wanted <= had:
         return None
-    what = "shuffle" if event["event"] == "shuffled" else event.get("operator", "sort")
+    what = {"shuffled": "shuffle", "join_spilled": "join"}.get(event["event"], event.get("operator", "sort"))
+    which = f" ({event['what']})" if "what" in event else ""
     more = -(-(wanted - had) // (1 << 20))
     text = (
-        f"the {what} spilled {format_bytes(spilled)}: with {more:,} MiB more memory"
+        f"the {what} spilled {format_bytes(spilled)}{which}: with {more:,} MiB more memory"
         f" (memory={-(-wanted // (1 << 20))}MiB) it would not have"
     )
     return Finding("more_memory", text, event.get("step"))

@@ -156,3 +156,110 @@ def test_of_several_queries_in_a_log_the_last_is_judged(tmp_path: Path) -> None:
 
 def test_events_of_later_versions_are_no_hindrance() -> None:
     assert findings([{"event": "something_new"}, {"event": "operator", "step": None}]) == []
+
+
+# Joins
+
+
+def sides(folder: Path, *, rows: int = ROWS, width: int = 300) -> tuple[Dataset, Dataset]:
+    """Two files with a key and wide rows of noise; each key once on either side."""
+    chance = np.random.default_rng(7)
+    found = []
+    for name in ("left", "right"):
+        keys = chance.permutation(rows)
+        note = [chance.bytes(width // 2).hex() for _ in range(rows)]
+        path = folder / f"{name}.parquet"
+        esker.from_arrow({"k": keys, name: note}).write_parquet(path, memory="64MiB")
+        found.append(esker.read_parquet(path))
+    return found[0], found[1]
+
+
+def spilled_bytes(log: Path) -> int:
+    return max(event["spilled_bytes"] for event in read_events(log) if event["event"] == "memory")
+
+
+@pytest.mark.parametrize("algorithm", ["hash", "asj", "auto"])
+def test_a_join_that_spilled_says_how_much_more_memory_would_spare_it_and_that_holds(
+    tmp_path: Path, algorithm: str
+) -> None:
+    left, right = sides(tmp_path)
+    joined = left.join(right, on="k", algorithm=algorithm)
+    seen = [finding for finding in found(joined, tmp_path, memory="32MiB") if finding.kind == "more_memory"]
+    assert len(seen) == 1
+    said = re.search(
+        r"the join spilled [\d.]+ MiB \(.*\): with ([\d,]+) MiB more memory \(memory=(\d+)MiB\)", seen[0].text
+    )
+    assert said is not None and int(said[1].replace(",", "")) == int(said[2]) - 32
+    assert spilled_bytes(tmp_path / "query.jsonl") > 0
+    assert "more_memory" not in kinds(found(joined, tmp_path, memory=f"{said[2]}MiB"))
+    assert spilled_bytes(tmp_path / "query.jsonl") == 0
+
+
+def test_a_join_says_what_it_read_and_what_another_way_would_have(tmp_path: Path) -> None:
+    left, right = sides(tmp_path)
+    left.write_parquet(tmp_path / "again.parquet")
+    frozen = tmp_path / "left.esker"
+    esker.freeze(left, frozen, keys="k")
+    few = right.filter("k < 20").head(20)
+    joined = esker.read_frozen(frozen).join(few, on="k")
+    result = joined.execute()
+    assert sum(batch.num_rows for batch in result) == 20
+    (finding,) = [one for one in found(joined, tmp_path) if one.kind == "join_read_less"]
+    said = re.search(r"the join by asj read ([\d.]+) (KiB|MiB): (\w+) would have read ([\d.]+) MiB", finding.text)
+    assert said is not None and finding.step == 0
+    read = float(said[1]) * (1 << (10 if said[2] == "KiB" else 20))
+    assert result.explanation.actual is not None and result.explanation.actual.bytes == pytest.approx(read, rel=0.1)
+    other = result.explanation.alternatives[said[3]].bytes
+    assert other == pytest.approx(float(said[4]) * (1 << 20), rel=0.1) and other > 2 * read
+
+
+def test_an_algorithm_that_was_asked_for_and_read_more_is_named(tmp_path: Path) -> None:
+    left, right = sides(tmp_path)
+    frozen = tmp_path / "left.esker"
+    esker.freeze(left, frozen, keys="k")
+    few = right.filter("k < 20").head(20)
+    forced = esker.read_frozen(frozen).join(few, on="k", algorithm="hash")
+    (finding,) = [one for one in found(forced, tmp_path) if one.kind.startswith("join_read")]
+    assert finding.kind == "join_read_more"
+    assert re.match(r"the join by hash, which was asked for, read [\d.]+ MiB: asj would have read", finding.text)
+    assert kinds(found(esker.read_frozen(frozen).join(few, on="k"), tmp_path)) != ["join_read_more"]
+
+
+def test_a_join_of_small_sides_or_with_one_way_only_is_not_spoken_of(tmp_path: Path) -> None:
+    small = esker.from_arrow({"k": range(100), "n": range(100)})
+    assert found(small.join(small, on="k"), tmp_path) == []
+    assert found(small.filter("n >= 0").join(small, on="k"), tmp_path) == []
+
+
+def test_a_key_that_both_sides_have_most_of_is_named_with_its_pairs(tmp_path: Path) -> None:
+    left = esker.from_arrow({"k": ["hot"] * 300 + [f"k{n}" for n in range(600)], "a": range(900)})
+    right = esker.from_arrow({"k": ["hot"] * 6_000 + [f"k{n}" for n in range(14_000)], "b": range(20_000)})
+    (finding,) = found(left.join(right, on="k"), tmp_path)
+    assert finding.kind == "skewed_key" and finding.step == 0
+    said = re.search(
+        r"the key k = 'hot' holds about (\d+) % of the 900 left rows and about (\d+) % of the 20,000 right rows"
+        r" of the join: it alone makes about ([\d,]+) of its 1,800,600 rows",
+        finding.text,
+    )
+    assert said is not None and abs(int(said[1]) - 33) <= 15 and abs(int(said[2]) - 30) <= 15
+    assert int(said[3].replace(",", "")) == pytest.approx(1_800_000, rel=0.9)
+    # A semi join makes no pairs.
+    assert found(left.join(right, on="k", how="semi"), tmp_path) == []
+
+
+def test_a_key_of_most_right_rows_is_named_where_parts_are_made_of_keys(tmp_path: Path) -> None:
+    right = keyed(0.6)
+    left = esker.from_arrow({"origin": [str(n) for n in range(1000)] + ["JFK"], "m": range(1001)})
+    seen = found(left.join(right, on="origin", algorithm="hash"), tmp_path)
+    assert kinds(seen) == ["skewed_key"] and "one part of it has to take them all" in seen[0].text
+    assert found(left.join(right, on="origin", algorithm="in_memory"), tmp_path) == []
+    assert found(left.join(keyed(0.05), on="origin", algorithm="hash"), tmp_path) == []
+
+
+@pytest.mark.parametrize("algorithm", ["asj", "hash", "in_memory", "nested_loop", "sort_merge"])
+def test_a_filter_below_a_join_that_kept_everything_is_named(tmp_path: Path, algorithm: str) -> None:
+    left, right = sides(tmp_path, rows=2_000, width=10)
+    every = left.filter("k >= 0").join(right, on="k", algorithm=algorithm)
+    (finding,) = found(every, tmp_path)
+    assert finding.text.startswith('the filter "k" >= 0 kept all of 2,000 rows')
+    assert found(left.filter("k > 0").join(right, on="k", algorithm=algorithm), tmp_path) == []

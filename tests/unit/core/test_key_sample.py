@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from esker.engine.key_sample import BATCHES_EVERY, KEYS_KEPT, ROWS_SEEN, KeySample
+from esker.core.key_sample import BATCHES_EVERY, KEYS_KEPT, ROWS_SEEN, KeySample
 
 
 @pytest.mark.parametrize("batch_rows", [50, 1000, 20_000])
