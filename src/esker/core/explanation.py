@@ -45,7 +45,11 @@ class Explanation:
         return "\n".join([*self._lines(""), *(f"finding: {text}" for text in self.findings)])
 
     def _repr_html_(self) -> str:
-        return self.draw("svg")
+        # Loaded where a notebook shows something, and not by every query.
+        from esker.core.html import Html, join, tag
+
+        found = tag("ul", *(tag("li", text) for text in self.findings)) if self.findings else None
+        return join(Html(self.draw("svg")), found)
 
     def draw(self, format: str = "text") -> str:
         """The plan as text, or a picture: `svg`, `mermaid` or `dot` (Graphviz); after a run with what it really cost.

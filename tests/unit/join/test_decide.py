@@ -90,7 +90,8 @@ def test_keys_that_outgrow_their_share_give_the_same_pairs_spilled(text: bool) -
             index.close()
             assert context.budget.peak_bytes <= context.budget.total_bytes
         events.append([event["event"] for event in seen if event["event"] != "join_filtered"])
-    assert events == [["join_divided", "join_index"], ["join_index"]]
+    spilled = ["join_spilled"] if text else []
+    assert events == [["join_divided", *spilled, "join_index"], ["join_index"]]
     assert found["16MiB"] == found["1GiB"]
     left, right = (found["16MiB"][0][name].to_numpy() for name in ("left", "right"))
     assert np.array_equal(np.lexsort((right, left)), np.arange(len(left)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import esker
 from esker.collection.dataset import Dataset
 from esker.core.event_log import read_events
 from esker.plan.findings import Finding, findings
+from esker.ui.live.finding_part import FindingPart
 
 ROWS = 60_000
 
@@ -28,6 +30,13 @@ def found(rows: Dataset, tmp_path: Path, **options: Any) -> list[Finding]:
     seen = findings(read_events(log))
     assert result.explanation.findings == [str(finding) for finding in seen]
     assert all(f"finding: {finding}" in str(result.explanation) for finding in seen)
+    # Notebooks and the live page say the same.
+    shown = result.explanation._repr_html_()
+    assert all(f"<li>{escape(finding.text)}</li>" in shown for finding in seen)
+    part = FindingPart()
+    for event in read_events(log):
+        part.take(event["event"], event, event["seconds"])
+    assert [one["text"] for one in part.to_json() or []] == [finding.text for finding in seen]
     return seen
 
 

@@ -12,7 +12,8 @@ from esker.ui.live.values import count, text
 
 FINDINGS_MAX = 50
 # What findings are made of; of these those that are not as documented are left out.
-_FACTS = ("query_planned", "key_sampled", "scan_matched", "shuffled", "sort_spilled", "operator")
+_TOLD_LATE = ("key_sampled", "scan_matched", "shuffled", "sort_spilled", "join_spilled", "join_done")
+_FACTS = ("query_planned", "operator", *_TOLD_LATE)
 
 
 class FindingPart:
@@ -25,7 +26,7 @@ class FindingPart:
         """Take an event; say whether there may be another finding."""
         if event in _FACTS and not faults_of(fields):
             self._facts.see(fields)
-        return event in ENDS or event in _FACTS[1:-1]
+        return event in ENDS or event in _TOLD_LATE
 
     def to_json(self) -> list[dict[str, Any]] | None:
         """What was found; None when it is nothing."""
