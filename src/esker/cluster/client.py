@@ -16,6 +16,7 @@ from pyarrow import flight
 
 from esker.bitmap import Bitmap
 from esker.cluster.codec import CodecError, unpack
+from esker.cluster.inner import InnerSession
 from esker.cluster.layout import Layout, array_of, block_rows_for, describe, layout_unit
 from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Range, Terms, Write
 from esker.cluster.planners import PLANNERS
@@ -90,12 +91,16 @@ class Cluster:
     """
 
     def __init__(
-        self, location: str, security: Security, limits: Limits, session: Session | RayCalls | None = None
+        self,
+        location: str,
+        security: Security,
+        limits: Limits,
+        session: Session | RayCalls | InnerSession | None = None,
     ) -> None:
         """Use `connect`."""
         self.location = location
         self._security = security
-        self._session: Session | RayCalls = session or Session(location, security, limits)
+        self._session: Session | RayCalls | InnerSession = session or Session(location, security, limits)
         self._layouts: dict[str, tuple[int, Layout]] = {}
 
     # ---- vectors by number (source 004, Client Interface) ----

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,17 +13,19 @@ from esker.cluster import wire
 from esker.cluster.algebra import BitmapAlgebra
 from esker.cluster.channel import Channel
 from esker.cluster.coordinator import Coordinator
-from esker.cluster.greeting import NODE, Caller, read_greeting
+from esker.cluster.gateway import Gateway
+from esker.cluster.greeting import CLIENT, NODE, Caller, read_greeting
 from esker.cluster.host import CHECKPOINT_BYTES, TICK_SECONDS, Host
+from esker.cluster.inner import InnerSession
 from esker.cluster.link import next_word
 from esker.cluster.log_file import LogFile
 from esker.cluster.machine import Send
 from esker.cluster.messages import COUNT, ROWS, VALUES, Put, Query
-from esker.cluster.node_server import answer_action
 from esker.cluster.planners import PLANNERS
+from esker.cluster.serving import ServedFlight, Serving
 from esker.core.seeded import generator
 from esker.errors import PeerError
-from esker.runtime.flight import Limits, Security, ServerAddress, server_options
+from esker.runtime.flight import Limits, Security, ServerAddress
 
 LOG_FILE = "coordinator.log"
 VECTORS_MOST = 1 << 20
@@ -32,14 +34,11 @@ VECTORS_MOST = 1 << 20
 
 class _Connection(NamedTuple):
     caller: Caller
-    channel: Channel
+    channel: Channel | InnerSession
 
 
-class CoordinatorServer:
-    """The coordinator of a cluster, that listens at an address; nodes and clients come to it.
-
-    `wait` returns when `stop` was called, or raises what went wrong inside.
-    """
+class CoordinatorServer(Serving):
+    """The coordinator of a cluster, that listens at an address; nodes and clients come to it."""
 
     def __init__(
         self,
@@ -54,6 +53,7 @@ class CoordinatorServer:
         tick_seconds: float = TICK_SECONDS,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
+        super().__init__()
         location = listen.location(security)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.limits = limits
@@ -65,8 +65,6 @@ class CoordinatorServer:
                 PLANNERS[planner](), BitmapAlgebra(held_bytes=0), lambda count: int(dice.integers(count)),
                 self._log.records(), copies=copies, virtual_nodes=virtual_nodes,
             )  # fmt: skip
-            self._failure: BaseException | None = None
-            self._stopped = threading.Event()
             self._nodes: dict[int, _Connection] = {}
             self._clients: dict[int, _Connection] = {}
             self.host = Host(
@@ -80,21 +78,6 @@ class CoordinatorServer:
         self.port: int = self._server.port
         self.address = f"{security.scheme}://{listen.host}:{self.port}"
         self.host.start()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is stopped; False when that did not happen in so many seconds."""
-        stopped = self._stopped.wait(seconds)
-        if self._failure is not None:
-            raise self._failure
-        return stopped
-
-    def stop(self) -> None:
-        """End at once; what was acknowledged is on the disk."""
-        self._stopped.set()
-        self.host.stop()
-        self._log.close()
-        # A stream that a peer holds open would be waited for.
-        threading.Thread(target=self._server.shutdown, daemon=True).start()
 
     def status(self) -> dict[str, Any]:
         """Say what the coordinator knows."""
@@ -126,6 +109,18 @@ class CoordinatorServer:
                 "log_bytes": self._log.bytes,
             }
 
+    @contextmanager
+    def inner_session(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[InnerSession]:
+        """Let somebody in this process ask, as a client does, until `deadline` (of the system's clock)."""
+        session = InnerSession(self._deliver_of_client, deadline, cancelled)
+        with self.host.lock:
+            self._clients[session.number] = _Connection(Caller(CLIENT, session.number), session)
+        try:
+            yield session
+        finally:
+            with self.host.lock:
+                del self._clients[session.number]
+
     # ---- words ----
 
     def exchange(self, descriptor: Any, reader: Any, writer: Any) -> None:
@@ -146,9 +141,14 @@ class CoordinatorServer:
     def _hear(self, caller: Caller, kinds: wire.Kinds, data: bytes) -> None:
         self.limits.check(len(data), f"a message of {caller.role} {caller.number}")
         stamp, message = wire.decode(data, kinds)
-        if caller.role != NODE:
-            _check(message)
-        self.host.deliver(caller.number, stamp, message)
+        if caller.role == NODE:
+            self.host.deliver(caller.number, stamp, message)
+        else:
+            self._deliver_of_client(caller.number, message)
+
+    def _deliver_of_client(self, number: int, message: Put | Query) -> None:
+        _check(message)
+        self.host.deliver(number, 0, message)
 
     def _enter(self, connection: _Connection) -> None:
         caller = connection.caller
@@ -184,24 +184,29 @@ class CoordinatorServer:
         if connection is not None:
             connection.channel.send(wire.encode(effect.stamp, effect.message))
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = error
-        self._stopped.set()
+    def _close(self) -> None:
+        self.host.stop()
+        self._log.close()
 
 
-class _Flight(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
+class _Flight(ServedFlight):
+    """Beside what nodes have, questions of any Flight client."""
+
     def __init__(self, location: str, security: Security, coordinator: CoordinatorServer) -> None:
-        self._coordinator = coordinator
-        super().__init__(location, **server_options(security))
+        self._gateway = Gateway(coordinator.inner_session, coordinator.status)
+        super().__init__(location, security, coordinator)
 
-    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
-        self._coordinator.exchange(descriptor, reader, writer)
+    def list_flights(self, context: Any, criteria: bytes) -> Iterator[flight.FlightInfo]:
+        return self._gateway.flights(context)
 
-    def list_actions(self, context: Any) -> list[tuple[str, str]]:
-        return [("status", "What the coordinator knows, as JSON.")]
+    def get_flight_info(self, context: Any, descriptor: Any) -> flight.FlightInfo:
+        return self._gateway.info(context, descriptor)
 
-    def do_action(self, context: Any, action: Any) -> Iterator[bytes]:
-        return answer_action(action, self._coordinator.status)
+    def get_schema(self, context: Any, descriptor: Any) -> flight.SchemaResult:
+        return self._gateway.schema(context, descriptor)
+
+    def do_get(self, context: Any, ticket: Any) -> flight.FlightDataStream:
+        return self._gateway.get(context, ticket)
 
 
 def _check(message: Put | Query) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from pyarrow import flight
 
 from esker.cluster import wire
 from esker.cluster.algebra import BitmapAlgebra
@@ -21,18 +17,16 @@ from esker.cluster.machine import Send
 from esker.cluster.messages import COORDINATOR
 from esker.cluster.node import Node
 from esker.cluster.node_store import NodeStore
+from esker.cluster.serving import ServedFlight, Serving
 from esker.core.file_system import LOCAL
 from esker.errors import EskerError, InputFileError, OptionError, PeerError
-from esker.runtime.flight import Limits, Security, ServerAddress, server_options
+from esker.runtime.flight import Limits, Security, ServerAddress
 
 IDENTITY_FILE = "node.json"
 
 
-class NodeServer:
-    """A node that listens at an address and belongs to the coordinator at another.
-
-    `wait` returns when `stop` was called, or raises what went wrong inside.
-    """
+class NodeServer(Serving):
+    """A node that listens at an address and belongs to the coordinator at another."""
 
     def __init__(
         self,
@@ -49,6 +43,7 @@ class NodeServer:
         checkpoint_bytes: int = CHECKPOINT_BYTES,
     ) -> None:
         """Open the folder and begin to listen; OptionError for a number that the folder is not of."""
+        super().__init__()
         location = listen.location(security)
         self.limits = limits
         self.store = NodeStore(folder)
@@ -58,8 +53,6 @@ class NodeServer:
             # An incarnation of 31 bits, times 2^32, is a number of 8 bytes.
             incarnation = 1 + secrets.randbelow((1 << 31) - 1)
             self.node = Node(self.number, incarnation, self.algebra, self.store.records())
-            self._failure: BaseException | None = None
-            self._stopped = threading.Event()
             self._security = security
             self._links: dict[int, Link] = {}
             self.host = _NodeHost(
@@ -70,7 +63,7 @@ class NodeServer:
                 tick_seconds=tick_seconds,
                 checkpoint_bytes=checkpoint_bytes,
             )
-            self._server = _Flight(location, security, self)
+            self._server = ServedFlight(location, security, self)
         except BaseException:
             self.store.close()
             raise
@@ -80,24 +73,6 @@ class NodeServer:
         heard = partial(self._heard, COORDINATOR, wire.FROM_COORDINATOR)
         self._coordinator = Link(coordinator, self._caller, security, heard, self._hello, self._refused)
         self.host.start()
-
-    def wait(self, seconds: float | None = None) -> bool:
-        """Wait until it is stopped; False when that did not happen in so many seconds."""
-        stopped = self._stopped.wait(seconds)
-        if self._failure is not None:
-            raise self._failure
-        return stopped
-
-    def stop(self) -> None:
-        """End at once; what was promised is on the disk."""
-        self._stopped.set()
-        self._coordinator.close()
-        for link in self._links.values():
-            link.close()
-        self.host.stop()
-        self.store.close()
-        # A stream that a peer holds open would be waited for.
-        threading.Thread(target=self._server.shutdown, daemon=True).start()
 
     def status(self) -> dict[str, Any]:
         """Say what this node has and waits for."""
@@ -161,9 +136,12 @@ class NodeServer:
         if not isinstance(error, ConnectionError) or not getattr(error, "temporary", False):
             self._fail(error)
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = error
-        self._stopped.set()
+    def _close(self) -> None:
+        self._coordinator.close()
+        for link in self._links.values():
+            link.close()
+        self.host.stop()
+        self.store.close()
 
 
 class _NodeHost(Host):
@@ -184,28 +162,6 @@ class _NodeHost(Host):
 
     def _write_checkpoint(self) -> None:
         self._store.replace(self._node.checkpoint())
-
-
-class _Flight(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
-    def __init__(self, location: str, security: Security, node: NodeServer) -> None:
-        self._node = node
-        super().__init__(location, **server_options(security))
-
-    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
-        self._node.exchange(descriptor, reader, writer)
-
-    def list_actions(self, context: Any) -> list[tuple[str, str]]:
-        return [("status", "What the node has and waits for, as JSON.")]
-
-    def do_action(self, context: Any, action: Any) -> Iterator[bytes]:
-        return answer_action(action, self._node.status)
-
-
-def answer_action(action: Any, status: Callable[[], dict[str, Any]]) -> Iterator[bytes]:
-    """Answer the one action there is."""
-    if action.type != "status":
-        raise PeerError(f"no action {action.type!r}; there is: status")
-    yield json.dumps(status()).encode()
 
 
 def _identity(folder: Path, number: int | None) -> tuple[int, str]:

@@ -19,6 +19,7 @@ from pyarrow import flight
 from esker.core.file_system import LOCAL
 from esker.errors import (
     AuthenticationError,
+    CancelledError,
     DeadlineExceededError,
     EskerError,
     InputFileError,
@@ -186,6 +187,28 @@ def peer_errors(where: str) -> Iterator[None]:
         raise
     except (flight.FlightError, pa.ArrowException, OSError) as error:
         raise _ours(error, where) from error
+
+
+@contextmanager
+def flight_errors() -> Iterator[None]:
+    """Turn our errors into Flight's, for clients that know no others; the code is their extra information, too."""
+    try:
+        yield
+    except EskerError as error:
+        raise _theirs(error) from error
+
+
+def _theirs(error: EskerError) -> flight.FlightError:
+    kind = flight.FlightServerError
+    if isinstance(error, AuthenticationError):
+        kind = flight.FlightUnauthenticatedError
+    elif isinstance(error, DeadlineExceededError):
+        kind = flight.FlightTimedOutError
+    elif isinstance(error, CancelledError):
+        kind = flight.FlightCancelledError
+    elif error.temporary:
+        kind = flight.FlightUnavailableError
+    return kind(str(error), error.code.encode())
 
 
 def _ours(error: Exception, where: str) -> PeerError:
