@@ -39,7 +39,8 @@
     │   ├── PeerUnreachableError             temporary: nobody is there, or the connection broke
     │   ├── DeadlineExceededError (TimeoutError)  temporary: it took longer than it may
     │   ├── AuthenticationError (PermissionError)  the token is not the peer's
-    │   └── MessageTooLargeError             more bytes than the limit
+    │   ├── MessageTooLargeError             more bytes than the limit
+    │   └── TlsError                         the two sides do not agree on TLS: a certificate, or one of them has none
     ├── UnitsLostError                       all copies in a cluster are gone; names what, and who had it
     ├── WorkerLostError                      temporary: a worker process ended in the middle of a task
     ├── PagesLostError                       temporary: pages of a shuffle are gone with the node that kept them
@@ -406,6 +407,12 @@ class MessageTooLargeError(PeerError):
     """A message is bigger than a limit; the message says which. Send less at once, or raise the limit on both sides."""
 
     code = "ESK-704"
+
+
+class TlsError(PeerError):
+    """Two processes do not agree on TLS: a certificate that is not trusted, or only one of them speaks it."""
+
+    code = "ESK-706"
 
 
 class UnitsLostError(EskerError):

@@ -67,12 +67,16 @@ def connect(
 ) -> Cluster:
     """Open a cluster by the address of its coordinator: `grpc://host:port`, `grpc+tls://host:port` or `esker://...`.
 
+    `esker://` is with TLS when there is an `authority`, and without when there is none.
+
     `token` is the path of the token file that its processes read, or the token itself; `authority` the certificate
     (PEM) that TLS is to trust. A call takes at most `deadline` seconds. Nothing is sent before the first call.
 
     Raises OptionError for an address that is none, InputFileError for a token file that others may read.
     """
-    where = location.replace("esker://", "grpc://", 1)
+    where = location.replace("esker://", "grpc+tls://" if authority else "grpc://", 1)
+    if authority and where.startswith("grpc://"):
+        raise OptionError(f"an authority is for TLS, and {location!r} is without; write grpc+tls://")
     if not where.startswith(("grpc://", "grpc+tls://")):
         raise OptionError(f"{location!r} is no address of a cluster; write grpc://host:port or grpc+tls://host:port")
     is_file = isinstance(token, Path) or (token is not None and Path(token).exists())

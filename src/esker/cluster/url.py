@@ -29,7 +29,7 @@ def is_cluster_url(source: object) -> bool:
 
 
 def read_url(url: str) -> ClusterUrl:
-    """Read a URL; `grpc://` is the same as `esker://`, `grpc+tls://` is with TLS. OptionError when it is none.
+    """Read a URL; `grpc+tls://` is with TLS, and so is `esker://` with `ca`. OptionError when it is none.
 
     >>> read_url("esker://localhost:7070/census?token_file=/etc/esker/token")
     ClusterUrl(location='esker://localhost:7070', name='census', token_file='/etc/esker/token', authority=None)

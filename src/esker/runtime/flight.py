@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+import socket
+import ssl
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 from pyarrow import flight
@@ -27,6 +30,7 @@ from esker.errors import (
     OptionError,
     PeerError,
     PeerUnreachableError,
+    TlsError,
 )
 
 TOKEN_BYTES_LEAST = 16
@@ -34,6 +38,7 @@ _TOKEN_BYTES = 32
 _TOKEN_FILE_BYTES = 4096
 _HEADER = "authorization"
 _SCHEME = "Bearer "
+_PROBE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,14 @@ class Security:
         key: Path | None = None,
         authority: Path | None = None,
     ) -> Security:
-        """Read them from files; OptionError when there is a certificate without a key, or the other way round."""
+        """Read them from files.
+
+        Raises OptionError when there is a certificate without a key, or the other way round, InputFileError for files
+        that hold something else.
+        """
         if (certificate is None) != (key is None):
             raise OptionError("TLS needs both a certificate and its key")
+        _check_tls(certificate, key, authority)
         read = [None if path is None else _read(path) for path in (certificate, key, authority)]
         return cls(None if token is None else read_token(token), *read)
 
@@ -212,6 +222,9 @@ def _theirs(error: EskerError) -> flight.FlightError:
 
 
 def _ours(error: Exception, where: str) -> PeerError:
+    wrong = _tls_wrong(str(error), where)
+    if wrong is not None:
+        return TlsError(f"{where} {wrong}")
     if _is(error, flight.FlightUnauthenticatedError, "Unauthenticated"):
         return AuthenticationError(f"{where} does not take the token; give it the one that its servers read")
     if _is(error, flight.FlightTimedOutError, "TimedOut"):
@@ -219,6 +232,54 @@ def _ours(error: Exception, where: str) -> PeerError:
     if _is(error, flight.FlightUnavailableError, "Unavailable") or _is(error, flight.FlightCancelledError, "Cancelled"):
         return PeerUnreachableError(f"{where} cannot be reached: {_first_line(error)}")
     return PeerError(f"{where} failed: {_first_line(error)}")
+
+
+def _tls_wrong(said: str, where: str) -> str | None:
+    """What is wrong about TLS, by what gRPC says of a handshake; None when that is not the matter."""
+    if "certificate verify failed" in said:
+        return (
+            "has a certificate of no authority that is trusted here: name the one that signed it (--tls-ca, authority=)"
+        )
+    if "wrong version number" in said:
+        return "does not speak TLS: write grpc://, or start it with --tls-cert and --tls-key"
+    if "is not in peer certificate" in said or "Hostname Verification" in said:
+        return "has a certificate that is for other names: reach it by one of them, or have one made for this"
+    if "Ssl handshake failed" in said:
+        return f"and this process do not agree on TLS: {said[said.index('Ssl handshake failed') :][:200]}"
+    if "Socket closed" in said and where.startswith("grpc://") and _speaks_tls(where):
+        return "speaks TLS: write grpc+tls://, and name the authority of its certificate (--tls-ca, authority=)"
+    return None
+
+
+def _speaks_tls(location: str) -> bool:
+    """Whether a server begins with TLS when it is asked to: to one that is asked without, it says nothing."""
+    parts = urlsplit(location)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # Nothing is sent to it, so it does not matter who it is.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 0), _PROBE_SECONDS) as plain,
+            context.wrap_socket(plain),
+        ):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _check_tls(certificate: Path | None, key: Path | None, authority: Path | None) -> None:
+    """Read certificates as TLS will: gRPC says of what it cannot read that a server did not start, and no more."""
+    if certificate is not None and key is not None:
+        try:
+            # A password would be asked for at the terminal.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            raise InputFileError(f"{certificate} and {key} are no certificate and its key (PEM): {error}") from error
+    if authority is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(authority)
+        except OSError as error:
+            raise InputFileError(f"{authority} holds no certificate (PEM) to trust: {error}") from error
 
 
 def _is(error: Exception, kind: type[Exception], detail: str) -> bool:

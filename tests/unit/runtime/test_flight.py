@@ -18,6 +18,7 @@ from esker.errors import (
     OptionError,
     PeerError,
     PeerUnreachableError,
+    TlsError,
 )
 from esker.runtime.flight import (
     Limits,
@@ -123,10 +124,13 @@ def test_tls_hides_the_token_and_wants_the_right_authority(tmp_path: Path) -> No
     security = Security.from_files(tmp_path / "token", certificate, key, certificate)
     with Echo(ServerAddress("localhost:0").location(security), **server_options(security)) as server:
         assert call(f"grpc+tls://localhost:{server.port}", security) == b"hello"
-        with pytest.raises(PeerUnreachableError):
+        with pytest.raises(TlsError, match="no authority that is trusted"):
             call(f"grpc+tls://localhost:{server.port}", Security(security.token))
-        with pytest.raises(PeerUnreachableError):
+        with pytest.raises(TlsError, match=r"speaks TLS: write grpc\+tls"):
             call(f"grpc://localhost:{server.port}", security)
+    plain = Security(security.token, authority=security.authority)
+    with Echo("grpc://localhost:0") as server, pytest.raises(TlsError, match="does not speak TLS"):
+        call(f"grpc+tls://localhost:{server.port}", plain)
 
 
 def test_a_token_file_is_for_its_owner_alone(tmp_path: Path) -> None:
