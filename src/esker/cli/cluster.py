@@ -34,6 +34,7 @@ Certificate = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", 
 Key = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="TLS: its key (PEM).")]
 Authority = Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE", help="TLS: whose certificates to trust.")]
 MessageLimit = Annotated[str, typer.Option(metavar="SIZE", help="The biggest message that is taken.")]
+Events = Annotated[bool, typer.Option("--events/--no-events", help="Keep an event log in the folder, for esker ui.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -56,6 +57,7 @@ def serve(
     tls_ca: Authority = None,
     message_limit: MessageLimit = "256MiB",
     held: Annotated[str, typer.Option(metavar="SIZE", help="Decoded vectors kept in memory.")] = "256MiB",
+    events: Events = True,
     json: Json = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
@@ -74,6 +76,7 @@ def serve(
         return NodeServer(
             data, ServerAddress(listen), coordinator, _security(token_file, tls_cert, tls_key, tls_ca),
             number=number, advertise=advertise, limits=_limits(message_limit), held_bytes=parse_bytes(held, "held"),
+            events=events,
         )  # fmt: skip
 
     return functools.partial(_serve, context.obj, start, "node", as_json=json, debug=debug)
@@ -94,6 +97,7 @@ def coordinate(
     tls_key: Key = None,
     tls_ca: Authority = None,
     message_limit: MessageLimit = "256MiB",
+    events: Events = True,
     json: Json = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
@@ -110,6 +114,7 @@ def coordinate(
         return CoordinatorServer(
             data, ServerAddress(listen), _security(token_file, tls_cert, tls_key, tls_ca),
             copies=copies, virtual_nodes=virtual_nodes, planner=planner, limits=_limits(message_limit),
+            events=events,
         )  # fmt: skip
 
     return functools.partial(_serve, context.obj, start, "coordinator", as_json=json, debug=debug)

@@ -13,6 +13,7 @@ from esker.cluster import wire
 from esker.cluster.algebra import BitmapAlgebra
 from esker.cluster.channel import Channel
 from esker.cluster.coordinator import Coordinator
+from esker.cluster.events import CoordinatorEvents
 from esker.cluster.gateway import Gateway
 from esker.cluster.greeting import CLIENT, NODE, Caller, read_greeting
 from esker.cluster.host import CHECKPOINT_BYTES, TICK_SECONDS, Host
@@ -28,6 +29,7 @@ from esker.errors import PeerError
 from esker.runtime.flight import Limits, Security, ServerAddress
 
 LOG_FILE = "coordinator.log"
+EVENTS_FILE = "coordinator.jsonl"
 VECTORS_MOST = 1 << 20
 """Vectors that a batch of queries may name one by one."""
 
@@ -52,7 +54,9 @@ class CoordinatorServer(Serving):
         limits: Limits = Limits(),  # noqa: B008  # immutable
         tick_seconds: float = TICK_SECONDS,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
+        events: bool = True,
     ) -> None:
+        """Open the folder and begin to listen; with `events` it keeps an event log there (EVENTS_FILE)."""
         super().__init__()
         location = listen.location(security)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -67,8 +71,14 @@ class CoordinatorServer(Serving):
             )  # fmt: skip
             self._nodes: dict[int, _Connection] = {}
             self._clients: dict[int, _Connection] = {}
-            self.host = Host(
-                self.coordinator, self._log, self._send, self._fail,
+            silence = self.coordinator.timing.dead_ticks * tick_seconds
+            self._events = (
+                CoordinatorEvents(folder / EVENTS_FILE, self.coordinator, self._address_of, silence_seconds=silence)
+                if events
+                else None
+            )
+            self.host = _CoordinatorHost(
+                self.coordinator, self._log, self._say, self._fail, self._events,
                 tick_seconds=tick_seconds, checkpoint_bytes=checkpoint_bytes,
             )  # fmt: skip
             self._server = _Flight(location, security, self)
@@ -88,7 +98,7 @@ class CoordinatorServer(Serving):
             nodes = [
                 {
                     "number": number,
-                    "address": self._nodes[number].caller.address if number in self._nodes else None,
+                    "address": self._address_of(number),
                     "connected": number in self._nodes,
                     "units": held.get(number, 0),
                     "counted": number in self.coordinator.incarnations,
@@ -142,9 +152,15 @@ class CoordinatorServer(Serving):
         self.limits.check(len(data), f"a message of {caller.role} {caller.number}")
         stamp, message = wire.decode(data, kinds)
         if caller.role == NODE:
-            self.host.deliver(caller.number, stamp, message)
+            self._deliver_of_node(caller.number, stamp, message)
         else:
             self._deliver_of_client(caller.number, message)
+
+    def _deliver_of_node(self, number: int, stamp: int, message: Any) -> None:
+        with self.host.lock:
+            if self._events is not None:
+                self._events.heard(number, message)
+            self.host.deliver(number, stamp, message)
 
     def _deliver_of_client(self, number: int, message: Put | Query) -> None:
         _check(message)
@@ -162,6 +178,8 @@ class CoordinatorServer(Serving):
             table[caller.number] = connection
             if caller.role == NODE:
                 self._tell_addresses()
+                if self._events is not None:
+                    self._events.entered(caller.number)
 
     def _leave(self, connection: _Connection) -> None:
         caller = connection.caller
@@ -171,6 +189,8 @@ class CoordinatorServer(Serving):
                 return
             del table[caller.number]
             if caller.role == NODE:
+                if self._events is not None and not self._stopped.is_set():
+                    self._events.left(caller.number)
                 self.host.tell(lambda coordinator: coordinator.unreachable(caller.number))
 
     def _tell_addresses(self) -> None:
@@ -184,9 +204,34 @@ class CoordinatorServer(Serving):
         if connection is not None:
             connection.channel.send(wire.encode(effect.stamp, effect.message))
 
+    def _say(self, effect: Send) -> None:
+        self._send(effect)
+        if self._events is not None and effect.target >= 0:
+            self._events.sent(effect)
+
+    def _address_of(self, node: int) -> str | None:
+        return self._nodes[node].caller.address if node in self._nodes else None
+
     def _close(self) -> None:
         self.host.stop()
         self._log.close()
+        if self._events is not None:
+            self._events.close()
+
+
+class _CoordinatorHost(Host):
+    def __init__(
+        self, coordinator: Coordinator, log: LogFile, send: Any, on_failure: Any, events: CoordinatorEvents | None,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(coordinator, log, send, on_failure, **options)
+        self._events = events
+
+    def _carry_out(self) -> None:
+        # What changed comes before what was said of it.
+        if self._events is not None:
+            self._events.look()
+        super()._carry_out()
 
 
 class _Flight(ServedFlight):

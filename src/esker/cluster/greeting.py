@@ -9,7 +9,7 @@ from pyarrow import flight
 
 from esker.errors import PeerError
 
-PROTOCOL = 1
+PROTOCOL = 2
 _GREETING_BYTES = 4096
 NODE, CLIENT = "node", "client"
 

@@ -107,6 +107,7 @@ class Host:
             with self.lock:
                 self.machine.tick()
                 self._carry_out()
+                self._ticked()
 
     def _sync_loop(self) -> None:
         while True:
@@ -138,6 +139,9 @@ class Host:
                 self._synced(count)
             self._write_checkpoint()
         self._next_checkpoint = max(self._checkpoint_bytes, 2 * self._log.bytes)
+
+    def _ticked(self) -> None:
+        """Do what is to be done at every tick, with the lock."""
 
     def _before_checkpoint(self) -> None:
         """Do what can be done while the machine goes on."""

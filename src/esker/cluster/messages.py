@@ -226,10 +226,11 @@ class Copies(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Copies are durable here: what each unit has now, in this epoch."""
+    """Copies are durable here: what each unit has now, in this epoch; their values have `size` bytes."""
 
     epoch: int
     units: tuple[tuple[str, int, int], ...]
+    size: int = 0
 
 
 class Discard(NamedTuple):

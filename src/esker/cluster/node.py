@@ -412,11 +412,12 @@ class Node(Machine):
         sound = tuple(copy for copy in message.units if _is_sound(copy))
         useful = tuple(copy for copy in sound if self.units.setdefault(copy.unit, Unit()).merge(copy))
         names = [copy.unit for copy in useful]
+        size = sum(len(value) for copy in useful for _, _, value in copy.entries)
         if useful:
-            self._force(Kept(useful), partial(self._report, names))
+            self._force(Kept(useful), partial(self._report, names, size))
 
-    def _report(self, names: Sequence[str]) -> None:
-        self._tell_coordinator(Received(self.epoch, self._whole(names)))
+    def _report(self, names: Sequence[str], size: int) -> None:
+        self._tell_coordinator(Received(self.epoch, self._whole(names), size))
 
     def _whole(self, names: Sequence[str]) -> tuple[tuple[str, int, int], ...]:
         found = [(name, self.units[name]) for name in names if name in self.units]

@@ -10,6 +10,7 @@ from typing import Any
 
 from esker.cluster import wire
 from esker.cluster.algebra import BitmapAlgebra
+from esker.cluster.events import NodeEvents
 from esker.cluster.greeting import NODE, Caller, read_greeting
 from esker.cluster.host import CHECKPOINT_BYTES, TICK_SECONDS, Host
 from esker.cluster.link import Link, next_word
@@ -18,6 +19,7 @@ from esker.cluster.messages import COORDINATOR
 from esker.cluster.node import Node
 from esker.cluster.node_store import NodeStore
 from esker.cluster.serving import ServedFlight, Serving
+from esker.core.event_log import LOG_SUFFIX
 from esker.core.file_system import LOCAL
 from esker.errors import EskerError, InputFileError, OptionError, PeerError
 from esker.runtime.flight import Limits, Security, ServerAddress
@@ -41,8 +43,12 @@ class NodeServer(Serving):
         held_bytes: int = 256 << 20,
         tick_seconds: float = TICK_SECONDS,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
+        events: bool = True,
     ) -> None:
-        """Open the folder and begin to listen; OptionError for a number that the folder is not of."""
+        """Open the folder and begin to listen; OptionError for a number that the folder is not of.
+
+        With `events` it keeps an event log in the folder, `node-NUMBER.jsonl`.
+        """
         super().__init__()
         location = listen.location(security)
         self.limits = limits
@@ -55,11 +61,14 @@ class NodeServer(Serving):
             self.node = Node(self.number, incarnation, self.algebra, self.store.records())
             self._security = security
             self._links: dict[int, Link] = {}
+            path = folder / f"node-{self.number}{LOG_SUFFIX}"
+            self._events = NodeEvents(path, self.node) if events else None
             self.host = _NodeHost(
                 self.node,
                 self.store,
                 self._send,
                 self._fail,
+                self._events,
                 tick_seconds=tick_seconds,
                 checkpoint_bytes=checkpoint_bytes,
             )
@@ -70,6 +79,9 @@ class NodeServer(Serving):
         self.address = advertise or f"{security.scheme}://{listen.host}:{self._server.port}"
         self.port: int = self._server.port
         self._caller = Caller(NODE, self.number, self.address, self.identity)
+        if self._events is not None:
+            self._events.address = self.address
+            self._events.state("joining")
         heard = partial(self._heard, COORDINATOR, wire.FROM_COORDINATOR)
         self._coordinator = Link(coordinator, self._caller, security, heard, self._hello, self._refused)
         self.host.start()
@@ -110,7 +122,10 @@ class NodeServer(Serving):
         if type(message) is wire.Addresses:
             self._meet(message)
         else:
-            self.host.deliver(source, stamp, message)
+            with self.host.lock:
+                if self._events is not None and not self._stopped.is_set():
+                    self._events.heard(source, message)
+                self.host.deliver(source, stamp, message)
 
     def _send(self, effect: Send) -> None:
         link = self._coordinator if effect.target == COORDINATOR else self._links.get(effect.target)
@@ -142,13 +157,22 @@ class NodeServer(Serving):
             link.close()
         self.host.stop()
         self.store.close()
+        if self._events is not None:
+            self._events.close()
 
 
 class _NodeHost(Host):
-    def __init__(self, node: Node, store: NodeStore, send: Any, on_failure: Any, **options: Any) -> None:
+    def __init__(
+        self, node: Node, store: NodeStore, send: Any, on_failure: Any, events: NodeEvents | None, **options: Any
+    ) -> None:
         super().__init__(node, store.log, send, on_failure, **options)
         self._node = node
         self._store = store
+        self._events = events
+
+    def _ticked(self) -> None:
+        if self._events is not None:
+            self._events.look()
 
     def _before_checkpoint(self) -> None:
         """Write the values that are in memory into a segment, while the machine goes on."""

@@ -107,7 +107,7 @@ _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
     said.Welcome: (NUMBER,),
     said.Transfer: (NUMBER, many(pair(TEXT, NUMBER))),
     said.Copies: (many(fields(said.UnitCopy, TEXT, NUMBER, DIGEST, many(pair(NUMBER, NUMBER, BYTES)))),),
-    said.Received: (NUMBER, _STATES),
+    said.Received: (NUMBER, _STATES, NUMBER),
     said.Discard: (_UNITS,),
     said.Discarded: (_UNITS,),
     said.Lacks: (_UNITS,),

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -92,10 +93,14 @@ class EventLog:
     def _open(self, path: Path) -> None:
         try:
             self._file = path.open("a", encoding="utf-8")
+            self._write(self._record("log_opened", {"wall_seconds": self._clock.wall_seconds(), **self._opening}))
         except OSError as error:
+            file, self._file = self._file, None
+            if file is not None:
+                with suppress(OSError):
+                    file.close()
             raise InputFileError(f"cannot write the event log {path}: {error.strerror}") from error
         self.path = path
-        self._write(self._record("log_opened", {"wall_seconds": self._clock.wall_seconds(), **self._opening}))
 
     def _new_name(self) -> str:
         """Names sort by time; process and number keep those of one moment apart."""

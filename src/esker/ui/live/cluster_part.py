@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from esker.core.byte_size import format_bytes
 from esker.ui.live.values import count, items, mapping, number, text
 
 NODES_MAX = 200
@@ -16,11 +17,12 @@ COPIES_MAX = 8
 STATES = ("joining", "up", "suspect", "down", "recovering", "leaving", "left")
 # States of nodes that hold what is theirs on the ring.
 HOLDING = ("up", "suspect", "recovering", "leaving")
+_COPYING = {"started": "gets copies", "done": "has copies", "given_up": "copies given up"}
 COUNTS = ("epoch", "units", "short", "lost", "in_doubt")
 
 
 class ClusterPart:
-    """Follows `cluster_ring`, `cluster_member` and `cluster_transaction` (docs/formats/event-log.md)."""
+    """Follows the events of a cluster: its ring, members, reallocations, puts (docs/formats/event-log.md)."""
 
     def __init__(self) -> None:
         self._ring: dict[str, Any] = {}
@@ -34,6 +36,8 @@ class ClusterPart:
             self._take_ring(fields, seconds)
         elif event == "cluster_member":
             self._take_member(fields, seconds)
+        elif event == "cluster_reallocation":
+            self._take_reallocation(fields, seconds)
         elif event == "cluster_transaction":
             state = text(fields.get("state"), 20) or "?"
             if state in self._transactions or len(self._transactions) < 10:
@@ -74,6 +78,13 @@ class ClusterPart:
             member["points"] = before["points"]
         self._members[member["node"]] = member
         self._tell(seconds, member["state"], member["node"], text(fields.get("reason")))
+
+    def _take_reallocation(self, fields: Mapping[str, Any], seconds: float) -> None:
+        state = text(fields.get("state"), 20)
+        size = count(fields.get("bytes"))
+        moved = f", {format_bytes(size)}" if size else ""
+        detail = f"{count(fields.get('units')) or 0:,} units from node {text(fields.get('source'), 40)}{moved}"
+        self._tell(seconds, _COPYING.get(state, "copies"), text(fields.get("target"), 40) or None, detail)
 
     def _tell(self, seconds: float, kind: str, node: str | None, detail: str) -> None:
         self._happened.append({"seconds": round(seconds, 3), "kind": kind, "node": node, "detail": detail})

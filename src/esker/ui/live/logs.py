@@ -16,6 +16,8 @@ from esker.ui.live.summary_part import ENDS, RUNNING
 LOGS_MAX = 300
 RUNS_MAX = 200
 LOG_SUFFIX = ".jsonl"
+# What the folder of a cluster on this machine has; its processes keep their logs in folders of their own.
+CLUSTER_FILE, CLUSTER_LOG = "cluster.json", "coordinator.jsonl"
 
 
 @dataclass
@@ -102,8 +104,8 @@ class Logs:
         self.listing = json.dumps(rows, separators=(",", ":"))
 
     def newest(self) -> str | None:
-        """The log that was written to last."""
-        return next(iter(self._found), None)
+        """The log that was written to last; of a cluster its coordinator's, which tells of all."""
+        return CLUSTER_LOG if CLUSTER_LOG in self._found else next(iter(self._found), None)
 
     def find(self, name: str) -> Log | None:
         """The log of that name, or None."""
@@ -117,7 +119,8 @@ class Logs:
     def _files(self) -> list[Path]:
         if not self.place.is_dir():
             return [self.place]
-        return [path for path in self.place.glob(f"*{LOG_SUFFIX}") if path.is_file()]
+        patterns = ("*", "*/*") if (self.place / CLUSTER_FILE).is_file() else ("*",)
+        return [path for one in patterns for path in self.place.glob(f"{one}{LOG_SUFFIX}") if path.is_file()]
 
     def _state(self, path: Path, size: int, modified: float) -> str:
         known = self._ends.get(path.name)

@@ -108,6 +108,6 @@ function happened(events, opened) {
   return element("details", { open: opened, class: "happened" }, element("summary", {}, `What happened (${count(events.length)})`),
     element("ol", { class: "log" }, events.slice(-60).reverse().map((event) => element("li", {},
       element("span", { class: "at" }, seconds(event.seconds)),
-      element("span", { class: `pill kind ${/down|left|aborted/.test(event.kind) ? "down" : /^up$/.test(event.kind) ? "up" : "suspect"}` }, event.kind.replaceAll("_", " ")),
+      element("span", { class: `pill kind ${/down|left|aborted|given up/.test(event.kind) ? "down" : /^(up|has copies)$/.test(event.kind) ? "up" : "suspect"}` }, event.kind.replaceAll("_", " ")),
       event.node !== null ? element("span", {}, named(event.node)) : "", element("span", { class: "small" }, event.detail)))));
 }

@@ -103,6 +103,8 @@ def cluster_events(tell: Writer) -> None:
         12.5, "cluster_member", node=4, state="suspect", address="10.0.0.14:7070", points=[], reason="no answer for 1 s"
     )
     tell(14.0, "cluster_member", node=4, state="down", address="10.0.0.14:7070", points=[], reason="no answer for 2 s")
+    for at, state, size in ((14.1, "started", None), (14.4, "done", 3 * MEBIBYTE)):
+        tell(at, "cluster_reallocation", state=state, source=1, target=5, units=12, bytes=size, epoch=5)
     tell(14.5, "cluster_transaction", transaction="91", state="aborted", nodes=[1, 4, 5], key="carrier=UA")
     for number in range(40):
         tell(

@@ -168,8 +168,10 @@ def test_a_node_that_is_down_holds_nothing_and_what_happened_is_listed() -> None
     assert (states["4"], states["5"]) == ("down", "recovering")
     assert all("4" not in arc["holders"] for arc in cluster["status"]["arcs"])
     assert [(event["kind"], event["node"]) for event in cluster["events"]] == [
-        ("suspect", "4"), ("down", "4"), ("put aborted", None), ("recovering", "5"),
+        ("suspect", "4"), ("down", "4"), ("gets copies", "5"), ("has copies", "5"), ("put aborted", None),
+        ("recovering", "5"),
     ]  # fmt: skip
+    assert cluster["events"][3]["detail"] == "12 units from node 1, 3.0 MiB"
     assert cluster["transactions"] == {"aborted": 1, "committed": 40}
 
 
@@ -245,13 +247,53 @@ def wait_for(source: ClusterSource, states: list[str]) -> None:
 def test_a_cluster_that_runs_is_shown_and_a_node_that_is_killed_is_seen_to_be_down(tmp_path: Path) -> None:
     with LocalCluster(tmp_path / "c") as local:
         local.up(nodes=3)
+        with local.connect() as cluster:
+            cluster.build({"age": [20, 76, 42] * 1000}, ["age"], index="people", block_rows=64)
         with cluster_source(str(local.folder)) as source:
             wait_for(source, ["up", "up", "up"])
             local.signal("node-1", signal.SIGKILL)
             wait_for(source, ["up", "down", "up"])
             shown = json.loads(source.shown)
+            told = wait_for_log(Logs(local.folder))
     assert shown["events"][-1]["node"] == "1"
     assert all("1" not in arc["holders"] for arc in shown["status"]["arcs"])
+    # What the coordinator wrote of it says the same, and more.
+    assert {node["node"]: node["state"] for node in told["status"]["nodes"]} == {"0": "up", "1": "down", "2": "up"}
+    assert told["status"]["short"] == told["status"]["lost"] == 0 and told["status"]["epoch"] >= 4
+    assert told["status"]["arcs"] == shown["status"]["arcs"]
+    happened = [(event["kind"], event["node"]) for event in told["events"]]
+    assert [(kind, node) for kind, node in happened if node == "1" and "cop" not in kind] == [
+        ("joining", "1"),
+        ("up", "1"),
+        ("suspect", "1"),
+        ("down", "1"),
+    ]
+    copied = [event for event in told["events"] if event["kind"] == "has copies"]
+    assert copied and all("units from node" in event["detail"] and "B" in event["detail"] for event in copied)
+    assert happened.count(("gets copies", "0")) + happened.count(("gets copies", "2")) == len(copied)
+    assert told["transactions"]["committed"] >= 47
+    logs = sorted((tmp_path / "c").glob("*/*.jsonl"))
+    assert [log.name for log in logs] == ["coordinator.jsonl", "node-0.jsonl", "node-1.jsonl", "node-2.jsonl"]
+    events = [event for log in logs for event in read_events(log)]
+    assert [fault for event in events for fault in faults_of(event)] == []
+    # The nodes that got them counted the bytes.
+    assert any(event["event"] == "cluster_reallocation" and event["bytes"] for event in read_events(logs[1]))
+
+
+def wait_for_log(logs: Logs) -> dict[str, Any]:
+    """The cluster as the log of its coordinator tells, when all copies are there again after a failure."""
+    until = time.monotonic() + 60
+    name = logs.newest()
+    assert name == "coordinator.jsonl"
+    log = logs.find(name)
+    assert log is not None
+    while True:
+        log.follow()
+        told: dict[str, Any] = json.loads(log.runs[-1].part("cluster")) if log.runs else {}
+        if told and any(event["kind"] == "down" for event in told["events"]) and told["status"]["short"] == 0:
+            return told
+        assert time.monotonic() < until, told
+        time.sleep(0.1)
 
 
 def test_a_query_that_failed_says_why_and_its_steps_stand_still() -> None:
