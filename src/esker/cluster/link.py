@@ -41,7 +41,11 @@ class Link:
         self._reader: Any = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"esker-link-{location}", daemon=True)
+
+    def start(self) -> Link:
+        """Begin to connect: not before whoever is told of it knows this link."""
         self._thread.start()
+        return self
 
     @property
     def is_open(self) -> bool:

@@ -84,6 +84,7 @@ class NodeServer(Serving):
             self._events.state("joining")
         heard = partial(self._heard, COORDINATOR, wire.FROM_COORDINATOR)
         self._coordinator = Link(coordinator, self._caller, security, heard, self._hello, self._refused)
+        self._coordinator.start()
         self.host.start()
 
     def status(self) -> dict[str, Any]:
@@ -141,7 +142,7 @@ class NodeServer(Serving):
                     self._links.pop(number).close()
             for number, address in known.items():
                 if number not in self._links:
-                    self._links[number] = Link(address, self._caller, self._security, lambda data: None)
+                    self._links[number] = Link(address, self._caller, self._security, lambda data: None).start()
 
     def _hello(self) -> None:
         # What the machine said while nobody heard it was lost, its first word among it.
