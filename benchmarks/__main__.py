@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--memory", default="6GiB", help="limit of each case's process")
     parser.add_argument("--workload", default="", help="only workloads with this in their name, for example '16 bytes'")
     parser.add_argument("--cases", help="only these cases (and the reference and Esker), with commas between them")
+    parser.add_argument("--seconds", type=float, help="a case may take so long for a run, and for all its rounds")
     parser.add_argument("--json", type=Path, help="write every sample to this file")
     options = parser.parse_args(arguments)
     unknown = set(options.suites) - set(SUITES)
@@ -90,6 +92,8 @@ def main(arguments: list[str]) -> int:
             if options.workload not in whole.name:
                 continue
             workload = whole.with_cases(options.cases.split(",")) if options.cases else whole
+            if options.seconds:
+                workload = replace(workload, seconds_max=options.seconds)
             outcome = measure(workload, options.repetitions, lambda line: notes.print(line, markup=False))
             print_outcome(console, outcome)
             outcomes.append(outcome)

@@ -203,7 +203,15 @@ def pysparkling_context(setting: Setting) -> Any:
 def spark_csv(setting: Setting, job: str, context: str) -> Run:
     """Run a job of the source on Spark, or on what takes its place."""
     sc = load(f"benchmarks.bag_engines:{context}")(setting)
-    return partial(_to_folder, setting, lambda path, target: getattr(bag_jobs, job)(sc, path, target))
+
+    def run(path: str, target: str) -> None:
+        getattr(bag_jobs, job)(sc, path, target)
+        if Path(target).is_file():  # pysparkling writes a single partition as one file
+            part = Path(target).rename(f"{target}.part")
+            Path(target).mkdir()
+            part.rename(Path(target) / "part-00000")
+
+    return partial(_to_folder, setting, run)
 
 
 def spark_words(setting: Setting, context: str) -> Run:

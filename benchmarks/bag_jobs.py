@@ -156,5 +156,7 @@ def write_columns(target: str, lines: Iterator[str]) -> None:
 def fresh(target: str) -> Path:
     """Make room for a folder of results."""
     folder = Path(target)
+    if folder.is_file():
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     return folder

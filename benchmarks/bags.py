@@ -23,6 +23,8 @@ LARGE = 4
 POOL_ROWS = 200
 GROUP_VALUES = 100
 SCALES = (1, 3, 6, 12)
+# Seconds a case may take for a run, and for all its rounds: what a slow peer takes is bounded, its loss is told.
+SECONDS_MAX = 180.0
 
 _HERE = "benchmarks.bags"
 _ENGINES = "benchmarks.bag_engines"
@@ -57,7 +59,7 @@ _COLUMN_CASES = (
 
 def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
     """Give all but the groups over growing data; `rows` are those of the larger CSV file."""
-    common = {"threads": threads, "memory_bytes": memory_bytes, "subject": "esker"}
+    common = {"threads": threads, "memory_bytes": memory_bytes, "subject": "esker", "seconds_max": SECONDS_MAX}
     for count in (rows // LARGE, rows):
         for job, also in (("answer", ()), ("question", _COLUMN_CASES)):
             yield Workload(
@@ -196,6 +198,7 @@ def group_workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Work
             threads=threads,
             fresh=True,
             rounds_max=2,
+            seconds_max=SECONDS_MAX,
             facts={"rows": count, "scale": scale, "budget": BUDGET},
         )
 

@@ -70,6 +70,8 @@ class Workload:
     # Each run in a process that starts from nothing, one process at a time; without it processes stay, warm.
     fresh: bool = False
     rounds_max: int | None = None
+    # A case is stopped when it prepares or runs longer; it runs no more when its rounds took as long together.
+    seconds_max: float | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
     def with_cases(self, names: Sequence[str]) -> Workload:

@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.case import Case, Digest, Setting
 from benchmarks.interpreter import find_interpreter
+from esker.core.clock import SYSTEM_CLOCK
 from esker.testing.peak_memory import anonymous_bytes, process_tree
 
 SAMPLE_SECONDS = 0.01
@@ -48,13 +49,18 @@ class Sample:
 class Contestant:
     """Run one case as often as asked; after a failure `failure` says why, and it runs no more."""
 
-    def __init__(self, case: Case, digest: str, setting: Setting, memory_bytes: int) -> None:
+    def __init__(
+        self, case: Case, digest: str, setting: Setting, memory_bytes: int, seconds_max: float | None = None
+    ) -> None:
         self.case = case
         self.samples: list[Sample] = []
         self.digest: Digest | None = None
         self._memory_bytes = memory_bytes
         self._anonymous_peak_bytes = 0
         self._over_limit = False
+        self._seconds_max = seconds_max
+        self._deadline: float | None = None
+        self.over_time = False
         self._stopping = threading.Event()
         # Set while the process prepares or runs: looking at processes that wait would take time from the one measured.
         self._watched = threading.Event()
@@ -80,7 +86,7 @@ class Contestant:
             encoding="utf-8",
         )
         self._stopping.clear()
-        self._watched.set()
+        self._watch_from_now()
         self._watcher = threading.Thread(target=self._watch, args=(self._process,), daemon=True)
         self._watcher.start()
         self._hear()
@@ -92,7 +98,7 @@ class Contestant:
         if self.failure or self._process is None or self._process.stdin is None:
             return None
         idle_bytes = self._anonymous_peak_bytes = anonymous_bytes(self._process.pid)
-        self._watched.set()
+        self._watch_from_now()
         try:
             self._process.stdin.write("run\n")
             self._process.stdin.flush()
@@ -168,12 +174,23 @@ class Contestant:
         self._errors.seek(0)
         last = self._errors.read().strip().rpartition("\n")[2]
         mebibytes = self._memory_bytes / 2**20
-        self.failure = f"took more than its {mebibytes:,.0f} MiB" if self._over_limit else f"ended with {code}: {last}"
+        self.failure = f"ended with {code}: {last}"
+        if self._over_limit:
+            self.failure = f"took more than its {mebibytes:,.0f} MiB"
+        elif self.over_time:
+            self.failure = f"took longer than its {self._seconds_max:,.0f} s"
+
+    def _watch_from_now(self) -> None:
+        self._deadline = None if self._seconds_max is None else SYSTEM_CLOCK.seconds() + self._seconds_max
+        self._watched.set()
 
     def _watch(self, process: subprocess.Popen[str]) -> None:
         while not self._stopping.wait(SAMPLE_SECONDS) and process.poll() is None:
             self._watched.wait()
             self._look(process)
+            if self._deadline is not None and SYSTEM_CLOCK.seconds() > self._deadline and self._watched.is_set():
+                self.over_time = True
+                _kill_tree(process)
 
     def _look(self, process: subprocess.Popen[str]) -> None:
         now = anonymous_bytes(process.pid)

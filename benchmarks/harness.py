@@ -94,7 +94,7 @@ def measure(workload: Workload, repetitions: int = 5, progress: Callable[[str], 
         contestants: list[Contestant] = []
         try:
             for case in workload.cases:
-                contestants.append(Contestant(case, workload.digest, setting, workload.memory_bytes))
+                contestants.append(_contestant(workload, case, setting))
                 if not workload.fresh:
                     progress(f"{workload.name}: preparing {case.name}")
                     contestants[-1].start()
@@ -124,7 +124,7 @@ def _measure(
         # Another one goes first each time, so that nobody always runs after the same neighbour.
         turn = rounds % len(contestants)
         for contestant in contestants[turn:] + contestants[:turn]:
-            if not _had_enough(contestant, calm):
+            if not _had_enough(contestant, calm, workload.seconds_max):
                 contestant.run(rounds)
             if workload.fresh:
                 contestant.stop()
@@ -155,7 +155,7 @@ def _digests(
     digests = {} if reference.digest is None else {reference.case.share: reference.digest}
     for share in sorted({case.share for case in workload.cases} - set(digests)):
         case = replace(reference.case, share=share)
-        with closing(Contestant(case, workload.digest, setting, workload.memory_bytes)) as contestant:
+        with closing(_contestant(workload, case, setting)) as contestant:
             contestant.run(0)
             if contestant.digest is not None:
                 digests[share] = contestant.digest
@@ -171,7 +171,13 @@ def _warm_up(contestants: list[Contestant], digests: dict[int, Digest], progress
             contestant.reject(digest)
 
 
-def _had_enough(contestant: Contestant, calm: set[int]) -> bool:
+def _contestant(workload: Workload, case: Case, setting: Setting) -> Contestant:
+    return Contestant(case, workload.digest, setting, workload.memory_bytes, workload.seconds_max)
+
+
+def _had_enough(contestant: Contestant, calm: set[int], seconds_max: float | None = None) -> bool:
+    if seconds_max is not None and sum(sample.runs * sample.seconds for sample in contestant.samples) >= seconds_max:
+        return True
     counted = sum(sample.round_number in calm for sample in contestant.samples)
     return contestant.case.rounds_max is not None and counted >= contestant.case.rounds_max
 
@@ -220,6 +226,10 @@ def _figure(
     contestant: Contestant, reference: Contestant, subject: Contestant | None, counted: set[int], cores_min: float
 ) -> Figure:
     failure = contestant.failure or (f"nothing to compare with: {reference.failure}" if reference.failure else "")
+    if contestant.over_time and subject is not None and subject.samples:
+        # The least that it lost by: a peer that is stopped has lost, and is not left out.
+        seconds = median(sample.seconds for sample in subject.samples)
+        failure += f", where {subject.case.name} took {seconds:,.1f}"
     busy_min = cores_min if contestant.case.busy else 0.0
     ratios = round_ratios(contestant.samples, reference.samples, counted, busy_min, contestant.case.share)
     if not failure and not ratios:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from benchmarks import (
     all_pairs,
+    bags,
     map_groups,
     shuffle_engines,
     shuffle_peers,
@@ -23,8 +25,8 @@ from benchmarks import (
     stream_files,
 )
 from benchmarks.case import Case, Digest, Setting, Workload, load
-from benchmarks.contestant import Sample
-from benchmarks.harness import Figure, calm_rounds, measure, round_ratios
+from benchmarks.contestant import Contestant, Sample
+from benchmarks.harness import Figure, _had_enough, calm_rounds, measure, round_ratios
 
 from tests.unit.house.test_versions import pins
 
@@ -48,6 +50,10 @@ def prepare(setting: Setting, wait_seconds: float = 0.0, extra: int = 0) -> Any:
 prepare_plain = partial(prepare, wait_seconds=0.02)
 prepare_slow = partial(prepare, wait_seconds=0.1)
 prepare_wrong = partial(prepare, extra=4)
+
+
+def prepare_stuck(setting: Setting) -> Any:
+    return lambda: time.sleep(600)
 
 
 def prepare_greedy(setting: Setting) -> Any:
@@ -98,6 +104,23 @@ def test_a_wrong_result_has_no_figure(figures: dict[str, Figure]) -> None:
 
 def test_a_case_that_takes_more_memory_than_it_may_is_stopped(figures: dict[str, Figure]) -> None:
     assert figures["greedy"].failure == "took more than its 256 MiB"
+
+
+def test_a_case_that_takes_longer_than_it_may_is_stopped_and_has_lost() -> None:
+    whole = replace(workload("plain", "slow", "stuck"), seconds_max=5.0, subject="plain")
+    found = {figure.case.name: figure for figure in measure(whole, repetitions=1).figures}
+    assert found["stuck"].failure == "took longer than its 5 s, where plain took 0.0"
+    assert found["slow"].failure == ""
+
+
+def test_a_case_whose_rounds_took_long_enough_runs_no_more() -> None:
+    case = Case("slow", f"{_HERE}:prepare_slow", "sleeps")
+    with closing(Contestant(case, f"{_HERE}:digest", Setting(Path(), 1), 2**28)) as slow:
+        slow.samples = [Sample(1, 1, 1.6, 1.0, 0, 0)]
+        assert not _had_enough(slow, set(), 3.0)
+        slow.samples = [Sample(1, 2, 1.6, 1.0, 0, 0)]  # twice in a round
+        assert _had_enough(slow, set(), 3.0)
+        assert not _had_enough(slow, set(), None)
 
 
 def test_a_case_that_fails_says_why(figures: dict[str, Figure]) -> None:
@@ -229,6 +252,8 @@ def test_every_package_a_case_requires_is_pinned() -> None:
         map_groups.workloads,
         stream_files.workloads,
         all_pairs.workloads,
+        bags.workloads,
+        bags.group_workloads,
     )
     required = {
         name for suite in suites for whole in suite(4_000, 1, 2**30) for case in whole.cases for name in case.requires
@@ -240,7 +265,25 @@ def workloads_of_peers() -> list[Workload]:
     numbers, texts, *_ = shuffle_peers.workloads(40_000, 2, 2**32)
     slow, *_ = shuffle_peers.slow_workloads(40_000, 2, 2**32)
     once, *_ = map_groups.workloads(40_000, 2, 2**32)
-    return [numbers, texts, slow, once]
+    groups, *_ = bags.group_workloads(12_000, 2, 2**32)
+    return [numbers, texts, slow, once, groups, *bags.workloads(120, 2, 2**32)]
+
+
+def test_all_ways_to_do_the_jobs_of_source_000_come_to_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLARS_MAX_THREADS", "1")
+    monkeypatch.setattr(bags, "COLUMNS", 40)
+    bags.write_csv(tmp_path, 30)
+    for job in (whole for whole in bags.workloads(120, 2, 2**30) if whole.facts.get("rows") == 30):
+        digests = {
+            case.name: bags.digest_folder(load(case.prepare)(Setting(tmp_path, threads=2))(), tmp_path)
+            for case in job.cases
+            if case.name != "esker.compat" and all(map(importlib.util.find_spec, case.requires))
+        }
+        assert {"one thread", "esker"} <= set(digests)
+        assert digests["one thread"]["lines"] == 40
+        assert digests == dict.fromkeys(digests, digests["one thread"])
 
 
 @pytest.mark.slow
