@@ -19,5 +19,6 @@ void bind_nested(nanobind::module_& module);
 void bind_measure(nanobind::module_& module);
 void bind_gather(nanobind::module_& module);
 void bind_collect(nanobind::module_& module);
+void bind_groups(nanobind::module_& module);
 
 }  // namespace esker::bind

@@ -23,7 +23,10 @@
 #include "esker/objects/byte_log.h"
 #include "esker/objects/entry.h"
 #include "esker/objects/key_map.h"
+#include "list_maker.h"
 #include "object_codec.h"
+#include "pair_reader.h"
+#include "run_parts.h"
 
 namespace nb = nanobind;
 
@@ -40,44 +43,12 @@ using objects::Reader;
 constexpr std::uint64_t kTableBytesMax = std::uint64_t{2} << 30;
 // Pairs between two looks for Ctrl-C, where the iterator runs no Python code that would look.
 constexpr std::uint64_t kSignalEvery = 1 << 14;
-constexpr std::uint32_t kBatchPairs = 1024;
-constexpr std::size_t kBatchBytes = std::size_t{1} << 20;
 constexpr std::uint32_t kNoKey = UINT32_MAX;
 
 std::uint32_t remainder(std::int64_t hash, std::uint32_t count) {
   const std::int64_t rest = hash % static_cast<std::int64_t>(count);
   return static_cast<std::uint32_t>(rest < 0 ? rest + count : rest);
 }
-
-[[noreturn]] void raise_os_error(const SpillFailed& error) {
-  errno = error.code;
-  PyErr_SetFromErrno(PyExc_OSError);
-  throw nb::python_error();
-}
-
-// A list, filled without a call for each item.
-class ListMaker {
- public:
-  void add(nb::object item) { items_.push_back(std::move(item)); }
-  void add(nb::object left, nb::object right) {
-    nb::object pair = nb::steal(PyTuple_New(2));
-    if (!pair.is_valid()) throw nb::python_error();
-    PyTuple_SetItem(pair.ptr(), 0, left.release().ptr());
-    PyTuple_SetItem(pair.ptr(), 1, right.release().ptr());
-    add(std::move(pair));
-  }
-  nb::object list() {
-    nb::object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(items_.size())));
-    if (!list.is_valid()) throw nb::python_error();
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      PyList_SetItem(list.ptr(), static_cast<Py_ssize_t>(i), items_[i].release().ptr());
-    }
-    return list;
-  }
-
- private:
-  std::vector<nb::object> items_;
-};
 
 // Items of a block, read from where the last call stopped.
 class ItemReader {
@@ -103,67 +74,6 @@ class ItemReader {
   ObjectCodec codec_;
   Reader reader_;
 };
-
-// Pairs of a section's entries. In a section of groups an entry has one key for all its values.
-class PairReader {
- public:
-  PairReader(nb::object section, bool groups, nb::object load)
-      : buffer_(std::move(section)),
-        borrowed_(buffer_),
-        codec_({nb::none(), nb::none(), std::move(load)}),
-        rest_(borrowed_.bytes()),
-        groups_(groups) {}
-
-  // Goes to the next pair; false at the end.
-  bool next() {
-    while (values_.done()) {
-      if (rest_.empty()) return false;
-      open_entry();
-    }
-    if (!groups_) key_ = keys_.skip();
-    value_ = values_.skip();
-    return true;
-  }
-  Bytes key() const { return key_; }
-  Bytes value() const { return value_; }
-
-  nb::list take(std::uint32_t count) {
-    nb::list pairs;
-    for (; count > 0 && next(); --count)
-      pairs.append(nb::make_tuple(codec_.decode(key_), codec_.decode(value_)));
-    return pairs;
-  }
-  const ObjectCodec& codec() const { return codec_; }
-
- private:
-  void open_entry() {
-    const objects::EntryView entry = objects::first_entry(rest_);
-    rest_ = rest_.subspan(entry.entry_bytes);
-    keys_ = Reader(entry.keys);
-    values_ = Reader(entry.values);
-    if (groups_ && !values_.done()) key_ = keys_.skip();
-  }
-
-  nb::object buffer_;
-  BorrowedBytes borrowed_;
-  ObjectCodec codec_;
-  Bytes rest_;
-  bool groups_;
-  Reader keys_{Bytes()};
-  Reader values_{Bytes()};
-  Bytes key_;
-  Bytes value_;
-};
-
-// The place of a key's first pair, before the key.
-std::uint64_t split_place(Bytes& key) {
-  Reader reader(key);
-  const objects::Item pair = reader.next();
-  if (pair.tag != objects::kTuple || pair.length != 2) throw ObjectsCorrupt("a stored key has no place");
-  const std::int64_t place = reader.next().integer;
-  key = reader.skip();
-  return static_cast<std::uint64_t>(place);
-}
 
 // Weaves sections of placed keys, each in order of its places, into one order.
 class Weave {
@@ -329,25 +239,6 @@ class Table {
   bool source_failed_ = false;
 };
 
-// Where a run's partitions begin, with the end of the last; and the pairs of each.
-using Written = std::pair<std::vector<std::uint64_t>, std::vector<std::uint64_t>>;
-
-// Numbers of keys by partition, each partition's in the order of their first appearance.
-struct ByPartition {
-  std::vector<std::uint32_t> begins;
-  std::vector<std::uint32_t> numbers;
-};
-
-ByPartition by_partition(const std::vector<std::uint32_t>& partitions, std::uint32_t partition_count) {
-  ByPartition sorted{std::vector<std::uint32_t>(partition_count + 1),
-                     std::vector<std::uint32_t>(partitions.size())};
-  for (const std::uint32_t partition : partitions) ++sorted.begins[partition + 1];
-  for (std::uint32_t p = 0; p < partition_count; ++p) sorted.begins[p + 1] += sorted.begins[p];
-  std::vector<std::uint32_t> next(sorted.begins.begin(), sorted.begins.end() - 1);
-  for (std::uint32_t i = 0; i < partitions.size(); ++i) sorted.numbers[next[partitions[i]]++] = i;
-  return sorted;
-}
-
 // The values of each key, as one log of items.
 class GroupTable : public Table {
  public:
@@ -416,7 +307,7 @@ class GroupTable : public Table {
   }
 
   void clear() {
-    logs_ = {};
+    logs_ = decltype(logs_)();
     keys_.clear();
     pool_.clear();
   }
@@ -559,19 +450,20 @@ class CombineTable : public Table {
   std::uint64_t taken() const { return taken_; }
 
   // Pairs that lie as items, until they end (true) or the table is full. `states`: they are combiners.
-  // `placed`: the keys are tuples of the place of a key's first pair, and the key.
-  bool take_items(PairReader& pairs, bool states, bool placed) {
+  bool take_items(PairReader& pairs, bool states) {
     while (pairs.next()) {
-      current_ = kNoKey;
-      Bytes original = pairs.key();
-      const std::uint64_t place = placed ? split_place(original) : place_++;
-      const EncodedKey key = codec_.encode_key(original);
-      nb::object value = codec_.decode(pairs.value());
-      if (states) {
-        add_state(key, std::move(value), place);
-      } else {
-        add_value(key, value.ptr(), place);
-      }
+      take_item(pairs, pairs.key(), place_++, states);
+      if (full()) return false;
+    }
+    return true;
+  }
+
+  // The same of combiners that `divide` wrote.
+  bool take_placed(PairReader& pairs) {
+    while (pairs.next()) {
+      Bytes key = pairs.key();
+      const std::uint64_t place = split_place(key);
+      take_item(pairs, key, place, true);
       if (full()) return false;
     }
     return true;
@@ -589,13 +481,7 @@ class CombineTable : public Table {
 
   // The same in so many parts by another hash than that of the partitions, each key with its place.
   Written divide(int fd, std::uint32_t parts, std::uint32_t depth) {
-    std::vector<std::uint32_t> part_of(keys_.size());
-    for (std::uint32_t i = 0; i < keys_.size(); ++i) {
-      // All keys here may agree in the hash that chose the partition.
-      const std::uint64_t spread = hash::mix(static_cast<std::uint64_t>(keys_[i].hash) + hash::start(depth));
-      part_of[i] = static_cast<std::uint32_t>(spread % parts);
-    }
-    return write_parts(fd, by_partition(part_of, parts), true);
+    return write_parts(fd, by_other_hash(keys_, parts, depth), true);
   }
 
   // Up to `count` keys with their combiners, in order. Nothing may be added until all were taken.
@@ -643,6 +529,17 @@ class CombineTable : public Table {
   }
 
  private:
+  void take_item(PairReader& pairs, Bytes original, std::uint64_t place, bool states) {
+    current_ = kNoKey;
+    const EncodedKey key = codec_.encode_key(original);
+    nb::object value = codec_.decode(pairs.value());
+    if (states) {
+      add_state(key, std::move(value), place);
+    } else {
+      add_value(key, value.ptr(), place);
+    }
+  }
+
   void add_value(EncodedKey key, PyObject* value, std::uint64_t place) {
     const auto found = keys_.find_or_add(pool_, key.canonical, key.original);
     current_ = found.number;
@@ -769,16 +666,18 @@ class CombineTable : public Table {
   }
 
   Written write_parts(int fd, const ByPartition& sorted, bool placed) {
-    const auto parts = static_cast<std::uint32_t>(sorted.begins.size() - 1);
-    EntryWriter writer(fd);
-    Written written{{0}, std::vector<std::uint64_t>(parts)};
+    Written written;
     try {
-      for (std::uint32_t part = 0; part < parts; ++part) {
-        written.second[part] = sorted.begins[part + 1] - sorted.begins[part];
-        write_partition(writer, sorted, part, placed);
-        written.first.push_back(writer.written());
-      }
-      writer.flush();
+      written = write_pairs(fd, sorted, [this, placed](std::uint32_t number, Buffer& keys, Buffer& values) {
+        current_ = number;
+        const Bytes key = keys_[number].original_form();
+        if (placed) {
+          put_placed(keys, entries_[number].place(), key);
+        } else {
+          keys.put(key.data(), key.size());
+        }
+        codec_.encode(collapse(entries_[number]).ptr(), values);
+      });
     } catch (const SpillFailed& error) {
       raise_os_error(error);
     }
@@ -786,41 +685,8 @@ class CombineTable : public Table {
     return written;
   }
 
-  void write_partition(EntryWriter& writer, const ByPartition& sorted, std::uint32_t partition, bool placed) {
-    Buffer keys;
-    Buffer values;
-    std::uint32_t pairs = 0;
-    const std::uint32_t end = sorted.begins[partition + 1];
-    for (std::uint32_t i = sorted.begins[partition]; i < end; ++i) {
-      const std::uint32_t number = sorted.numbers[i];
-      current_ = number;
-      if (placed) {
-        keys.put(objects::kTuple);
-        keys.put(2);
-        objects::put_integer(keys, static_cast<std::int64_t>(entries_[number].place()));
-      }
-      const Bytes key = keys_[number].original_form();
-      keys.put(key.data(), key.size());
-      codec_.encode(collapse(entries_[number]).ptr(), values);
-      if (++pairs == kBatchPairs || i + 1 == end || keys.size() + values.size() > kBatchBytes) {
-        write_batch(writer, keys, values, pairs);
-        pairs = 0;
-      }
-    }
-  }
-
-  static void write_batch(EntryWriter& writer, Buffer& keys, Buffer& values, std::uint32_t pairs) {
-    writer.begin(keys.size(), pairs, values.size());
-    writer.begin_block();
-    writer.put(keys.bytes());
-    writer.begin_block();
-    writer.put(values.bytes());
-    keys.clear();
-    values.clear();
-  }
-
   void clear() {
-    entries_ = {};
+    entries_ = decltype(entries_)();
     keys_.clear();
     pool_.clear();
     weight_ = 0;
@@ -912,8 +778,8 @@ void bind_collect(nb::module_& module) {
       .def("__len__", &CombineTable::size)
       .def_prop_ro("taken", &CombineTable::taken)
       .def("take", &CombineTable::take, nb::arg("iterator"), nb::arg("limit").none() = nb::none())
-      .def("take_items", &CombineTable::take_items, nb::arg("pairs"), nb::kw_only(), nb::arg("states"),
-           nb::arg("placed"))
+      .def("take_items", &CombineTable::take_items, nb::arg("pairs"), nb::kw_only(), nb::arg("states"))
+      .def("take_placed", &CombineTable::take_placed, nb::arg("pairs"))
       .def("write", &CombineTable::write, nb::arg("fd"))
       .def("divide", &CombineTable::divide, nb::arg("fd"), nb::arg("parts"), nb::arg("depth"))
       .def("drain", &CombineTable::drain, nb::arg("count"))

@@ -19,4 +19,5 @@ NB_MODULE(_kernel, module) {
   esker::bind::bind_measure(module);
   esker::bind::bind_gather(module);
   esker::bind::bind_collect(module);
+  esker::bind::bind_groups(module);
 }

@@ -39,7 +39,7 @@ EntryView first_entry(Bytes data) {
   const Bytes keys = data.subspan(sizeof(header), header.key_bytes);
   const Bytes values =
       data.subspan(sizeof(header) + header.key_bytes, static_cast<std::size_t>(header.value_bytes));
-  return {items_of(keys), items_of(values), sizeof(header) + keys.size() + values.size()};
+  return {items_of(keys), items_of(values), header.pairs, sizeof(header) + keys.size() + values.size()};
 }
 
 void EntryWriter::begin(std::uint64_t key_bytes, std::uint64_t pairs, std::uint64_t value_bytes) {

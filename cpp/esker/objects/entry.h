@@ -11,10 +11,12 @@ namespace esker::objects {
 // What a block of items begins with; a pickle begins with 0x80.
 constexpr std::uint8_t kItemsBlock = 0x01;
 
-// An entry's items, without the marks of their blocks, and the bytes of the whole entry.
+// An entry's items, without the marks of their blocks, how many pairs it has, and the bytes of the whole
+// entry.
 struct EntryView {
   Bytes keys;
   Bytes values;
+  std::uint32_t pairs;
   std::size_t entry_bytes;
 };
 

@@ -66,9 +66,10 @@ void KeyMap::grow() {
   }
 }
 
+// Assigning `{}` would keep what the vectors hold.
 void KeyMap::clear() {
-  keys_ = {};
-  slots_ = {};
+  keys_ = decltype(keys_)();
+  slots_ = decltype(slots_)();
   mask_ = 0;
   guess_ = 0;
 }

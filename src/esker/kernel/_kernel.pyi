@@ -297,7 +297,9 @@ class CombineTable:
 
     def take(self, iterator: object, limit: int | None = None) -> bool: ...
 
-    def take_items(self, pairs: PairReader, *, states: bool, placed: bool) -> bool: ...
+    def take_items(self, pairs: PairReader, *, states: bool) -> bool: ...
+
+    def take_placed(self, pairs: PairReader) -> bool: ...
 
     def write(self, fd: int) -> tuple[list[int], list[int]]: ...
 
@@ -312,5 +314,55 @@ class CombineTable:
 
     @property
     def current_key(self) -> object | None: ...
+
+    def largest_key(self) -> object: ...
+
+class GroupReader:
+    def __iter__(self, /):
+        """Implement iter(self)."""
+
+    def __next__(self, /):
+        """Implement next(self)."""
+
+class Group:
+    """
+    The values of a key, in input order: read from the spill file anew each time it is iterated.
+
+    So a group may be larger than memory. It has a length, and pickles as a list of its values.
+    """
+
+    def __iter__(self, /):
+        """Implement iter(self)."""
+
+    def __len__(self, /):
+        """Return len(self)."""
+
+    def __repr__(self) -> str: ...
+
+    def __reduce__(self) -> tuple: ...
+
+class GroupMaker:
+    def __init__(self, mapped: list, load: object, sides: int | None) -> None: ...
+
+    def make(self, places: bytes) -> object: ...
+
+class PlaceReader:
+    def __init__(self, section: object, side: int, file: int, begin: int) -> None: ...
+
+class PlaceTable:
+    def __init__(self, maker: GroupMaker, memory_bytes: int, plain: object, dump: object, load: object) -> None: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def source_failed(self) -> bool: ...
+
+    def take(self, section: PlaceReader) -> bool: ...
+
+    def take_placed(self, pairs: PairReader) -> bool: ...
+
+    def divide(self, fd: int, parts: int, depth: int) -> tuple[list[int], list[int]]: ...
+
+    def drain(self, count: int) -> object: ...
 
     def largest_key(self) -> object: ...

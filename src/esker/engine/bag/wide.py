@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat, starmap
 from typing import TYPE_CHECKING, Any
 
 from esker.engine.bag.failure import user_error, user_failure
@@ -210,61 +210,68 @@ class ReadCogrouped:
     each: Callable[[Any, Any], Iterable[Any]]
 
     def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
-        for key, values in cogrouped(sides, **where):
-            yield from self.each(key, values)
+        return chain.from_iterable(starmap(self.each, cogrouped(sides, **where)))
 
 
 # What a join makes of a key and the values of both sides.
 
 
-def cogroup_of(key: Any, sides: Any) -> Iterator[Any]:
+def cogroup_of(key: Any, sides: Any) -> Iterable[Any]:
     """The key and its values on all sides."""
-    yield key, sides
+    return ((key, sides),)
 
 
-def join_of(key: Any, sides: Any) -> Iterator[Any]:
+def join_of(key: Any, sides: Any) -> Iterable[Any]:
     """Each value of the left with each of the right."""
     left, right = sides
     if len(left) and len(right):
-        yield from ((key, (one, other)) for one in left for other in right)
+        return _pairs(key, left, right)
+    return ()
 
 
-def left_join_of(key: Any, sides: Any) -> Iterator[Any]:
+def left_join_of(key: Any, sides: Any) -> Iterable[Any]:
     """As join, and values of the left alone with None."""
     left, right = sides
-    yield from ((key, (one, other)) for one in left for other in (right if len(right) else (None,)))
+    return _pairs(key, left, right if len(right) else _NO_VALUE)
 
 
-def right_join_of(key: Any, sides: Any) -> Iterator[Any]:
+def right_join_of(key: Any, sides: Any) -> Iterable[Any]:
     """As join, and values of the right alone with None."""
     left, right = sides
-    if len(right):
-        yield from ((key, (one, other)) for one in (left if len(left) else (None,)) for other in right)
+    return _pairs(key, left if len(left) else _NO_VALUE, right)
 
 
-def full_join_of(key: Any, sides: Any) -> Iterator[Any]:
+def full_join_of(key: Any, sides: Any) -> Iterable[Any]:
     """As join, and values of either side alone with None."""
     return left_join_of(key, sides) if len(sides[0]) else right_join_of(key, sides)
 
 
-def subtract_by_key_of(key: Any, sides: Any) -> Iterator[Any]:
+_NO_VALUE = (None,)
+
+
+def _pairs(key: Any, left: Any, right: Any) -> Iterable[Any]:
+    # Most keys of a join have one value on a side: a generator for each would take longer than all else.
+    if len(left) == 1 == len(right):
+        (one,), (other,) = left, right
+        return ((key, (one, other)),)
+    return ((key, (one, other)) for one in left for other in right)
+
+
+def subtract_by_key_of(key: Any, sides: Any) -> Iterable[Any]:
     """Pairs of the left whose key the right does not have."""
     left, right = sides
-    if not len(right):
-        yield from ((key, value) for value in left)
+    return () if len(right) else zip(repeat(key), left)
 
 
-def subtract_of(key: Any, sides: Any) -> Iterator[Any]:
+def subtract_of(key: Any, sides: Any) -> Iterable[Any]:
     """Keys of the left that the right does not have, as often as they come."""
     left, right = sides
-    if not len(right):
-        yield from (key for _ in left)
+    return () if len(right) else repeat(key, len(left))
 
 
-def intersection_of(key: Any, sides: Any) -> Iterator[Any]:
+def intersection_of(key: Any, sides: Any) -> Iterable[Any]:
     """Keys that both have, once."""
-    if all(len(side) for side in sides):
-        yield key
+    return (key,) if all(len(side) for side in sides) else ()
 
 
 class WideNode(MadeNode):

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any
 
-from esker.engine.objects.codec import in_batches, load_many
-from esker.engine.objects.collect import table_options
-from esker.engine.objects.combine import Combine, itself
+from esker.engine.objects.codec import dump_one, in_batches, load_one
+from esker.engine.objects.collect import combine_table, table_options
+from esker.engine.objects.combine import Combine
+from esker.engine.objects.keys import plain_key
 from esker.engine.objects.merge import Feed, merge_by_key
 from esker.engine.objects.partitioners import HashPartitioner
 from esker.engine.objects.runs import MappedFiles, RunWriter, Section, SpillPlace
@@ -19,8 +20,8 @@ from esker.kernel import _kernel
 #: A key's places in a hundred files take some kilobytes.
 _LEAST_BYTES = 20_000
 
-#: Values of one key that lie together: file, begin, end, how many.
-Part = tuple[int, int, int, int]
+#: The values of a key; see the kernel.
+Group = _kernel.Group
 
 
 def records(sections: Iterable[Section]) -> Iterator[tuple[Any, Any]]:
@@ -45,51 +46,25 @@ def reduced(
 
     What a function of `combine` raises comes as a CallFailure that names `operator`.
     """
+    make_table = partial(combine_table, combine, HashPartitioner(1), memory_bytes)
     feeds = map(_feed, sections)
-    return merge_by_key(feeds, combine, place=place, memory_bytes=memory_bytes, operator=operator)
+    return merge_by_key(feeds, make_table, place=place, memory_bytes=memory_bytes, operator=operator)
 
 
-def _feed(section: Section) -> Feed:
+def _feed(section: Section) -> Feed[_kernel.CombineTable]:
     pairs = MappedFiles().pairs(section)
     return partial(_take_items, pairs=pairs, states=section.kind == "combined")
 
 
 def _take_items(table: _kernel.CombineTable, pairs: _kernel.PairReader, states: bool) -> bool:
-    return table.take_items(pairs, states=states, placed=False)
-
-
-class Group:
-    """The values of a key, in input order: read from the spill file anew each time it is iterated.
-
-    So a group may be larger than memory. It has a length, and pickles as a list of its values.
-    """
-
-    __slots__ = ("_files", "_parts")
-
-    def __init__(self, files: MappedFiles, parts: Sequence[Part]) -> None:
-        self._files = files
-        self._parts = parts
-
-    def __len__(self) -> int:
-        return sum([pairs for _, _, _, pairs in self._parts])
-
-    def __iter__(self) -> Iterator[Any]:
-        views = [self._files.view(file, begin, end) for file, begin, end, _ in self._parts]
-        return load_many(views[0]) if len(views) == 1 else chain.from_iterable(map(load_many, views))
-
-    def __repr__(self) -> str:
-        return f"<Group of {len(self)} values>"
-
-    def __reduce__(self) -> Any:
-        return list, (list(self),)
+    return table.take_items(pairs, states=states)
 
 
 def groups(
     sections: Iterable[Section], *, place: SpillPlace, memory_bytes: int, operator: str = "group by key"
 ) -> Iterator[tuple[Any, Group]]:
     """Bring the values of each key together; keys by first appearance, values in input order."""
-    for key, (group,) in cogrouped([sections], place=place, memory_bytes=memory_bytes, operator=operator):
-        yield key, group
+    return _grouped([sections], None, place=place, memory_bytes=memory_bytes, operator=operator)
 
 
 def cogrouped(
@@ -99,23 +74,34 @@ def cogrouped(
 
     What is held are places of values in files, not values.
     """
+    return _grouped(sides, len(sides), place=place, memory_bytes=memory_bytes, operator=operator)
+
+
+def _grouped(
+    sides: Sequence[Iterable[Section]], in_tuples: int | None, *, place: SpillPlace, memory_bytes: int, operator: str
+) -> Iterator[tuple[Any, Any]]:
     files = MappedFiles()
+    maker = _kernel.GroupMaker(files.mapped, load_one, in_tuples)
+    held_bytes = max(memory_bytes // 2, _LEAST_BYTES)
+    make_table = partial(_kernel.PlaceTable, maker, held_bytes, plain_key, dump_one, load_one)
     with ExitStack() as kept:
         gathered = [
             _gathered(sections, place.below(f"gather{side}"), memory_bytes // 2, kept)
             for side, sections in enumerate(sides)
         ]
-        places = _places(gathered, files)
-        combine = Combine(itself, _joined, _joined)
-        held_bytes = max(memory_bytes // 2, _LEAST_BYTES)
-        for key, parts in merge_by_key(
-            [lambda table: table.take(places)],
-            combine,
-            place=place,
-            memory_bytes=held_bytes,
-            operator=operator,
-        ):
-            yield key, tuple([Group(files, parts.get(side, ())) for side in range(len(sides))])
+        feeds = (_places(section, side, files) for side, sections in enumerate(gathered) for section in sections)
+        yield from merge_by_key(
+            feeds, make_table, place=place, memory_bytes=held_bytes, operator=operator, woven=maker.make
+        )
+
+
+def _places(section: Section, side: int, files: MappedFiles) -> Feed[_kernel.PlaceTable]:
+    reader = _kernel.PlaceReader(files.section(section), side, files.number(section.path), section.begin)
+    return partial(_take_places, section=reader)
+
+
+def _take_places(table: _kernel.PlaceTable, section: _kernel.PlaceReader) -> bool:
+    return table.take(section)
 
 
 def _gathered(sections: Iterable[Section], place: SpillPlace, memory_bytes: int, kept: ExitStack) -> list[Section]:
@@ -140,18 +126,3 @@ def _gather(sections: Iterable[Section], writer: RunWriter, memory_bytes: int) -
             writer.write_table("groups", table.write)
     if len(table):
         writer.write_table("groups", table.write)
-
-
-def _places(sides: Sequence[Iterable[Section]], files: MappedFiles) -> Iterator[tuple[Any, dict[int, list[Part]]]]:
-    for side, sections in enumerate(sides):
-        for section in sections:
-            file = files.number(section.path)
-            for entry in files.entries(section):
-                (key,) = load_many(entry.keys)
-                yield key, {side: [(file, entry.values_begin, entry.values_end, entry.pairs)]}
-
-
-def _joined(left: dict[int, list[Part]], right: dict[int, list[Part]]) -> dict[int, list[Part]]:
-    for side, parts in right.items():
-        left.setdefault(side, []).extend(parts)
-    return left

@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from esker.engine.calling import calling
 from esker.engine.objects.codec import in_batches
-from esker.engine.objects.collect import combine_table
-from esker.engine.objects.combine import Combine
-from esker.engine.objects.partitioners import HashPartitioner
 from esker.engine.objects.runs import MappedFiles, RunWriter, SpillPlace
 from esker.errors import MemoryBudgetExceededError
 from esker.kernel import _kernel
@@ -25,19 +22,41 @@ _PARTS = 16
 #: Sixteen times sixteen times ... parts: what does not fit then is one key.
 _DEPTH_MAX = 6
 
+
+class MergeTable(Protocol):
+    """What holds something of each key, as the kernel's tables do: combiners, or places of values."""
+
+    @property
+    def source_failed(self) -> bool: ...
+    def __len__(self) -> int: ...
+    def take_placed(self, pairs: _kernel.PairReader) -> bool: ...
+    def divide(self, fd: int, parts: int, depth: int) -> tuple[list[int], list[int]]: ...
+    def drain(self, count: int) -> Any: ...
+    def largest_key(self) -> Any: ...
+
+
+Table = TypeVar("Table", bound=MergeTable)
 #: Adds pairs to a table, and says whether there are no more: else the table is full.
-Feed = Callable[[_kernel.CombineTable], bool]
+Feed = Callable[[Table], bool]
 
 
 def merge_by_key(
-    feeds: Iterable[Feed], combine: Combine, *, place: SpillPlace, memory_bytes: int, operator: str
+    feeds: Iterable[Feed[Table]],
+    make_table: Callable[[], Table],
+    *,
+    place: SpillPlace,
+    memory_bytes: int,
+    operator: str,
+    woven: Callable[[Any], Any] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Merge what the feeds give of each key; gives the keys by their first appearance.
 
-    Raises MemoryBudgetExceededError, naming the key, when one key's combiner alone is larger than `memory_bytes`, and
-    CallFailure, naming `operator` and the key, when a function of `combine` raises.
+    `make_table` makes a table of `memory_bytes`; `woven` makes a key's result of what was read back from a file.
+
+    Raises MemoryBudgetExceededError, naming the key, when what is held of one key alone is larger than `memory_bytes`,
+    and CallFailure, naming `operator` and the key, when a function of the table raises.
     """
-    merge = _Merge(combine, place, memory_bytes, operator)
+    merge = _Merge(make_table, place, memory_bytes, operator)
     with ExitStack() as kept:
         table, divided = merge.fill(feeds, 0, kept)
         if not divided.runs.runs:
@@ -51,20 +70,21 @@ def merge_by_key(
         merge.finish(table, divided, done, 0)
         # Each part's results are in order of place; they are read a pair at a time, all parts at once.
         readers = [files.pairs(section) for section in done.runs.sections(0)]
-        yield from in_batches(_kernel.Weave(readers).take)
+        pairs = in_batches(_kernel.Weave(readers).take)
+        yield from pairs if woven is None else ((key, woven(found)) for key, found in pairs)
 
 
-class _Merge:
-    def __init__(self, combine: Combine, place: SpillPlace, memory_bytes: int, operator: str) -> None:
-        self._combine = combine
+class _Merge(Generic[Table]):
+    def __init__(self, make_table: Callable[[], Table], place: SpillPlace, memory_bytes: int, operator: str) -> None:
+        self._make_table = make_table
         self._place = place
         self._memory_bytes = memory_bytes
         self._operator = operator
         self._writers = 0
 
-    def fill(self, feeds: Iterable[Feed], depth: int, kept: ExitStack) -> tuple[_kernel.CombineTable, RunWriter]:
+    def fill(self, feeds: Iterable[Feed[Table]], depth: int, kept: ExitStack) -> tuple[Table, RunWriter]:
         """Feed a table; when it is full, divide it into parts. Gives it with what is left in it."""
-        table = combine_table(self._combine, HashPartitioner(1), self._memory_bytes)
+        table = self._make_table()
         self._writers += 1
         divided = kept.enter_context(RunWriter(self._place.below(f"parts{self._writers}"), _PARTS))
         kept.callback(divided.runs.remove)
@@ -75,11 +95,11 @@ class _Merge:
                 self._divide(table, divided, depth)
         return table, divided
 
-    def _fed(self, feed: Feed, table: _kernel.CombineTable) -> bool:
+    def _fed(self, feed: Feed[Table], table: Table) -> bool:
         with calling(self._operator, table):
             return feed(table)
 
-    def finish(self, table: _kernel.CombineTable, divided: RunWriter, done: RunWriter, depth: int) -> None:
+    def finish(self, table: Table, divided: RunWriter, done: RunWriter, depth: int) -> None:
         """Merge each part apart, and write what comes of it as runs in order of place."""
         if len(table):
             self._divide(table, divided, depth)
@@ -94,11 +114,11 @@ class _Merge:
                     with calling(self._operator, inner):
                         done.write_table("combined", partial(inner.divide, parts=1, depth=0))
 
-    def _divide(self, table: _kernel.CombineTable, divided: RunWriter, depth: int) -> None:
+    def _divide(self, table: Table, divided: RunWriter, depth: int) -> None:
         with calling(self._operator, table):
             divided.write_table("combined", partial(table.divide, parts=_PARTS, depth=depth))
 
-    def _too_large(self, table: _kernel.CombineTable) -> MemoryBudgetExceededError:
+    def _too_large(self, table: Table) -> MemoryBudgetExceededError:
         return MemoryBudgetExceededError.of(
             self._operator,
             self._memory_bytes,
@@ -109,5 +129,5 @@ class _Merge:
         )
 
 
-def _take_placed(table: _kernel.CombineTable, pairs: _kernel.PairReader) -> bool:
-    return table.take_items(pairs, states=True, placed=True)
+def _take_placed(table: MergeTable, pairs: _kernel.PairReader) -> bool:
+    return table.take_placed(pairs)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,7 +30,6 @@ from esker.kernel import _kernel
 #: keys that are there once with what their values came to.
 KINDS = ("groups", "records", "combined")
 _HEADER = struct.Struct("<IIQ")
-HEADER_BYTES = _HEADER.size
 
 
 @dataclass(frozen=True)
@@ -187,20 +186,12 @@ class RunWriter:
             raise self.place.failure(error) from error
 
 
-class Entry(NamedTuple):
-    """One entry of a group: its key as a block of the mapped file, and where its values lie there."""
-
-    keys: memoryview
-    pairs: int
-    values_begin: int
-    values_end: int
-
-
 class MappedFiles:
     """Files of runs, each mapped once and as long as somebody reads from it, also when it was removed meanwhile."""
 
     def __init__(self) -> None:
-        self._mapped: list[memoryview] = []
+        #: By number.
+        self.mapped: list[memoryview] = []
         self._numbers: dict[str, int] = {}
 
     def number(self, path: str) -> int:
@@ -210,41 +201,19 @@ class MappedFiles:
         """
         number = self._numbers.get(path)
         if number is None:
-            self._mapped.append(_map(path))
-            number = self._numbers[path] = len(self._mapped) - 1
+            self.mapped.append(_map(path))
+            number = self._numbers[path] = len(self.mapped) - 1
         return number
-
-    def view(self, file: int, begin: int, end: int) -> memoryview:
-        """The bytes of a file from `begin` to `end`."""
-        return self._mapped[file][begin:end]
 
     def section(self, section: Section) -> memoryview:
         """The bytes of a section.
 
         Raises CorruptError when the file is shorter.
         """
-        data = self._mapped[self.number(section.path)]
+        data = self.mapped[self.number(section.path)]
         if not 0 <= section.begin <= section.end <= len(data):
             raise _damaged(section)
         return data[section.begin : section.end]
-
-    def entries(self, section: Section) -> Iterator[Entry]:
-        """Read the entries of a section.
-
-        Raises CorruptError when the places of entries do not add up.
-        """
-        data = self.section(section)
-        place = 0
-        while place < len(data):
-            if len(data) - place < HEADER_BYTES:
-                raise _damaged(section)
-            key_bytes, pairs, value_bytes = _HEADER.unpack_from(data, place)
-            values_begin = place + HEADER_BYTES + key_bytes
-            place = values_begin + value_bytes
-            if place > len(data):
-                raise _damaged(section)
-            keys = data[values_begin - key_bytes : values_begin]
-            yield Entry(keys, pairs, section.begin + values_begin, section.begin + place)
 
     def pairs(self, section: Section) -> _kernel.PairReader:
         """Read the pairs of a section."""

@@ -284,6 +284,30 @@ def test_groups_are_read_again_and_outlive_the_folder() -> None:
     assert pickle.loads(pickle.dumps(group)) == list(range(5000))
 
 
+def test_many_small_groups_are_told_apart_in_little_memory() -> None:
+    # A hundred times what the table of places may hold: it is divided, and divided again.
+    sides = [[(f"key{n}", n) for n in range(6000)], [(f"key{n}", -n) for n in reversed(range(3000, 9000))]]
+    with spill() as folder:
+        sections = [collect_all(folder, [side], HashPartitioner(1), AMPLE)[0] for side in sides]
+        before = set(folder.path.iterdir())
+        place = SpillPlace.of(folder, "reduce")
+        found = [
+            (key, list(left), list(right)) for key, (left, right) in cogrouped(sections, place=place, memory_bytes=TINY)
+        ]
+        assert set(folder.path.iterdir()) == before
+    expected = [(f"key{n}", [n], [-n] if n >= 3000 else []) for n in range(6000)]
+    assert found == expected + [(f"key{n}", [], [-n]) for n in reversed(range(6000, 9000))]
+
+
+def test_a_group_has_a_length_and_goes_elsewhere_as_a_list() -> None:
+    with spill() as folder:
+        (sections,) = collect_all(folder, [[(1, "a"), (2, "b"), (1, "c")]], HashPartitioner(1), AMPLE)
+        found = dict(groups(sections, place=SpillPlace.of(folder, "reduce"), memory_bytes=AMPLE))
+    assert (len(found[1]), repr(found[2])) == (2, "<Group of 1 values>")
+    first_value, *_ = found[1]
+    assert (first_value, pickle.loads(pickle.dumps(found[1]))) == ("a", ["a", "c"])
+
+
 def test_nothing_is_left_behind_but_what_the_map_side_gave() -> None:
     pairs = [(n % 500, "x" * 50) for n in range(5000)]
     with spill() as folder:
