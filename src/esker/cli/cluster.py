@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from esker.cli.outcome import report_error
+from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import CancelledError, OptionError
 
 if TYPE_CHECKING:
     from esker.runtime.flight import Limits, Security
+
+# How soon a process that ended is noticed.
+LOOK_SECONDS = 0.2
 
 cluster = typer.Typer(
     name="cluster", no_args_is_help=True, rich_markup_mode=None, help="Start, watch and end a replicated index."
@@ -126,6 +130,9 @@ def up(
     nodes: Annotated[int, typer.Option(metavar="N", min=2, help="How many nodes.")] = 3,
     copies: Annotated[int, typer.Option(metavar="N", min=2, help="Nodes that keep each thing.")] = 2,
     port: Annotated[int, typer.Option(metavar="N", help="The coordinator's port (0: any that is free).")] = 0,
+    supervise: Annotated[
+        bool, typer.Option("--supervise", help="Start again, until down, whatever of it ends by itself.")
+    ] = False,
     json: Json = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
@@ -133,6 +140,7 @@ def up(
 
     \b
     esker cluster up my.cluster --nodes 6
+    esker cluster up my.cluster --nodes 6 --supervise
     """
 
     def run() -> None:
@@ -140,11 +148,38 @@ def up(
 
         local = LocalCluster(folder.absolute())
         local.up(nodes, copies=copies, port=port)
+        if supervise:
+            local.supervise()
         if json:
             found = {"address": local.address, "token_file": str(local.token_file)}
-            print(json_.dumps({**found, "processes": {n: one._asdict() for n, one in local.processes().items()}}))
+            processes = {n: {"pid": one.pid, "address": one.address} for n, one in local.processes().items()}
+            print(json_.dumps({**found, "processes": processes}))
         else:
-            print(f"{len(local.running()) - 1} nodes at {local.address}; token: {local.token_file}")
+            running = sum(name.startswith("node-") for name in local.running())
+            print(f"{running} nodes at {local.address}; token: {local.token_file}")
+
+    return run
+
+
+@cluster.command("supervise")
+def supervise_(context: typer.Context, folder: Folder, json: Json = False, debug: Debug = False) -> Callable[[], None]:
+    """Start again what ends of a cluster on this machine, until Ctrl-C or SIGTERM; the cluster goes on then.
+
+    \b
+    esker cluster supervise my.cluster
+    """
+
+    def run() -> None:
+        from esker.cluster.local import LocalCluster
+        from esker.cluster.supervisor import Supervisor
+
+        local = LocalCluster(folder.absolute())
+        supervisor = Supervisor(local, lambda word: print(word, file=sys.stderr, flush=True))
+        address = local.address
+        print(json_.dumps({"address": address, "pid": os.getpid()}) if json else f"watching {folder}", flush=True)
+        while not context.obj.cancellation.cancelled:
+            supervisor.look()
+            SYSTEM_CLOCK.sleep(LOOK_SECONDS)
 
     return run
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -20,15 +22,18 @@ from esker.errors import InputFileError, OptionError, WorkerLostError
 from esker.runtime.flight import write_token
 
 STATE_FILE, TOKEN_FILE = "cluster.json", "token"
+COORDINATOR_NAME, SUPERVISOR_NAME = "coordinator", "supervisor"
+_LOCK_FILE = "cluster.lock"
 _END_SECONDS = 5.0
-COORDINATOR_NAME = "coordinator"
+_SUPERVISOR_END_SECONDS = 30.0
 
 
 class Started(NamedTuple):
-    """A process of the cluster: its number, and where it listens."""
+    """A process of the cluster: its number, where it listens, and the words that it was started with."""
 
     pid: int
     address: str
+    words: tuple[str, ...] = ()
 
 
 class LocalCluster:
@@ -47,7 +52,8 @@ class LocalCluster:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        # What runs is known by the folder in its command line, wherever one looks from.
+        self.folder = folder.absolute()
 
     @property
     def token_file(self) -> Path:
@@ -64,12 +70,15 @@ class LocalCluster:
         path = self.folder / STATE_FILE
         try:
             said = json.loads(path.read_bytes())
-            return {str(name): Started(int(one["pid"]), str(one["address"])) for name, one in said.items()}
+            return {
+                str(name): Started(int(one["pid"]), str(one["address"]), tuple(map(str, one.get("words", ()))))
+                for name, one in said.items()
+            }
         except FileNotFoundError as error:
             raise InputFileError(
                 f"{self.folder} holds no cluster; start one: esker cluster up {self.folder}"
             ) from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputFileError(f"{path} cannot be read; end its processes, and remove the file") from error
 
     def running(self) -> dict[str, Started]:
@@ -86,31 +95,51 @@ class LocalCluster:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.token_file.exists():
             write_token(self.token_file)
-        known = self.processes() if (self.folder / STATE_FILE).exists() else {}
-        if COORDINATOR_NAME not in known or not self._runs(COORDINATOR_NAME, known[COORDINATOR_NAME]):
-            self.start_coordinator(copies=copies, port=port, planner=planner)
-        known = self.processes()
-        begun = {}
-        for number in range(nodes):
-            name = f"node-{number}"
-            if name not in known or not self._runs(name, known[name]):
-                begun[name] = self._begin_node(number)
-        for name, process in begun.items():
-            self._enter(name, process)
+        with self._starting():
+            known = self._known()
+            if not self._is_running(COORDINATOR_NAME, known):
+                self._start_coordinator(copies, port, planner)
+            begun = {
+                name: (self._begin(name, words, 0), words)
+                for name, words in ((f"node-{number}", self._node_words(number)) for number in range(nodes))
+                if not self._is_running(name, known)
+            }
+            for name, (process, words) in begun.items():
+                self._enter(name, process, words)
         with self.connect() as cluster:
             wait_for_nodes(cluster, nodes, f"see {self.folder}/*.log")
 
     def start_coordinator(self, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes") -> None:
         """Start the coordinator, where it listened before."""
-        known = self.processes() if (self.folder / STATE_FILE).exists() else {}
-        if COORDINATOR_NAME in known and not port:
-            port = int(known[COORDINATOR_NAME].address.rpartition(":")[2])
-        words = ["cluster", "coordinate", "--copies", str(copies), "--planner", planner]
-        self._enter(COORDINATOR_NAME, self._begin(COORDINATOR_NAME, words, port))
+        with self._starting():
+            self._start_coordinator(copies, port, planner)
 
     def start_node(self, number: int) -> None:
         """Start a node, or start it again; it joins by itself."""
-        self._enter(f"node-{number}", self._begin_node(number))
+        with self._starting():
+            self._start(f"node-{number}", self._node_words(number), 0)
+
+    def ended(self) -> list[str]:
+        """Name the processes that were started and run no more, the coordinator first, which the others look for."""
+        known = self._known()
+        names = [name for name in known if not self._is_running(name, known)]
+        return sorted(names, key=lambda name: (name != COORDINATOR_NAME, name))
+
+    def start_again(self, name: str) -> Started | None:
+        """Start a process as it was started before; None when it runs. WorkerLostError when it ends at once."""
+        with self._starting():
+            known = self._known()
+            if name not in known or self._is_running(name, known):
+                return None
+            _reap(known[name].pid)
+            port = int(known[name].address.rpartition(":")[2]) if name == COORDINATOR_NAME else 0
+            return self._start(name, list(known[name].words), port)
+
+    def supervise(self) -> None:
+        """Start a process that starts again whatever of the cluster ended, until `down`."""
+        with self._starting():
+            if not self._is_running(SUPERVISOR_NAME, self._known()):
+                self._start(SUPERVISOR_NAME, ["cluster", "supervise", str(self.folder)], 0)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send a signal to a process: SIGKILL, SIGSTOP, SIGCONT; to one that runs and is ours."""
@@ -122,15 +151,22 @@ class LocalCluster:
 
     def down(self) -> list[str]:
         """End all processes, and name those that ran: asked first, killed after some seconds."""
+        running = self.running()
+        supervisor = [(name, one) for name, one in running.items() if name == SUPERVISOR_NAME]
+        # It ends first, or it would start the others again; what it is starting just now it waits for.
+        self._end(supervisor, _SUPERVISOR_END_SECONDS)
         ended = sorted(self.running().items())
+        self._end(ended, _END_SECONDS)
+        return sorted(name for name, _ in [*supervisor, *ended])
+
+    def _end(self, ended: list[tuple[str, Started]], seconds: float) -> None:
         for _, one in ended:
             os.kill(one.pid, signal.SIGTERM)
             # One that was stopped would not hear it.
             os.kill(one.pid, signal.SIGCONT)
-        for name, one in self._wait_gone(ended, _END_SECONDS):
+        for name, one in self._wait_gone(ended, seconds):
             os.kill(one.pid, signal.SIGKILL)
             self._wait_gone([(name, one)], _END_SECONDS)
-        return [name for name, _ in ended]
 
     def connect(self, **options: Any) -> Cluster:
         """Open it."""
@@ -147,21 +183,45 @@ class LocalCluster:
 
     # ---- inside ----
 
-    def _begin_node(self, number: int) -> subprocess.Popen[str]:
-        words = ["node", "serve", "--coordinator", self.address, "--number", str(number)]
-        return self._begin(f"node-{number}", words, 0)
+    def _known(self) -> dict[str, Started]:
+        return self.processes() if (self.folder / STATE_FILE).exists() else {}
+
+    def _is_running(self, name: str, known: dict[str, Started]) -> bool:
+        return name in known and self._runs(name, known[name])
+
+    @contextmanager
+    def _starting(self) -> Iterator[None]:
+        """Let nobody else start something here: a supervisor and `up` would both start what ended."""
+        fd = os.open(self.folder / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _start_coordinator(self, copies: int, port: int, planner: str) -> None:
+        known = self._known()
+        if COORDINATOR_NAME in known and not port:
+            port = int(known[COORDINATOR_NAME].address.rpartition(":")[2])
+        words = ["cluster", "coordinate", "--copies", str(copies), "--planner", planner]
+        self._start(COORDINATOR_NAME, words, port)
+
+    def _node_words(self, number: int) -> list[str]:
+        return ["node", "serve", "--coordinator", self.address, "--number", str(number)]
+
+    def _start(self, name: str, words: list[str], port: int) -> Started:
+        return self._enter(name, self._begin(name, words, port), words)
 
     def _begin(self, name: str, words: Sequence[str], port: int) -> subprocess.Popen[str]:
-        folder = self.folder / name
-        command = [
-            sys.executable, "-m", "esker.cli.main", *words, "--json",
-            "--data", str(folder), "--listen", f"127.0.0.1:{port}", "--token-file", str(self.token_file),
-        ]  # fmt: skip
+        command = [sys.executable, "-m", "esker.cli.main", *words, "--json"]
+        if name != SUPERVISOR_NAME:
+            command += ["--data", str(self.folder / name), "--listen", f"127.0.0.1:{port}"]
+            command += ["--token-file", str(self.token_file)]
         with (self.folder / f"{name}.log").open("a") as log:
             # A session of its own: Ctrl-C at the terminal that started it is not for it.
             return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
 
-    def _enter(self, name: str, process: subprocess.Popen[str]) -> None:
+    def _enter(self, name: str, process: subprocess.Popen[str], words: Sequence[str]) -> Started:
         assert process.stdout is not None, "it is piped"
         with process.stdout as output:
             line = output.readline()
@@ -171,10 +231,11 @@ class LocalCluster:
             raise WorkerLostError(f"{name} did not start: {log[-1] if log else 'no word'}", exit_status=status)
         # It outlives us: nobody waits for it here, and that is no mistake of ours to be warned of.
         process.returncode = 0
-        known = self.processes() if (self.folder / STATE_FILE).exists() else {}
-        known[name] = Started(process.pid, str(json.loads(line)["address"]))
+        known = self._known()
+        known[name] = Started(process.pid, str(json.loads(line)["address"]), tuple(words))
         with LOCAL.write_aside(self.folder / STATE_FILE, overwrite=True, mode=0o600) as file:
             file.write(json.dumps({one: started._asdict() for one, started in known.items()}, indent=1).encode())
+        return known[name]
 
     def _runs(self, name: str, one: Started) -> bool:
         """Whether the process runs and is that one: numbers are used again."""
@@ -182,7 +243,8 @@ class LocalCluster:
             words = Path(f"/proc/{one.pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             return False
-        return str(self.folder / name).encode() in words
+        own = self.folder if name == SUPERVISOR_NAME else self.folder / name
+        return str(own).encode() in words
 
     def _wait_gone(self, waited: Sequence[tuple[str, Started]], seconds: float) -> list[tuple[str, Started]]:
         """Wait for processes to end, and give those that did not."""
