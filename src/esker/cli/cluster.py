@@ -39,6 +39,12 @@ Key = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="TLS
 Authority = Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE", help="TLS: whose certificates to trust.")]
 MessageLimit = Annotated[str, typer.Option(metavar="SIZE", help="The biggest message that is taken.")]
 Events = Annotated[bool, typer.Option("--events/--no-events", help="Keep an event log in the folder, for esker ui.")]
+SplitBytes = Annotated[
+    str, typer.Option(metavar="SIZE", help="Of placement dynamic: divide blocks with more vectors than that.")
+]
+SplitReadBytes = Annotated[
+    str, typer.Option(metavar="SIZE", help="Of placement dynamic: divide blocks of which more is read in a second.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -96,6 +102,8 @@ def coordinate(
     planner: Annotated[
         str, typer.Option(metavar="NAME", help="fewest_nodes, one_call_per_node, least_loaded or random_replica.")
     ] = "fewest_nodes",
+    split_bytes: SplitBytes = "64MiB",
+    split_read_bytes: SplitReadBytes = "1GiB",
     token_file: TokenFile = None,
     tls_cert: Certificate = None,
     tls_key: Key = None,
@@ -113,12 +121,15 @@ def coordinate(
 
     def start() -> Any:
         from esker.cluster.coordinator_server import CoordinatorServer
+        from esker.cluster.reshapes import Bounds
+        from esker.core.byte_size import parse_bytes
         from esker.runtime.flight import ServerAddress
 
         return CoordinatorServer(
             data, ServerAddress(listen), _security(token_file, tls_cert, tls_key, tls_ca),
             copies=copies, virtual_nodes=virtual_nodes, planner=planner, limits=_limits(message_limit),
             events=events,
+            bounds=Bounds(parse_bytes(split_bytes, "split-bytes"), parse_bytes(split_read_bytes, "split-read-bytes")),
         )  # fmt: skip
 
     return functools.partial(_serve, context.obj, start, "coordinator", as_json=json, debug=debug)
@@ -133,6 +144,8 @@ def up(
     supervise: Annotated[
         bool, typer.Option("--supervise", help="Start again, until down, whatever of it ends by itself.")
     ] = False,
+    split_bytes: SplitBytes = "64MiB",
+    split_read_bytes: SplitReadBytes = "1GiB",
     json: Json = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
@@ -147,7 +160,7 @@ def up(
         from esker.cluster.local import LocalCluster
 
         local = LocalCluster(folder.absolute())
-        local.up(nodes, copies=copies, port=port)
+        local.up(nodes, copies=copies, port=port, split_bytes=split_bytes, split_read_bytes=split_read_bytes)
         if supervise:
             local.supervise()
         if json:

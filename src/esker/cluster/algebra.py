@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from esker.bitmap import AUTO, Bitmap, count_terms, union
 from esker.bitmap import terms as bitmap_terms
 from esker.bitmap.stored import StoredVector
+from esker.core.row_set import RowSet
 from esker.errors import BitmapCorruptError, DamagedValueError, InputError
 from esker.index.encode import profile_of
 
@@ -57,6 +60,21 @@ class BitmapAlgebra:
         except BitmapCorruptError as error:
             raise DamagedValueError(str(error)) from error
         return 0 < stored.row_count == stored.count
+
+    def regroup(self, pieces: Sequence[tuple[bytes, int, int]]) -> bytes:
+        starts, stops = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        end = 0
+        for value, start, stop in pieces:
+            if value:
+                vector = _decoded(value)
+                if vector.row_count < stop:
+                    raise DamagedValueError(f"a vector of {vector.row_count:,} rows has no row {stop - 1:,}")
+                first, past = vector.rows().slice(start, stop).runs()
+                starts.append(first - np.uint64(start) + np.uint64(end))
+                stops.append(past - np.uint64(start) + np.uint64(end))
+            end += stop - start
+        rows = RowSet.from_runs(np.concatenate(starts), np.concatenate(stops))
+        return Bitmap.from_rows(rows, end, AUTO).serialize() if rows else b""
 
     def bitmap(self, value: bytes) -> Bitmap:
         """Decode a value, or give what was decoded before."""

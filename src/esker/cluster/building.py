@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from esker.bitmap import Bitmap
+from esker.cluster.blocks import ALIGN_ROWS
 from esker.cluster.layout import IndexedColumn, Layout, block_rows_for, check_name
 from esker.cluster.messages import Write
 from esker.core.batch import cast_batch, plain_schema, require_columns
@@ -22,7 +23,7 @@ from esker.index.slots import FIRST_SLOT, ValueSlots, indexed_type, plain_values
 if TYPE_CHECKING:
     from esker.cluster.client import Cluster
 
-CHUNK_ROWS = 8192
+CHUNK_ROWS = ALIGN_ROWS
 _PUT_BYTES = 32 << 20
 _IPC = pa.ipc.IpcWriteOptions(compression="zstd")
 
@@ -47,7 +48,7 @@ def build(
         layout = Layout.new(
             index, placement, spool.row_count, rows, spool.columns(), spool.schema, CHUNK_ROWS if keep_rows else 0
         )
-        if placement == "row_block":
+        if layout.in_blocks:
             for part in layout.blocks.parts(0):
                 for writes in _batches(_block(spool, layout, part.unit, part.start, part.stop)):
                     cluster._write(writes)
@@ -119,11 +120,12 @@ def _block(spool: _Spool, layout: Layout, unit: str, start: int, stop: int) -> I
         for slot, vector in _bitmaps(spool.slots(column.name, start, stop), stop - start):
             yield Write(unit, column.first + slot, vector.serialize(), False)
     if layout.chunk_rows:
-        width = len(layout.schema)
-        for chunk, first in enumerate(range(start, stop, layout.chunk_rows)):
+        counted_from = 0 if layout.is_dynamic else start
+        for first in range(start, stop, layout.chunk_rows):
             rows = spool.rows(first, min(first + layout.chunk_rows, stop))
-            for number in range(width):
-                yield Write(unit, -1 - (chunk * width + number), _column_bytes(rows.column(number)), False)
+            chunk = (first - counted_from) // layout.chunk_rows
+            for number in range(len(layout.schema)):
+                yield Write(unit, layout.chunk_vector(chunk, number), _column_bytes(rows.column(number)), False)
 
 
 def _vectors(spool: _Spool, layout: Layout) -> Iterator[Write]:

@@ -15,10 +15,12 @@ import pyarrow as pa
 from pyarrow import flight
 
 from esker.bitmap import Bitmap
+from esker.cluster.blocks import block_of
 from esker.cluster.codec import CodecError, unpack
 from esker.cluster.inner import InnerSession
 from esker.cluster.layout import Layout, array_of, block_rows_for, describe, layout_unit
-from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Range, Terms, Write
+from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Terms, Write
+from esker.cluster.placement import Part
 from esker.cluster.planners import PLANNERS
 from esker.cluster.session import Session
 from esker.cluster.terms import Asked, terms_of
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 
 DEFAULT_INDEX = "vectors"
 _LAYOUT_RETRIES = 5
+_MOVED_RETRIES = 50
 _STATUS_SECONDS = 2.0
 # A query that is always true asks for the rows of no vector.
 _NO_TERMS: Terms = ()
@@ -106,6 +109,8 @@ class Cluster:
         self._security = security
         self._session: Session | RayCalls | InnerSession = session or Session(location, security, limits)
         self._layouts: dict[str, tuple[int, Layout]] = {}
+        # Of indexes that are partitioned dynamically: their blocks when last heard of.
+        self._blocks: dict[str, list[Part]] = {}
 
     # ---- vectors by number (source 004, Client Interface) ----
 
@@ -119,8 +124,9 @@ class Cluster:
     ) -> None:
         """Make an index of numbered vectors of so many rows, in place of one that has the name.
 
-        `placement` is `row_block` (every vector's rows of a block lie together, queries are answered there) or
-        `vector` (each vector whole on its nodes, as source 004 has it).
+        `placement` is `row_block` (every vector's rows of a block lie together, queries are answered there), `dynamic`
+        (the same, and blocks that grow or are asked much are divided, small ones joined) or `vector` (each vector whole
+        on its nodes, as source 004 has it).
         """
         rows = block_rows or block_rows_for(row_count, len(self.coordinator_status()["members"]))
         self._store_layout(Layout.new(index, placement, row_count, rows))
@@ -149,7 +155,12 @@ class Cluster:
                 raise InputError(
                     f"vector {number} has {vector.row_count:,} rows; those of {index} {layout.row_count:,}"
                 )
-        self._write([write for number, vector in vectors.items() for write in _cut(layout, number, vector)])
+        for _ in range(_MOVED_RETRIES):
+            parts = self._parts(layout)
+            writes = [write for number, vector in vectors.items() for write in _cut(layout, parts, number, vector)]
+            if self._write(writes, layout):
+                return
+        raise PeerError(f"the blocks of {index!r} change again and again; put later")
 
     # ---- questions ----
 
@@ -206,10 +217,10 @@ class Cluster:
             raise InputError(f"index {layout.name!r} was built without its rows")
         numbers = [layout.schema.names.index(name) for name in columns]
         schema = pa.schema([layout.schema.field(name) for name in columns])
-        for part in layout.blocks.parts(0):
+        for part in layout.row_parts():
             wanted = rows.slice(part.start, part.stop)
             if wanted:
-                yield from self._fetch_block(layout, part.unit, part.start, wanted, numbers, schema)
+                yield from self._fetch_part(layout, part, wanted, numbers, schema)
 
     # ---- indexes ----
 
@@ -227,19 +238,27 @@ class Cluster:
 
         `source` is anything with an Arrow stream: a Dataset, a table, a Polars frame. An index of the same name is
         replaced at once when the new one is whole; who asks meanwhile is answered by one of them. Rows are kept only
-        with row blocks, in compressed columns. Raises UnknownColumnError, UnsupportedTypeError.
+        with blocks of rows, in compressed columns. Raises UnknownColumnError, UnsupportedTypeError.
         """
         from esker.cluster.building import build
 
         nodes = len(self.coordinator_status()["members"])
         before = self._layout(index, missing_is_none=True)
-        build(self, source, list(by), index, placement, block_rows, nodes, keep_rows=rows and placement == "row_block")
+        build(self, source, list(by), index, placement, block_rows, nodes, keep_rows=rows and placement != "vector")
         if before is not None:
             self._clear(before)
 
     def indexes(self) -> list[dict[str, Any]]:
         """List the indexes there are."""
-        return [describe(self._known(name)) for name in self.coordinator_status()["indexes"]]
+        names = self.coordinator_status()["indexes"]
+        return [describe(self._known(name), len(self.blocks(name))) for name in names]
+
+    def blocks(self, index: str) -> list[tuple[int, int]]:
+        """Give the rows (first, past the last) of the blocks that an index has now; none when vectors are placed."""
+        layout = self._known(index)
+        if not layout.is_dynamic:
+            return [(part.start, part.stop) for part in layout.blocks.parts(0)] if layout.in_blocks else []
+        return [(part.start, part.stop) for part in self._ask_blocks(layout)]
 
     def schema(self, index: str) -> pa.Schema:
         """Give the columns of an index's rows."""
@@ -311,7 +330,7 @@ class Cluster:
         asking = [number for number, terms in enumerate(queries) if terms]
         every: Any = layout.row_count if kind == COUNT else RowSet.range(0, layout.row_count)
         found: list[Any] = [every] * len(queries)
-        if not asking or (layout.placement == "row_block" and not layout.row_count):
+        if not asking or (layout.in_blocks and not layout.row_count):
             return found
         query = Query(
             self._session.next_number(), tuple(queries[number] for number in asking), kind, layout.units,
@@ -326,7 +345,7 @@ class Cluster:
             for number, total in zip(asking, totals, strict=True):
                 found[number] = total
             return found
-        ordered = sorted((layout.starts[unit], values) for unit, values in unpacked)
+        ordered = sorted((layout.start_of(unit), values) for unit, values in unpacked)
         for place, number in enumerate(asking):
             found[number] = _joined([(start, values[place]) for start, values in ordered])
         return found
@@ -394,45 +413,70 @@ class Cluster:
         return ", ".join(self.coordinator_status()["indexes"]) or "none"
 
     def _store_layout(self, layout: Layout) -> None:
-        self._write(list(layout.writes()))
+        self._write(layout.writes())
         self._known(layout.name, fresh=True)
 
-    def _write(self, writes: Iterable[Write]) -> None:
+    def _write(self, writes: Iterable[Write], layout: Layout | None = None) -> bool:
+        """Put; False when blocks of the layout became others, of which is known now."""
         answer = self._session.put(tuple(writes))
-        if isinstance(answer, Failed):
+        if not isinstance(answer, Failed):
+            return True
+        if answer.reason != "moved" or layout is None:
             raise _failure(answer)
+        self._blocks[layout.prefix] = _block_parts(answer.units)
+        return False
+
+    def _parts(self, layout: Layout) -> list[Part]:
+        """The blocks to write to."""
+        return self._blocks.get(layout.prefix) or layout.blocks.parts(0)
+
+    def _ask_blocks(self, layout: Layout) -> list[Part]:
+        """Ask which blocks there are: all are asked for the count of a vector."""
+        answer = self._session.call(Query(self._session.next_number(), ((((0, 0),),),), COUNT, layout.units))
+        if isinstance(answer, Failed):
+            if answer.reason == "unknown":
+                return []
+            raise _failure(answer)
+        assert isinstance(answer, Answer), "a query is answered or fails"
+        return _block_parts([unit for unit, _ in answer.results])
 
     def _clear(self, layout: Layout) -> None:
         """Empty the units of an index that was replaced."""
-        for unit in layout.units:
-            self._write([Write(unit, 0, b"", True)])
+        if not layout.is_dynamic:
+            for unit in layout.units:
+                self._write([Write(unit, 0, b"", True)])
+            return
+        cleared = False
+        while not cleared:
+            cleared = all(self._write([Write(part.unit, 0, b"", True)], layout) for part in self._ask_blocks(layout))
 
-    def _fetch_block(
-        self, layout: Layout, unit: str, start: int, rows: RowSet, numbers: list[int], schema: pa.Schema
+    def _fetch_part(
+        self, layout: Layout, part: Part, rows: RowSet, numbers: list[int], schema: pa.Schema
     ) -> Iterator[RowBatch]:
         ids = rows.to_numpy()
-        chunks = (ids - np.uint64(start)) // np.uint64(layout.chunk_rows)
+        chunks = (ids - np.uint64(part.start)) // np.uint64(layout.chunk_rows)
         for chunk in np.unique(chunks).tolist():
             wanted = ids[chunks == chunk]
-            places = pa.array(wanted - np.uint64(start + chunk * layout.chunk_rows))
-            columns = [column.take(places) for column in self._chunk(layout, unit, chunk, numbers)]
+            places = pa.array(wanted - np.uint64(part.start + chunk * layout.chunk_rows))
+            columns = [column.take(places) for column in self._chunk(layout, part, chunk, numbers)]
             # A batch without columns has rows all the same.
             yield RowBatch(
                 wanted,
                 pa.RecordBatch.from_arrays(columns, schema=schema) if columns else _no_columns(len(wanted)),
             )
 
-    def _chunk(self, layout: Layout, unit: str, chunk: int, numbers: list[int]) -> list[pa.Array]:
+    def _chunk(self, layout: Layout, part: Part, chunk: int, numbers: list[int]) -> list[pa.Array]:
         """Read columns of a chunk."""
         if not numbers:
             return []
-        ranges = tuple(_chunk_range(chunk, len(layout.schema), number) for number in numbers)
+        vectors = [layout.chunk_vector(chunk, number) for number in numbers]
+        unit, ranges = layout.chunk_unit(part, chunk), tuple((vector, vector) for vector in vectors)
         query = Query(self._session.next_number(), ((ranges,),), VALUES, (unit,), guards=(layout.unit,))
         answer = self._ask(query, layout)
         if answer is None:
             raise PeerError(f"index {layout.name!r} was built anew while its rows were read; ask again")
         values = _named(unpack(answer.results[0][1])[0])
-        return [array_of(values[first]) for first, _ in ranges]
+        return [array_of(values[vector]) for vector in vectors]
 
     def _node_status(self, node: dict[str, Any]) -> dict[str, Any]:
         if node["address"] is None:
@@ -465,12 +509,17 @@ def _asked(question: Question, layout: Layout) -> Asked:
     return asked
 
 
-def _cut(layout: Layout, number: int, vector: Bitmap) -> list[Write]:
+def _block_parts(units: Iterable[str]) -> list[Part]:
+    blocks = sorted(block for unit in units if (block := block_of(unit)) is not None)
+    return [Part(block.name, block.start, block.stop) for block in blocks]
+
+
+def _cut(layout: Layout, parts: list[Part], number: int, vector: Bitmap) -> list[Write]:
     if layout.placement == "vector":
         return [Write(f"{layout.prefix}/{number}", number, vector.recoded("auto").serialize(), True)]
     rows = vector.rows()
     writes = []
-    for part in layout.blocks.parts(number):
+    for part in parts:
         starts, stops = rows.slice(part.start, part.stop).runs()
         shift = np.uint64(part.start)
         piece = Bitmap.from_rows(RowSet(starts - shift, stops - shift), part.stop - part.start, "auto")
@@ -495,11 +544,6 @@ def _named(packed: bytes) -> dict[int, bytes]:
     if any(len(value) < 8 for value in values):
         raise CodecError("has a value without a number")
     return {int.from_bytes(value[:8], "little", signed=True): value[8:] for value in values}
-
-
-def _chunk_range(chunk: int, width: int, column: int) -> Range:
-    vector = -1 - (chunk * width + column)
-    return vector, vector
 
 
 def _no_columns(row_count: int) -> pa.RecordBatch:

@@ -29,6 +29,7 @@ from esker.cluster.messages import (
     Sums,
     Transfer,
     Vote,
+    Weights,
     Welcome,
 )
 from esker.cluster.node import BUCKETS, bucket_of, bucket_sums
@@ -36,6 +37,7 @@ from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.reads import Reads
 from esker.cluster.records import Catalogue, Decided, Members, Record, Settled
+from esker.cluster.reshapes import Bounds, Reshapes
 from esker.cluster.ring import Ring
 from esker.errors import OptionError
 
@@ -54,6 +56,7 @@ class Timing(NamedTuple):
     hedge_ticks: int = 2
     transfer_ticks: int = 8
     lost_ticks: int = 20
+    weigh_ticks: int = 4
 
 
 class Status(NamedTuple):
@@ -89,7 +92,8 @@ class Coordinator(Machine):
     - an epoch is durable before anything is said in its name, and a new start is a new epoch;
     - a commit is durable before anyone is told or any query sees it; what is not in the log was aborted;
     - every node with a whole copy of a unit takes part in every put to it, wherever the unit belongs;
-    - a node's copies count from when it was compared with, in its present incarnation.
+    - a node's copies count from when it was compared with, in its present incarnation;
+    - within an epoch no unit is wanted where somebody was told to discard it.
     """
 
     def __init__(
@@ -103,6 +107,7 @@ class Coordinator(Machine):
         virtual_nodes: int = 1,
         timing: Timing = Timing(),  # noqa: B008  # immutable
         buckets: int = BUCKETS,
+        bounds: Bounds = Bounds(),  # noqa: B008  # immutable
     ) -> None:
         """Begin in a new epoch; OptionError when `copies` is below 2, for then a loss is a loss."""
         super().__init__()
@@ -129,6 +134,7 @@ class Coordinator(Machine):
         self._to_add: set[int] = set()
         self._to_drop: set[int] = set()
         self._to_greet: set[int] = set()
+        self.reshapes = Reshapes(self, bounds)
         self.puts = Puts(self)
         self.reads = Reads(self, planner, algebra, chance)
         members = self._replay(records)
@@ -174,6 +180,7 @@ class Coordinator(Machine):
                 self.tell(node, greeting.compare)
         self.puts.tick()
         self.reads.tick()
+        self.reshapes.tick()
         self._repair()
         self._discard()
 
@@ -202,7 +209,7 @@ class Coordinator(Machine):
             self.epoch,
             tuple(sorted(self.directory.ring.nodes)),
             tuple(sorted(self._greetings)),
-            len(self.directory.units),
+            sum(not placed.retired for placed in self.directory.units.values()),
             tuple(sorted(self.directory.short)),
             tuple(sorted(lost)),
             tuple(sorted(self.puts.active)),
@@ -226,6 +233,14 @@ class Coordinator(Machine):
     def count(self, what: str, by: int = 1) -> None:
         """Count what happened, for statistics."""
         self.counts[what] = self.counts.get(what, 0) + by
+
+    def begin_epoch(self) -> None:
+        """Begin an epoch with the same nodes, or any that is about to begin."""
+        self._change()
+
+    def was_told_to_discard(self, node: int, name: str) -> bool:
+        """Whether a node was told, in this epoch, to let go of a unit."""
+        return (node, name) in self._told_to_discard
 
     @property
     def expecting(self) -> bool:
@@ -294,6 +309,7 @@ class Coordinator(Machine):
             self._let_go(node)
         if nodes != self.directory.ring.nodes:
             self.directory.move_to(self.directory.ring.changed(nodes))
+        self.reshapes.begin_epoch()
         # A comparison that is under way begins again: what it says must not be older than a discard of an epoch before.
         for node in greet | (self._greetings.keys() & nodes):
             self._greet(node)
@@ -303,6 +319,7 @@ class Coordinator(Machine):
         if self._to_add or self._to_drop or self._to_greet:
             self._write_epoch()
         self._repair()
+        self.reshapes.start()
 
     def _let_go(self, node: int) -> None:
         self.count("dropped")
@@ -464,6 +481,9 @@ class Coordinator(Machine):
 
     def _is_needed(self, node: int, name: str) -> bool:
         placed = self.directory.units.get(name)
+        if name in self.puts.busy:
+            # It may become a block again.
+            return True
         return placed is not None and (node in placed.wanted or node in placed.copies)
 
     def _on_discarded(self, source: int, stamp: int, message: Discarded) -> None:
@@ -478,7 +498,7 @@ class Coordinator(Machine):
         self._repair()
 
 
-_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Lacks})
+_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Lacks, Weights})
 _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Hello: Coordinator._on_hello,
     Pong: Coordinator._on_pong,
@@ -488,6 +508,7 @@ _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Discarded: Coordinator._on_discarded,
     Lacks: Coordinator._on_lacks,
     Vote: lambda self, source, stamp, message: self.puts.on_vote(source, stamp, message),
+    Weights: lambda self, source, stamp, message: self.reshapes.on_weights(message),
     Acknowledged: Coordinator._on_acknowledged,
     Inquire: lambda self, source, stamp, message: self.puts.on_inquire(source, message),
     Reply: lambda self, source, stamp, message: self.reads.on_reply(source, message),

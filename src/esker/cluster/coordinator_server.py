@@ -11,6 +11,7 @@ from pyarrow import flight
 
 from esker.cluster import wire
 from esker.cluster.algebra import BitmapAlgebra
+from esker.cluster.blocks import RETIRED
 from esker.cluster.channel import Channel
 from esker.cluster.coordinator import Coordinator
 from esker.cluster.events import CoordinatorEvents
@@ -23,6 +24,7 @@ from esker.cluster.log_file import LogFile
 from esker.cluster.machine import Send
 from esker.cluster.messages import COUNT, ROWS, VALUES, Put, Query
 from esker.cluster.planners import PLANNERS
+from esker.cluster.reshapes import Bounds
 from esker.cluster.serving import ServedFlight, Serving
 from esker.core.seeded import generator
 from esker.errors import PeerError
@@ -51,6 +53,7 @@ class CoordinatorServer(Serving):
         copies: int = 2,
         virtual_nodes: int = 1,
         planner: str = "fewest_nodes",
+        bounds: Bounds = Bounds(),  # noqa: B008  # immutable
         limits: Limits = Limits(),  # noqa: B008  # immutable
         tick_seconds: float = TICK_SECONDS,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
@@ -67,7 +70,7 @@ class CoordinatorServer(Serving):
             dice = generator(int.from_bytes(folder.name.encode()[:4], "little"))
             self.coordinator = Coordinator(
                 PLANNERS[planner](), BitmapAlgebra(held_bytes=0), lambda count: int(dice.integers(count)),
-                self._log.records(), copies=copies, virtual_nodes=virtual_nodes,
+                self._log.records(), copies=copies, virtual_nodes=virtual_nodes, bounds=bounds,
             )  # fmt: skip
             self._nodes: dict[int, _Connection] = {}
             self._clients: dict[int, _Connection] = {}
@@ -259,6 +262,8 @@ def _check(message: Put | Query) -> None:
     if isinstance(message, Put):
         if message.sequence < 1 or not message.writes or not all(write.unit for write in message.writes):
             raise PeerError("a put has a number from 1 on, and something to write into units with names")
+        if any(write.vector <= RETIRED for write in message.writes):
+            raise PeerError(f"vectors have numbers above {RETIRED}")
         return
     if message.kind not in (ROWS, COUNT, VALUES):
         raise PeerError(f"queries of kind {message.kind} are not known")

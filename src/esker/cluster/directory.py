@@ -5,15 +5,21 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 
-from esker.cluster.ring import Arc, Ring, point
+from esker.cluster.blocks import Block, BlockMap, block_of, every_block, place_of, retired_digest
+from esker.cluster.ring import Arc, Ring
 
 
 class Placed:
-    """A unit: its last committed version, the nodes that should have it (`wanted`), those that have it whole."""
+    """A unit: its last committed version, the nodes that should have it (`wanted`), those that have it whole.
 
-    __slots__ = ("copies", "digest", "had", "place", "version", "wanted")
+    A block that became others is `retired`: it is wanted nowhere, and its version stays known.
+    """
 
-    def __init__(self, place: int, wanted: tuple[int, ...]) -> None:
+    __slots__ = ("block", "copies", "digest", "had", "place", "retired", "version", "wanted")
+
+    def __init__(self, place: int, wanted: tuple[int, ...], block: Block | None) -> None:
+        self.block = block
+        self.retired = False
         self.version = 0
         self.digest = 0
         self.place = place
@@ -40,6 +46,7 @@ class Directory:
     def __init__(self, copies: int, ring: Ring) -> None:
         self.ring = ring
         self.units: dict[str, Placed] = {}
+        self.maps: dict[str, BlockMap] = {}
         # Dictionaries, not sets: sets of texts come in another order in every process, and runs must replay.
         self.short: dict[str, None] = {}
         self.surplus: dict[str, None] = {}
@@ -51,15 +58,15 @@ class Directory:
         """Give a unit, made at version 0 when nobody heard of it."""
         placed = self.units.get(name)
         if placed is None:
-            place = point(name)
-            placed = self.units[name] = Placed(place, self.ring.holders(place, self._copies))
+            place = place_of(name)
+            placed = self.units[name] = Placed(place, self.ring.holders(place, self._copies), block_of(name))
             insort(self._places, (place, name))
         return placed
 
     def committed(self, name: str, version: int, digest: int, nodes: Iterable[int]) -> None:
         """Enter a commit and the nodes that have it whole."""
         placed = self[name]
-        placed.version, placed.digest = version, digest
+        self._enter(name, placed, version, digest)
         for node in placed.copies:
             self._held[node].pop(name, None)
         placed.copies, placed.had = set(), ()
@@ -71,7 +78,7 @@ class Directory:
         """Enter what a log says, unless something later is known."""
         placed = self[name]
         if version > placed.version:
-            placed.version, placed.digest = version, digest
+            self._enter(name, placed, version, digest)
             self._classify(name, placed)
 
     def gained(self, node: int, name: str) -> None:
@@ -113,13 +120,71 @@ class Directory:
         for arc in arcs:
             for name in self._on(arc):
                 placed = self.units[name]
-                placed.wanted = ring.holders(placed.place, self._copies)
+                placed.wanted = self._wanted(placed)
                 self._classify(name, placed)
+
+    # ---- blocks that change ----
+
+    def relocate(self, name: str, place: int) -> None:
+        """Want a unit at another point of the ring."""
+        placed = self.units[name]
+        del self._places[bisect_left(self._places, (placed.place, name))]
+        placed.place = place
+        insort(self._places, (place, name))
+        placed.wanted = self._wanted(placed)
+        self._classify(name, placed)
+
+    def may_reshape(self, prefix: str) -> bool:
+        """Whether the blocks of a prefix may be divided and joined: its index is whole."""
+        placed = self.units.get(every_block(prefix))
+        return placed is not None and placed.version > 0
+
+    def moved(self, names: Iterable[str]) -> list[str]:
+        """Name the blocks there are in place of those among `names` that are no blocks (any more); none: all are."""
+        prefixes: dict[str, None] = {}
+        for name in names:
+            placed = self[name]
+            if placed.block is not None and (placed.retired or self._overlaps(placed)):
+                prefixes[placed.block.prefix] = None
+        return [block.name for prefix in prefixes for block in self.maps[prefix].blocks]
+
+    def _overlaps(self, placed: Placed) -> bool:
+        """Whether a block that was never put has rows of others."""
+        block = placed.block
+        if placed.version or block is None or block.prefix not in self.maps:
+            return False
+        return bool(self.maps[block.prefix].between(block.start, block.stop))
+
+    def _enter(self, name: str, placed: Placed, version: int, digest: int) -> None:
+        """Set what a unit is at, and with a block's first put or its end the map."""
+        block = placed.block
+        if block is not None:
+            was = placed.version > 0 and not placed.retired
+            placed.retired = digest == retired_digest(version)
+            if was != (not placed.retired):
+                blocks = self.maps.setdefault(block.prefix, BlockMap())
+                if placed.retired:
+                    blocks.remove(block)
+                else:
+                    blocks.add(block)
+            if placed.retired and placed.place != block.place:
+                placed.version, placed.digest = version, digest
+                self.relocate(name, block.place)
+        placed.version, placed.digest = version, digest
+        if block is not None:
+            placed.wanted = self._wanted(placed)
+
+    def _wanted(self, placed: Placed) -> tuple[int, ...]:
+        return () if placed.retired else self.ring.holders(placed.place, self._copies)
 
     def validate(self) -> None:
         """Check that the short cuts say what the units say."""
+        for prefix, blocks in self.maps.items():
+            blocks.validate()
+            live = [one for one in self.units.values() if one.block and one.version and not one.retired]
+            assert blocks.blocks == sorted(one.block for one in live if one.block and one.block.prefix == prefix)
         for name, placed in self.units.items():
-            assert placed.wanted == self.ring.holders(placed.place, self._copies), f"{name} is wanted elsewhere"
+            assert placed.wanted == self._wanted(placed), f"{name} is wanted elsewhere"
             lacking = bool(placed.version) and not placed.copies.issuperset(placed.wanted)
             assert (name in self.short) == lacking, f"{name} is short: {lacking}"
             for node in placed.copies:

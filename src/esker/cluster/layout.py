@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from esker.cluster.blocks import ALIGN_ROWS, COLUMNS_MOST, block_of, every_block, row_vector
 from esker.cluster.messages import Write
-from esker.cluster.placement import Placement
+from esker.cluster.placement import Part, Placement
+from esker.cluster.placements import PLACEMENTS
+from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.placements.row_block import RowBlockPlacement
 from esker.errors import CatalogCorruptError, InputError, OptionError
 from esker.index.slots import FIRST_SLOT
@@ -45,7 +48,8 @@ class Layout:
 
     `generation` is in the name of every unit, so that an index that is built anew shares none with the one before.
     With `chunk_rows` the rows themselves are there, in chunks of so many: column c of chunk i of a block is vector
-    -1 - (i * columns + c) of the block.
+    -1 - (i * columns + c) of the block; of dynamic partitioning, esker.cluster.blocks.row_vector of the chunk's first
+    row. There `block_rows` is what the index began with.
     """
 
     name: str
@@ -64,10 +68,14 @@ class Layout:
     ) -> Layout:  # fmt: skip
         """Make a layout with a new generation; OptionError for a name or numbers that cannot be."""
         check_name(name)
-        if placement not in ("row_block", "vector"):
-            raise OptionError(f"placement={placement!r}; there is: row_block, vector")
+        if placement not in PLACEMENTS:
+            raise OptionError(f"placement={placement!r}; there is: {', '.join(PLACEMENTS)}")
         if row_count < 0 or block_rows < 1:
             raise OptionError(f"{row_count:,} rows in blocks of {block_rows:,}: a block has at least one row")
+        if placement == "dynamic":
+            block_rows = -(-block_rows // ALIGN_ROWS) * ALIGN_ROWS
+            if schema is not None and len(schema) > COLUMNS_MOST:
+                raise OptionError(f"{len(schema):,} columns: with placement='dynamic' {COLUMNS_MOST:,} at most")
         return cls(
             name, secrets.token_hex(6), placement, row_count, block_rows, tuple(columns),
             pa.schema([]) if schema is None else schema, chunk_rows,
@@ -83,20 +91,53 @@ class Layout:
         """What names of units begin with."""
         return f"{self.name}/{self.generation}"
 
+    @property
+    def in_blocks(self) -> bool:
+        """Whether each block of rows has all vectors."""
+        return self.placement != "vector"
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether blocks are divided and joined as time goes on: which there are the coordinator knows."""
+        return self.placement == "dynamic"
+
     @cached_property
     def blocks(self) -> Placement:
-        """The blocks of rows."""
-        return RowBlockPlacement(self.prefix, self.row_count, self.block_rows)
+        """The blocks of rows, as the index began."""
+        kind = DynamicPlacement if self.is_dynamic else RowBlockPlacement
+        return kind(self.prefix, self.row_count, self.block_rows)
 
     @cached_property
     def units(self) -> tuple[str, ...]:
-        """The units of whole blocks, in the order of rows; none where vectors are placed one by one."""
-        return tuple(part.unit for part in self.blocks.parts(0)) if self.placement == "row_block" else ()
+        """What to ask: the units of whole blocks; none where vectors are placed one by one."""
+        if self.is_dynamic:
+            return (every_block(self.prefix),)
+        return tuple(part.unit for part in self.blocks.parts(0)) if self.in_blocks else ()
 
     @cached_property
     def starts(self) -> dict[str, int]:
-        """The first row of each unit."""
+        """The first row of each unit that stays."""
         return {part.unit: part.start for part in self.blocks.parts(0)} if self.units else {"": 0}
+
+    def start_of(self, unit: str) -> int:
+        """Give the first row of a unit that answered."""
+        block = block_of(unit) if self.is_dynamic else None
+        return self.starts[unit] if block is None else block.start
+
+    def row_parts(self) -> list[Part]:
+        """Parts of rows within which chunks are counted."""
+        return [Part("", 0, self.row_count)] if self.is_dynamic else self.blocks.parts(0)
+
+    def chunk_unit(self, part: Part, chunk: int) -> str:
+        """Name what has a chunk of a part."""
+        first = chunk * self.chunk_rows
+        return every_block(self.prefix, first, first + 1) if self.is_dynamic else part.unit
+
+    def chunk_vector(self, chunk: int, column: int) -> int:
+        """Number a column's rows of a chunk."""
+        if self.is_dynamic:
+            return row_vector(chunk * self.chunk_rows, column)
+        return -1 - (chunk * len(self.schema) + column)
 
     def column(self, name: str) -> IndexedColumn | None:
         """An indexed column, if it is one."""
@@ -130,7 +171,11 @@ class Layout:
         }
         values = [(DOCUMENT, json.dumps(document).encode()), (SCHEMA, self.schema.serialize().to_pybytes())]
         values += [(LABELS - number, array_bytes(column.values)) for number, column in enumerate(self.columns)]
-        return tuple(Write(self.unit, vector, value, True) for vector, value in values)
+        writes = [Write(self.unit, vector, value, True) for vector, value in values]
+        if self.is_dynamic:
+            # From now on all of it is there, and blocks may be divided.
+            writes.append(Write(every_block(self.prefix), 0, b"", True))
+        return tuple(writes)
 
     @classmethod
     def read(cls, values: dict[int, bytes]) -> Layout:
@@ -139,6 +184,8 @@ class Layout:
             said = json.loads(values[DOCUMENT])
             if said["version"] != LAYOUT_VERSION:
                 raise ValueError(f"version {said['version']}, written by a later Esker")
+            if said["placement"] not in PLACEMENTS:
+                raise ValueError(f"placement {said['placement']!r}, written by a later Esker")
             columns = tuple(
                 IndexedColumn(str(column["name"]), int(column["first"]), array_of(values[LABELS - number]))
                 for number, column in enumerate(said["columns"])
@@ -196,13 +243,13 @@ def block_rows_for(row_count: int, nodes: int) -> int:
     return int(np.clip(-(-row_count // max(nodes, 1) // 64) * 64, 1 << 16, 1 << 22))
 
 
-def describe(layout: Layout) -> dict[str, Any]:
-    """Say what an index is, for people."""
+def describe(layout: Layout, blocks: int) -> dict[str, Any]:
+    """Say what an index is, for people; it has so many blocks now."""
     return {
         "name": layout.name,
         "rows": layout.row_count,
         "placement": layout.placement,
-        "blocks": len(layout.units),
+        "blocks": blocks,
         "columns": {column.name: len(column.values) for column in layout.columns},
         "rows_stored": bool(layout.chunk_rows),
     }

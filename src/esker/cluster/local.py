@@ -85,10 +85,15 @@ class LocalCluster:
         """Those that run."""
         return {name: one for name, one in self.processes().items() if self._runs(name, one)}
 
-    def up(self, nodes: int, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes") -> None:
+    def up(
+        self, nodes: int, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes",
+        split_bytes: int | str = "64MiB", split_read_bytes: int | str = "1GiB",
+    ) -> None:  # fmt: skip
         """Start what does not run: a coordinator, and nodes up to `nodes`; returns when they are on the ring.
 
-        A coordinator that was here before listens where it did. OptionError for fewer nodes than copies.
+        Of dynamic partitioning, blocks are divided that have more bytes of vectors than `split_bytes`, or of which more
+        than `split_read_bytes` are read in a second. A coordinator that was here before listens where it did.
+        OptionError for fewer nodes than copies.
         """
         if nodes < copies:
             raise OptionError(f"{nodes} nodes cannot keep {copies} copies")
@@ -98,7 +103,7 @@ class LocalCluster:
         with self._starting():
             known = self._known()
             if not self._is_running(COORDINATOR_NAME, known):
-                self._start_coordinator(copies, port, planner)
+                self._start_coordinator(copies, port, planner, (split_bytes, split_read_bytes))
             begun = {
                 name: (self._begin(name, words, 0), words)
                 for name, words in ((f"node-{number}", self._node_words(number)) for number in range(nodes))
@@ -109,10 +114,13 @@ class LocalCluster:
         with self.connect() as cluster:
             wait_for_nodes(cluster, nodes, f"see {self.folder}/*.log")
 
-    def start_coordinator(self, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes") -> None:
+    def start_coordinator(
+        self, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes",
+        split_bytes: int | str = "64MiB", split_read_bytes: int | str = "1GiB",
+    ) -> None:  # fmt: skip
         """Start the coordinator, where it listened before."""
         with self._starting():
-            self._start_coordinator(copies, port, planner)
+            self._start_coordinator(copies, port, planner, (split_bytes, split_read_bytes))
 
     def start_node(self, number: int) -> None:
         """Start a node, or start it again; it joins by itself."""
@@ -199,11 +207,12 @@ class LocalCluster:
         finally:
             os.close(fd)
 
-    def _start_coordinator(self, copies: int, port: int, planner: str) -> None:
+    def _start_coordinator(self, copies: int, port: int, planner: str, split: tuple[int | str, int | str]) -> None:
         known = self._known()
         if COORDINATOR_NAME in known and not port:
             port = int(known[COORDINATOR_NAME].address.rpartition(":")[2])
         words = ["cluster", "coordinate", "--copies", str(copies), "--planner", planner]
+        words += ["--split-bytes", str(split[0]), "--split-read-bytes", str(split[1])]
         self._start(COORDINATOR_NAME, words, port)
 
     def _node_words(self, number: int) -> list[str]:

@@ -88,6 +88,9 @@ class Algebra(Protocol):
     def is_full(self, value: bytes) -> bool:
         """Say whether a value has all rows: then nothing need be ORed to it."""
 
+    def regroup(self, pieces: Sequence[tuple[bytes, int, int]]) -> bytes:
+        """Put rows [start, stop) of values one behind the other; the same bytes wherever it is done."""
+
 
 class Log(Protocol):
     """Where records go: a file, or a simulated disk. The narrow interface that a driver needs."""

@@ -56,6 +56,8 @@ class Done(NamedTuple):
 class Query(NamedTuple):
     """A batch of queries. Of `units` each is asked for all of them; without, vector k lies in the unit `prefix` + k.
 
+    A unit may be a name of esker.cluster.blocks.every_block: then the blocks of that moment are asked.
+
     `planner` names a planner; empty for the coordinator's own. The answer names the versions of `guards`, too, which
     are not read: a client learns from them that what it knows of an index is old.
     """
@@ -78,7 +80,10 @@ class Answer(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A put or query that cannot be: why, which units, and which nodes had them."""
+    """A put or query that cannot be: why, which units, and which nodes had them.
+
+    When the reason is `moved`, the put was of blocks that became others: the units are those there are now.
+    """
 
     number: int
     reason: str
@@ -105,6 +110,18 @@ class Prepare(NamedTuple):
     version: int
     peers: tuple[int, ...]
     writes: tuple[UnitWrite, ...]
+
+
+class Reshape(NamedTuple):
+    """Prepare, as above, that blocks become others of the same rows: one is divided, or two are joined.
+
+    Both lists are (unit, version, digest) as they are now. Each node makes the contents from what it has.
+    """
+
+    version: int
+    peers: tuple[int, ...]
+    sources: tuple[tuple[str, int, int], ...]
+    targets: tuple[tuple[str, int, int], ...]
 
 
 class Vote(NamedTuple):
@@ -249,6 +266,19 @@ class Lacks(NamedTuple):
     """This node has nothing of these units: it let them go, or found that its values are not what was put."""
 
     units: tuple[str, ...]
+
+
+# ---- weighing ----
+
+
+class Weigh(NamedTuple):
+    """Say how much your blocks have, and how much of them was read since you were asked last."""
+
+
+class Weights(NamedTuple):
+    """Blocks that may be divided or joined: (unit, bytes of values, bytes of values that were read)."""
+
+    blocks: tuple[tuple[str, int, int], ...]
 
 
 # ---- reading ----

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from esker.cluster.blocks import RETIRED, Block, block_of, contents
 from esker.cluster.codec import pack
 from esker.cluster.machine import Algebra, Machine, Send
 from esker.cluster.messages import (
@@ -33,6 +34,7 @@ from esker.cluster.messages import (
     Received,
     Refuse,
     Reply,
+    Reshape,
     Sums,
     Term,
     Terms,
@@ -40,6 +42,8 @@ from esker.cluster.messages import (
     UnitCopy,
     UnitWrite,
     Vote,
+    Weigh,
+    Weights,
     Welcome,
 )
 from esker.cluster.plan import WHOLE
@@ -126,6 +130,8 @@ class Node(Machine):
         self._locks: dict[str, int] = {}
         self._ended: dict[int, bool] = {}
         self._relays: dict[int, _Relay] = {}
+        self._weights: dict[str, tuple[int, int]] = {}
+        self._read_bytes: dict[str, int] = {}
         # No relay has the number of one before a restart, whose answer may still be on its way.
         self._relay_count = incarnation << EPOCH_SHIFT
         self._welcome = False
@@ -237,23 +243,59 @@ class Node(Machine):
     # ---- two-phase commit ----
 
     def _on_prepare(self, source: int, stamp: int, message: Prepare) -> None:
+        if self._is_news(message.version, [write.unit for write in message.writes]):
+            self._prepare(message.version, message.peers, message.writes)
+
+    def _on_reshape(self, source: int, stamp: int, message: Reshape) -> None:
+        """Prepare what a block is to become, made of what is here; without all of it, refuse."""
         version = message.version
+        if not self._is_news(version, [name for name, _, _ in (*message.sources, *message.targets)]):
+            return
+        writes = self._reshaped(message)
+        if writes is None:
+            self._tell_coordinator(Vote(version, False, ()))
+        else:
+            self._prepare(version, message.peers, writes)
+
+    def _reshaped(self, message: Reshape) -> tuple[UnitWrite, ...] | None:
+        sources: list[tuple[Block, Mapping[int, Entry]]] = []
+        for name, version, _ in message.sources:
+            block, entries = block_of(name), self._entries(name, version)
+            if block is None or entries is None:
+                return None
+            sources.append((block, entries))
+        writes = [UnitWrite(*state, True, ((RETIRED, b""),)) for state in message.sources]
+        for state in message.targets:
+            target = block_of(state[0])
+            if target is None:
+                return None
+            try:
+                writes.append(UnitWrite(*state, True, tuple(contents(target, sources, self._algebra))))
+            except DamagedValueError:
+                for name, _, _ in message.sources:
+                    self._drop_damaged(name)
+                return None
+        return tuple(writes)
+
+    def _is_news(self, version: int, names: Sequence[str]) -> bool:
+        """Whether a transaction is to be prepared; one that was is answered again."""
         held = self._prepared.get(version)
         if held is not None:
             if held.durable:
                 self._vote(version)
-            return
+            return False
         ended = self._ended.get(version)
         if ended is not None:
             # Committed: a repeated message, long answered. Aborted: this node promised a peer not to take part.
             if not ended:
                 self._tell_coordinator(Vote(version, False, ()))
-            return
-        if any(self._is_older(version, write.unit) for write in message.writes):
-            return
-        self._settle_earlier(version, message.writes, log=True)
-        self._hold(version, _Prepared(message.peers, message.writes, durable=False))
-        self._force_prepared(Prepared(version, message.peers, message.writes))
+            return False
+        return not any(self._is_older(version, name) for name in names)
+
+    def _prepare(self, version: int, peers: tuple[int, ...], writes: tuple[UnitWrite, ...]) -> None:
+        self._settle_earlier(version, writes, log=True)
+        self._hold(version, _Prepared(peers, writes, durable=False))
+        self._force_prepared(Prepared(version, peers, writes))
 
     def _force_prepared(self, record: Prepared) -> None:
         self._force(record, partial(self._on_prepared_durable, record.version))
@@ -430,6 +472,21 @@ class Node(Machine):
         if names:
             self._force(Gone(names), partial(self._tell_coordinator, Discarded(names)))
 
+    # ---- weighing ----
+
+    def _on_weigh(self, source: int, stamp: int, message: Weigh) -> None:
+        found = []
+        for name, unit in self.units.items():
+            if unit.complete and block_of(name) is not None:
+                known = self._weights.get(name)
+                if known is None or known[0] != unit.version:
+                    known = self._weights[name] = (unit.version, sum(len(value) for _, value in unit.entries.values()))
+                found.append((name, known[1], self._read_bytes.get(name, 0)))
+        self._read_bytes = {}
+        if len(self._weights) > len(found):
+            self._weights = {name: self._weights[name] for name, _, _ in found}
+        self._tell_coordinator(Weights(tuple(found)))
+
     # ---- reading ----
 
     def _on_ask(self, source: int, stamp: int, message: Ask) -> None:
@@ -495,6 +552,8 @@ class Node(Machine):
     def _read(self, message: Ask, read: Read, entries: Mapping[int, Entry]) -> list[tuple[int, int, str, bytes]]:
         if read.part == WHOLE:
             answers = [self._whole_answer(message.kind, terms, entries) for terms in message.queries]
+            if ":" in read.unit:
+                self._count_read(read.unit, message.queries, entries)
             return [(read.query, WHOLE, read.unit, pack(answers))]
         vectors = _within(entries, message.queries[read.query][read.part])
         if message.kind == VALUES:
@@ -506,6 +565,11 @@ class Node(Machine):
             return pack([named(vector, entries[vector][1]) for term in terms for vector in _within(entries, term)])
         values = [_values(entries, term) for term in terms]
         return self._algebra.count(values) if kind == COUNT else self._algebra.answer(values)
+
+    def _count_read(self, name: str, queries: tuple[Terms, ...], entries: Mapping[int, Entry]) -> None:
+        """Count the bytes that a block's queries went over: half a block has half of it to do."""
+        size = sum(len(value) for terms in queries for term in terms for value in _values(entries, term))
+        self._read_bytes[name] = self._read_bytes.get(name, 0) + size
 
     def _drop_damaged(self, name: str) -> None:
         """Let a unit go whose values are not what was put, and say so: others have it."""
@@ -612,6 +676,8 @@ def _is_sound(copy: UnitCopy) -> bool:
 _TIMELESS = frozenset({Outcome, Reply, Refuse, InquirePeer})
 _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Prepare: Node._on_prepare,
+    Reshape: Node._on_reshape,
+    Weigh: Node._on_weigh,
     Outcome: Node._on_outcome,
     InquirePeer: Node._on_inquire_peer,
     Ping: Node._on_ping,

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from esker.cluster.messages import (
+    COORDINATOR,
     EPOCH_SHIFT,
     Acknowledged,
     Done,
@@ -16,6 +17,7 @@ from esker.cluster.messages import (
     Outcome,
     Prepare,
     Put,
+    Reshape,
     UnitWrite,
     Vote,
 )
@@ -23,6 +25,8 @@ from esker.cluster.records import Decided, Settled
 
 if TYPE_CHECKING:
     from esker.cluster.coordinator import Coordinator
+    from esker.cluster.directory import Directory
+    from esker.cluster.reshapes import Change
 
 
 class ActivePut:
@@ -30,15 +34,45 @@ class ActivePut:
 
     __slots__ = ("client", "deciding", "participants", "put", "ticks", "units", "version", "votes")
 
-    def __init__(self, version: int, client: int, put: Put) -> None:
+    def __init__(self, version: int, client: int, put: Put, units: set[str]) -> None:
         self.version = version
         self.client = client
         self.put = put
-        self.units = {write.unit for write in put.writes}
+        self.units = units
         self.participants: dict[int, tuple[UnitWrite, ...]] = {}
         self.votes: dict[int, tuple[int, dict[str, int | None]]] = {}
         self.deciding = False
         self.ticks = 0
+
+    @property
+    def everywhere(self) -> set[str]:
+        """Units of which every node that has them, or should, must take part."""
+        return self.units
+
+    def words(self, node: int) -> Prepare | Reshape:
+        """What a participant is to prepare."""
+        return Prepare(self.version, tuple(self.participants), self.participants[node])
+
+
+class ActiveChange(ActivePut):
+    """A division or union of blocks that is being prepared; nobody's put, numbered by its version."""
+
+    __slots__ = ("change", "sources", "targets")
+
+    def __init__(self, version: int, change: Change, directory: Directory) -> None:
+        super().__init__(version, COORDINATOR, Put(version, ()), {*change.sources, *change.targets})
+        self.change = change
+        placed = [(name, directory[name]) for name in (*change.sources, *change.targets)]
+        states = tuple((name, one.version, one.digest) for name, one in placed)
+        self.sources, self.targets = states[: len(change.sources)], states[len(change.sources) :]
+        self.participants = dict.fromkeys(sorted(placed[0][1].copies), ())
+
+    @property
+    def everywhere(self) -> set[str]:
+        return set(self.change.sources)
+
+    def words(self, node: int) -> Prepare | Reshape:
+        return Reshape(self.version, tuple(self.participants), self.sources, self.targets)
 
 
 class Puts:
@@ -78,7 +112,7 @@ class Puts:
         """Start what can start, in the order of coming where puts share a unit."""
         if not self._waiting or len(self._coordinator.directory.ring) < self._coordinator.copies:
             return
-        taken = set(self.busy)
+        taken = self.busy | self._coordinator.reshapes.reserved
         left: deque[tuple[int, Put]] = deque()
         waiting, self._waiting = self._waiting, left
         for client, put in waiting:
@@ -93,6 +127,9 @@ class Puts:
     def _start(self, client: int, put: Put, units: set[str]) -> bool:
         """Send what a put writes to all nodes concerned; False while it is not known who has copies."""
         directory = self._coordinator.directory
+        if moved := directory.moved(units):
+            self._coordinator.tell(client, Failed(put.sequence, "moved", tuple(moved), ()))
+            return True
         replaced = {write.unit for write in put.writes if write.whole}
         lost = [name for name in sorted(units - replaced) if directory[name].version and not directory[name].copies]
         if lost:
@@ -105,14 +142,24 @@ class Puts:
             self._coordinator.tell(client, Failed(put.sequence, "lost", tuple(lost), nodes))
             return True
         self._lost_ticks.pop((client, put.sequence), None)
-        self._count += 1
-        one = ActivePut(self._coordinator.epoch << EPOCH_SHIFT | self._count, client, put)
+        one = ActivePut(self._next_version(), client, put, units)
         one.participants = self._divide(put)
+        self._begin(one)
+        return True
+
+    def begin_change(self, change: Change) -> None:
+        """Have blocks divided or joined by the nodes that have them; nothing else is under way on them."""
+        self._begin(ActiveChange(self._next_version(), change, self._coordinator.directory))
+
+    def _next_version(self) -> int:
+        self._count += 1
+        return self._coordinator.epoch << EPOCH_SHIFT | self._count
+
+    def _begin(self, one: ActivePut) -> None:
         self.active[one.version] = one
-        self.busy |= units
+        self.busy |= one.units
         for node in one.participants:
             self._prepare(one, node)
-        return True
 
     def _divide(self, put: Put) -> dict[int, tuple[UnitWrite, ...]]:
         """Give each node what it has to write: those that should have a unit, and all that have it whole."""
@@ -130,7 +177,7 @@ class Puts:
         return {node: tuple(writes) for node, writes in sorted(divided.items())}
 
     def _prepare(self, one: ActivePut, node: int) -> None:
-        self._coordinator.tell(node, Prepare(one.version, tuple(one.participants), one.participants[node]))
+        self._coordinator.tell(node, one.words(node))
 
     # ---- votes and decision ----
 
@@ -176,7 +223,7 @@ class Puts:
         self._coordinator.force(record, partial(self._on_decided, one, record))
 
     def _has_all_holders(self, one: ActivePut) -> bool:
-        units = [self._coordinator.directory[name] for name in one.units]
+        units = [self._coordinator.directory[name] for name in one.everywhere]
         return all(one.participants.keys() >= placed.copies.union(placed.wanted) for placed in units)
 
     def _on_decided(self, one: ActivePut, record: Decided) -> None:
@@ -185,9 +232,12 @@ class Puts:
         for name, digest in record.units:
             whole = [node for node in one.participants if self._is_whole(one, node, name, digest)]
             coordinator.directory.committed(name, one.version, digest, whole)
-        self.sessions[one.client] = max(one.put.sequence, self.sessions.get(one.client, 0))
         self._remember(record, [node for node in one.participants if node in coordinator.directory.ring])
-        coordinator.tell(one.client, Done(one.put.sequence))
+        if isinstance(one, ActiveChange):
+            coordinator.reshapes.ended(one.change, committed=True)
+        else:
+            self.sessions[one.client] = max(one.put.sequence, self.sessions.get(one.client, 0))
+            coordinator.tell(one.client, Done(one.put.sequence))
         for node in one.participants:
             coordinator.tell(node, Outcome(one.version, True))
         self._end(one)
@@ -200,13 +250,17 @@ class Puts:
         self._coordinator.count("aborts")
         for node in one.participants:
             self._coordinator.tell(node, Outcome(one.version, False))
-        self._waiting.appendleft((one.client, one.put))
         del self.active[one.version]
         self.busy -= one.units
+        if isinstance(one, ActiveChange):
+            self._coordinator.reshapes.ended(one.change, committed=False)
+        else:
+            self._waiting.appendleft((one.client, one.put))
 
     def _end(self, one: ActivePut) -> None:
         del self.active[one.version]
         self.busy -= one.units
+        self._coordinator.reshapes.start()
         self.start_waiting()
 
     # ---- after the decision ----
@@ -279,7 +333,8 @@ class Puts:
         """Take a decision from the log."""
         for name, digest in record.units:
             self._coordinator.directory.restored(name, record.version, digest)
-        self.restore_sessions([(record.client, record.sequence)])
+        if record.client != COORDINATOR:
+            self.restore_sessions([(record.client, record.sequence)])
         self.unacknowledged[record.version] = set(record.participants)
         self._records[record.version] = record
 

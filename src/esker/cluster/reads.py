@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
+from esker.cluster.blocks import asked_blocks
 from esker.cluster.codec import pack
 from esker.cluster.machine import Algebra
 from esker.cluster.messages import COUNT, EPOCH_SHIFT, VALUES, Answer, Ask, Failed, Query, Read, Refuse, Reply
@@ -23,10 +24,10 @@ class ActiveQuery:
 
     __slots__ = ("client", "guards", "lost_ticks", "needs", "open", "query", "refusals", "results", "snapshot")
 
-    def __init__(self, client: int, query: Query, needs: list[Need]) -> None:
+    def __init__(self, client: int, query: Query) -> None:
         self.client = client
         self.query = query
-        self.needs = needs
+        self.needs: list[Need] = []
         self.refusals = 0
         self.lost_ticks = 0
         self.snapshot: dict[str, int] = {}
@@ -70,7 +71,7 @@ class Reads:
         """Take a batch, unless it is under way."""
         key = (client, query.number)
         if key not in self._queries:
-            self._queries[key] = ActiveQuery(client, query, self._needs(query))
+            self._queries[key] = ActiveQuery(client, query)
             self._start(self._queries[key])
 
     def plan_waiting(self) -> None:
@@ -139,7 +140,7 @@ class Reads:
 
     def _needs(self, query: Query) -> list[Need]:
         if query.units:
-            return [Need(EVERY, WHOLE, unit) for unit in query.units]
+            return [Need(EVERY, WHOLE, unit) for name in query.units for unit in self._units(name)]
         needs = [
             Need(number, part, f"{query.prefix}{vector}")
             for number, terms in enumerate(query.queries)
@@ -149,11 +150,25 @@ class Reads:
         ]
         return list(dict.fromkeys(needs))
 
+    def _units(self, name: str) -> Iterable[str]:
+        """The unit of a name, or the blocks that it asks for, as they are now."""
+        asked = asked_blocks(name)
+        if asked is None:
+            return (name,)
+        blocks = self._coordinator.directory.maps.get(asked.prefix)
+        found = blocks.between(asked.start, asked.stop) if blocks is not None else ()
+        return [block.name for block in found] or (name,)
+
     def _start(self, query: ActiveQuery) -> None:
         units = self._coordinator.directory.units
+        if not query.needs or asked_blocks(query.query.units[0] if query.query.units else "") is not None:
+            query.needs = self._needs(query.query)
         unknown = sorted({need.unit for need in query.needs if need.unit not in units or not units[need.unit].version})
         if unknown:
             self._fail(query, "unknown", unknown)
+            return
+        if retired := self._retired(query):
+            self._fail(query, "moved", retired)
             return
         lost = sorted({need.unit for need in query.needs if not units[need.unit].copies})
         if lost:
@@ -166,6 +181,11 @@ class Reads:
         query.results = {}
         query.open = set(query.needs)
         self._ask(query, query.needs, frozenset())
+
+    def _retired(self, query: ActiveQuery) -> list[str]:
+        """Name the blocks that a client asked for by name, and that became others."""
+        units = self._coordinator.directory.units
+        return sorted({need.unit for need in query.needs if units[need.unit].retired})
 
     def _ask(self, query: ActiveQuery, needs: list[Need], avoid: frozenset[int]) -> None:
         units = self._coordinator.directory.units

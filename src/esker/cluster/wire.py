@@ -115,6 +115,9 @@ _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
     said.Reply: (NUMBER, many(pair(NUMBER, NUMBER, TEXT, BYTES))),
     said.Refuse: (NUMBER, NUMBER),
     Addresses: (many(pair(NUMBER, TEXT)),),
+    said.Reshape: (NUMBER, NUMBERS, _STATES, _STATES),
+    said.Weigh: (),
+    said.Weights: (many(pair(TEXT, NUMBER, NUMBER)),),
 }
 _TYPES = tuple(_SCHEMAS)
 _TAGS = {kind: tag for tag, kind in enumerate(_TYPES)}
@@ -128,13 +131,13 @@ FROM_CLIENTS: Kinds = frozenset({said.Put, said.Query})
 
 FROM_NODES: Kinds = frozenset(
     {said.Vote, said.Acknowledged, said.Inquire, said.Pong, said.Hello, said.Sums, said.Held, said.Received,
-     said.Discarded, said.Lacks, said.Reply, said.Refuse}
+     said.Discarded, said.Lacks, said.Reply, said.Refuse, said.Weights}
 )  # fmt: skip
 """What a coordinator hears from nodes."""
 
 FROM_COORDINATOR: Kinds = frozenset(
     {said.Prepare, said.Outcome, said.Ping, said.Compare, said.Enumerate, said.Welcome, said.Transfer, said.Discard,
-     said.Ask, Addresses}
+     said.Ask, said.Reshape, said.Weigh, Addresses}
 )  # fmt: skip
 """What a node hears from the coordinator."""
 

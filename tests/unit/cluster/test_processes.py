@@ -19,6 +19,7 @@ import esker
 from esker.bitmap import Bitmap, ranges
 from esker.clients import sqlite
 from esker.cluster.local import LocalCluster
+from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import AuthenticationError, InputError
 from esker.runtime.flight import new_token
 
@@ -88,3 +89,59 @@ def test_sqlite_polars_and_duckdb_are_clients_of_a_cluster(tmp_path: Path) -> No
         assert esker.read(url).filter("line = 77").to_arrow().to_pylist() == [
             {"age": None, "city": "Seattle", "line": 77}
         ]
+
+
+def test_blocks_are_divided_and_joined_while_they_are_asked_and_written(tmp_path: Path) -> None:
+    known = vectors(6, seed=2)
+    question = [(0, 3), (2, 5)]
+    with LocalCluster(tmp_path / "cluster") as local:
+        local.up(nodes=4, split_bytes="4KiB")
+        with local.connect() as cluster, local.connect() as other:
+            cluster.create("hot", ROWS, placement="dynamic", block_rows=1 << 17)
+            cluster.put_many(known, index="hot")
+            other.put_many({0: known[0]}, index="hot")
+            assert len(cluster.blocks("hot")) == 2
+            killed, number = False, 0
+            deadline = SYSTEM_CLOCK.seconds() + 60
+            while len(blocks := cluster.blocks("hot")) < 6:
+                assert SYSTEM_CLOCK.seconds() < deadline, cluster.status()
+                number += 1
+                known[number % 6] = vectors(1, seed=number + 10)[0]
+                # Each client learns by itself that blocks became others.
+                (cluster, other)[number % 2].put_many({number % 6: known[number % 6]}, index="hot")
+                assert other.query(question, index="hot") == ranges(known, question).rows()
+                assert [start for start, _ in blocks] == [0, *(stop for _, stop in blocks[:-1])]
+                assert blocks[-1][1] == ROWS
+                if len(blocks) > 2 and not killed:
+                    local.signal("node-3", signal.SIGKILL)
+                    killed = True
+            assert all(start % 8192 == 0 for start, _ in blocks)
+            # Without rows they are small, and joined again.
+            for number in range(6):
+                cluster.put(number, Bitmap.from_positions([number, 140_000], ROWS), index="hot")
+            deadline = SYSTEM_CLOCK.seconds() + 60
+            while len(cluster.blocks("hot")) > 3:
+                assert SYSTEM_CLOCK.seconds() < deadline, cluster.status()
+                assert other.count([(0, 2)], index="hot") == 4
+                SYSTEM_CLOCK.sleep(0.05)
+            assert other.query("R:[0,2]", index="hot").to_numpy().tolist() == [0, 1, 2, 140_000]
+            counts = cluster.coordinator_status()["counts"]
+            assert counts["splits"] >= 4 and counts["merges"] >= 3
+            assert cluster.indexes()[0]["blocks"] <= 3
+
+
+def test_an_index_with_rows_is_partitioned_dynamically(tmp_path: Path) -> None:
+    people = pa.table({"age": [20, 76, None, 42, 20] * 20_000}).append_column("line", pa.array(range(100_000)))
+    with LocalCluster(tmp_path / "cluster") as local:
+        local.up(nodes=3, split_bytes="64KiB")
+        with local.connect() as cluster:
+            cluster.build(people, ["age"], index="people", placement="dynamic")
+            deadline = SYSTEM_CLOCK.seconds() + 60
+            while len(cluster.blocks("people")) < 4:
+                assert SYSTEM_CLOCK.seconds() < deadline, cluster.status()
+                assert cluster.count("age < 50", index="people") == 60_000
+            found = cluster.find("age = 42 AND line > 99990", index="people")
+            assert found.to_pydict() == {"age": [42, 42], "line": [99_993, 99_998]}
+            assert cluster.find(None, ["line"], index="people").column("line").to_pylist() == list(range(100_000))
+            cluster.build(people.slice(0, 10), ["age"], index="people", placement="dynamic")
+            assert cluster.count("age = 20", index="people") == 4

@@ -46,10 +46,11 @@ QUERIES = st.lists(st.lists(st.lists(RANGES, max_size=2).map(tuple), max_size=2)
 def said(kind: type[Any]) -> st.SearchStrategy[Any]:
     hints = get_type_hints(kind)
     fields = {name: QUERIES if name == "queries" else values_of(hints[name], name) for name in kind._fields}
+    states = st.lists(st.tuples(st.text(max_size=5), NUMBERS, st.integers(0, (1 << 64) - 1)), max_size=3).map(tuple)
     if kind in (messages.Acknowledged, messages.Held, messages.Received):
-        fields["units"] = st.lists(
-            st.tuples(st.text(max_size=5), NUMBERS, st.integers(0, (1 << 64) - 1)), max_size=3
-        ).map(tuple)
+        fields["units"] = states
+    if kind is messages.Reshape:
+        fields |= {"sources": states, "targets": states}
     return st.builds(kind, **fields)
 
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from esker.cluster.blocks import Block, block_of
 from esker.cluster.placement import Part, Placement
-from esker.cluster.ring import point
 from esker.errors import OptionError
 
 
 class Split(NamedTuple):
-    """A unit becomes two; the second half goes to `place`, the first stays."""
+    """A unit becomes two: the first half stays, the second goes to its own place."""
 
     unit: str
     units: tuple[str, str]
-    place: int
 
 
 class Merge(NamedTuple):
@@ -30,14 +29,15 @@ class DynamicPlacement(Placement):
     """Partition rows by a table of bounds that `rebalanced` changes with the load; never changed in place.
 
     >>> placement = DynamicPlacement("census", row_count=1000, block_rows=500)
-    >>> hot, steps = placement.rebalanced({"census[0:500]": 90.0, "census[500:1000]": 10.0}, split_load=50.0)
+    >>> hot, steps = placement.rebalanced({"census/0:500": 90.0, "census/500:1000": 10.0}, split_load=50.0)
     >>> [(part.start, part.stop) for part in hot.parts(0)]
     [(0, 250), (250, 500), (500, 1000)]
-    >>> hot.place("census[0:250]") == placement.place("census[0:500]")
+    >>> hot.place("census/0:250") == placement.place("census/0:500")
     True
 
-    A split leaves the first half where it was and sends the second to a point of its own; so a split moves half a
-    unit, a merge one, and nothing else.
+    A block's place goes by its first row. So a split leaves the first half where it was and moves half a unit, a merge
+    moves one, and nothing else moves. In a running cluster the table is the coordinator's, and its clients ask for it:
+    see esker.cluster.reshapes.
     """
 
     whole_queries = True
@@ -46,63 +46,59 @@ class DynamicPlacement(Placement):
         """Begin with even blocks; OptionError when a block would have no rows."""
         if block_rows < 1:
             raise OptionError(f"block_rows={block_rows}: a block has at least one row")
-        self.index = index
-        self.row_count = row_count
         starts = list(range(0, max(row_count, 1), block_rows))
         stops = [*starts[1:], row_count]
-        self._set([(start, stop, point(self._name(start, stop))) for start, stop in zip(starts, stops, strict=True)])
+        self._set(Block(index, start, stop) for start, stop in zip(starts, stops, strict=True))
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block]) -> DynamicPlacement:
+        """Give the placement of blocks that there are, in the order of rows."""
+        made = cls.__new__(cls)
+        made._set(blocks)
+        return made
 
     def parts(self, vector: int) -> list[Part]:
-        return [Part(self._name(start, stop), start, stop) for start, stop, _ in self._blocks]
+        return [Part(block.name, block.start, block.stop) for block in self.blocks]
 
     def place(self, unit: str) -> int:
-        return self._places[unit]
+        block = block_of(unit)
+        assert block is not None, f"{unit} is no block"
+        return block.place
 
     def unit_of(self, row: int) -> str:
         """Name the unit that has a row: one bisection in the table of bounds."""
-        start, stop, _ = self._blocks[bisect_right(self._starts, row) - 1]
-        return self._name(start, stop)
+        return self.blocks[bisect_right(self.blocks, row, key=lambda block: block.start) - 1].name
 
     def rebalanced(
-        self, load: Mapping[str, float], split_load: float, merge_load: float = 0.0, rows_min: int = 1
+        self, load: Mapping[str, float], split_load: float, merge_load: float = 0.0, align_rows: int = 1
     ) -> tuple[DynamicPlacement, list[Split | Merge]]:
         """Split each unit above `split_load` in two, merge neighbours that together stay below `merge_load`.
 
-        `load` is anything additive (rows read, bytes, seconds); a unit that is not named has none. A half has at
-        least `rows_min` rows. OptionError when `merge_load` would undo splits at once.
+        `load` is anything of which two units have no more than the sum (rows read, bytes, seconds); a unit that is not
+        named has none. Blocks are cut at multiples of `align_rows`. OptionError when `merge_load` would undo splits at
+        once.
         """
         if merge_load > split_load:
             raise OptionError(f"merge_load={merge_load} is above split_load={split_load}: each would undo the other")
         steps: list[Split | Merge] = []
-        blocks: list[tuple[int, int, int]] = []
+        blocks: list[Block] = []
         loads: list[float] = []
-        for start, stop, place in self._blocks:
-            burden = load.get(self._name(start, stop), 0.0)
-            if burden > split_load and stop - start >= 2 * rows_min:
-                middle = (start + stop) // 2
-                halves = (self._name(start, middle), self._name(middle, stop))
-                steps.append(Split(self._name(start, stop), halves, point(halves[1])))
-                blocks += [(start, middle, place), (middle, stop, point(halves[1]))]
+        for block in self.blocks:
+            burden = load.get(block.name, 0.0)
+            middle = (block.start + block.stop) // (2 * align_rows) * align_rows
+            if burden > split_load and block.start < middle < block.stop:
+                halves = block._replace(stop=middle), block._replace(start=middle)
+                steps.append(Split(block.name, (halves[0].name, halves[1].name)))
+                blocks += halves
                 loads += [float("inf"), float("inf")]  # what was just split is not merged in the same step
             elif blocks and loads[-1] + burden < merge_load:
-                first, middle, home = blocks.pop()
-                steps.append(
-                    Merge((self._name(first, middle), self._name(start, stop)), self._name(first, stop))
-                )  # fmt: skip
-                blocks.append((first, stop, home))
-                loads[-1] = float("inf")
+                whole = blocks[-1]._replace(stop=block.stop)
+                steps.append(Merge((blocks[-1].name, block.name), whole.name))
+                blocks[-1], loads[-1] = whole, float("inf")
             else:
-                blocks.append((start, stop, place))
+                blocks.append(block)
                 loads.append(burden)
-        changed = DynamicPlacement.__new__(DynamicPlacement)
-        changed.index, changed.row_count = self.index, self.row_count
-        changed._set(blocks)
-        return changed, steps
+        return DynamicPlacement.of(blocks), steps
 
-    def _set(self, blocks: list[tuple[int, int, int]]) -> None:
-        self._blocks = blocks
-        self._starts = [start for start, _, _ in blocks]
-        self._places = {self._name(start, stop): place for start, stop, place in blocks}
-
-    def _name(self, start: int, stop: int) -> str:
-        return f"{self.index}[{start}:{stop}]"
+    def _set(self, blocks: Iterable[Block]) -> None:
+        self.blocks = tuple(blocks)

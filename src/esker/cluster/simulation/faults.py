@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 from esker.cluster.coordinator import Coordinator
 from esker.cluster.messages import COORDINATOR
 from esker.cluster.node import Node
+from esker.cluster.reshapes import Bounds
+
+HEALED_BOUNDS = Bounds(split_bytes=64, merge_part=0.4, align_rows=8)
+"""No block is asked too much any more: how they are divided in the end follows from what they have."""
 
 if TYPE_CHECKING:
     from esker.cluster.simulation.world import Process, World
@@ -30,6 +34,8 @@ class Faults:
         self.counts: dict[str, int] = {}
         world.failures_allowed = not gentle
         world.at(1.5 + world.dice.roll(), self._next)
+        if world.dynamic is not None:
+            self._change_bounds()
 
     def _next(self) -> None:
         world = self._world
@@ -48,6 +54,17 @@ class Faults:
             self._power_failure()
         elif not self._gentle or (not self._spoiled and self.intact()):
             self._node_fault(world.dice.choice(list(world.nodes.values())))
+
+    def _change_bounds(self) -> None:
+        """Have blocks be too big or too small, or asked too much, for a while."""
+        world, dice = self._world, self._world.dice
+        if world.now < self._until:
+            if dice.roll() < 0.5:
+                world.set_bounds(Bounds(8 + dice.below(100), 100 + dice.below(1000), 0.5 * dice.roll(), align_rows=8))
+            else:
+                # Hardly a block is too small then not to be joined.
+                world.set_bounds(Bounds(400 + dice.below(400), 1 << 20, 0.5, align_rows=8))
+            world.after(0.5 + 2.0 * dice.roll(), self._change_bounds)
 
     def _coordinator_fault(self) -> None:
         world = self._world
@@ -142,7 +159,7 @@ class Faults:
         return all(
             sum(node._entries(name, placed.version) is not None for node in nodes) >= 2
             for name, placed in machine.directory.units.items()
-            if placed.version
+            if placed.version and not placed.retired
         )
 
     def heal(self) -> None:
@@ -150,6 +167,8 @@ class Faults:
         world = self._world
         world.say("all heals")
         world.cut.clear()
+        if world.dynamic is not None:
+            world.set_bounds(HEALED_BOUNDS)
         self._spoiled.clear()
         for process in [world.coordinator, *world.nodes.values()]:
             process.hung_until = 0.0

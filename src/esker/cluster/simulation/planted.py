@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from esker.cluster.coordinator import Coordinator
+from esker.cluster.directory import Directory
 from esker.cluster.machine import Algebra
 from esker.cluster.messages import Put
 from esker.cluster.node import Node
 from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
+from esker.cluster.reads import ActiveQuery, Reads
 from esker.cluster.records import Record
+from esker.cluster.reshapes import Change, Reshapes
 
 
 class Planted(NamedTuple):
@@ -75,10 +78,71 @@ class _CarelessReader(Node):
         return super()._entries(name, version) if unit is None else unit.entries
 
 
+class _StaleMapReads(Reads):
+    """Goes on asking the blocks that there were when an index was first asked."""
+
+    def _units(self, name: str) -> Iterable[str]:
+        found: Iterable[str] = self.__dict__.setdefault(name, super()._units(name))
+        return found
+
+    def _retired(self, query: ActiveQuery) -> list[str]:
+        return []
+
+
+class _StaleMapCoordinator(Coordinator):
+    """Has the old block answer after it was divided."""
+
+    def __init__(
+        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
+    ) -> None:
+        super().__init__(planner, algebra, chance, records, **options)
+        self.reads.__class__ = _StaleMapReads
+
+
+class _UncheckedDirectory(Directory):
+    """Takes a block for one that is written, whatever became of it."""
+
+    def moved(self, names: Iterable[str]) -> list[str]:
+        return []
+
+
+class _UncheckedCoordinator(Coordinator):
+    """Puts into blocks that became others."""
+
+    def __init__(
+        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
+    ) -> None:
+        super().__init__(planner, algebra, chance, records, **options)
+        self.directory.__class__ = _UncheckedDirectory
+
+
+class _TimelessReshapes(Reshapes):
+    """Divides and joins blocks within an epoch."""
+
+    def _may_be_discarded(self, change: Change) -> bool:
+        return False
+
+
+class _TimelessCoordinator(Coordinator):
+    """Begins no epoch for changes of blocks."""
+
+    def __init__(
+        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
+    ) -> None:
+        super().__init__(planner, algebra, chance, records, **options)
+        self.reshapes.__class__ = _TimelessReshapes
+
+    def begin_epoch(self) -> None:
+        self.reshapes.begin_epoch()
+
+
 PLANTED = {
     "missing_force_at_nodes": Planted(node_class=_HastyNode),
     "missing_force_at_coordinator": Planted(coordinator_class=_HastyCoordinator),
     "missing_epoch_check": Planted(node_class=_CredulousNode),
     "missing_dedupe": Planted(coordinator_class=_ForgetfulCoordinator),
     "missing_version_check": Planted(node_class=_CarelessReader),
+    "old_block_answers": Planted(coordinator_class=_StaleMapCoordinator),
+    "old_block_is_written": Planted(coordinator_class=_UncheckedCoordinator),
+    "no_epoch_for_changes": Planted(coordinator_class=_TimelessCoordinator),
 }

@@ -9,12 +9,13 @@ from esker.cluster.coordinator import Coordinator
 from esker.cluster.node import Node
 from esker.cluster.placement import Placement
 from esker.cluster.placements import PLACEMENTS
+from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.placements.row_block import RowBlockPlacement
 from esker.cluster.placements.vector import VectorPlacement
 from esker.cluster.planners import PLANNERS
 from esker.cluster.simulation.check import Violation
 from esker.cluster.simulation.dice import Dice
-from esker.cluster.simulation.faults import Faults
+from esker.cluster.simulation.faults import HEALED_BOUNDS, Faults
 from esker.cluster.simulation.world import Network, World
 
 FAULT_SECONDS = 7.0
@@ -78,7 +79,7 @@ def run(
 
 
 _PLANNERS = tuple(PLANNERS)
-assert set(PLACEMENTS) >= {"row_block", "vector"}
+assert set(PLACEMENTS) == {"row_block", "vector", "dynamic"}
 
 
 def _mood(dice: Dice) -> tuple[bool, bool]:
@@ -88,7 +89,10 @@ def _mood(dice: Dice) -> tuple[bool, bool]:
 
 def _placement(dice: Dice) -> tuple[Placement, int]:
     vectors = 3 + dice.below(3)
-    if dice.roll() < 0.5:
+    roll = dice.roll()
+    if roll > 0.7:
+        return DynamicPlacement("census", row_count=8 * (12 + dice.below(24)), block_rows=128), vectors
+    if roll < 0.35:
         return RowBlockPlacement("census", row_count=64 * (2 + dice.below(3)), block_rows=64), vectors
     return VectorPlacement(row_count=64), vectors
 
@@ -134,8 +138,26 @@ def _open_matters(world: World) -> list[str]:
         found.append("copies are left over")
     if machine.puts.active or machine.puts.unacknowledged or machine.puts._waiting:
         found.append("puts are open")
+    if machine.reshapes.changes or not _is_balanced(machine, world):
+        found.append("blocks are being divided or joined")
     nodes = [process.machine for process in world.nodes.values() if isinstance(process.machine, Node)]
     return found + [f"node {node.number} is in doubt of {node.in_doubt()}" for node in nodes if node.in_doubt()]
+
+
+def _is_balanced(machine: Coordinator, world: World) -> bool:
+    """Whether no block is too big, and no two neighbours are too small."""
+    for prefix, blocks in machine.directory.maps.items():
+        if machine.directory.may_reshape(prefix):
+            sizes = {
+                block.name: float(sum(map(len, world.checker.contents(block.name, version).values())))
+                for block in blocks.blocks
+                if (version := machine.directory.units[block.name].version)
+            }
+            limit = HEALED_BOUNDS.split_bytes
+            placement = DynamicPlacement.of(blocks.blocks)
+            if placement.rebalanced(sizes, limit, HEALED_BOUNDS.merge_part * limit, HEALED_BOUNDS.align_rows)[1]:
+                return False
+    return True
 
 
 def _check_rest(world: World) -> None:
@@ -148,10 +170,14 @@ def _check_rest(world: World) -> None:
     nodes = {number: process.machine for number, process in world.nodes.items() if isinstance(process.machine, Node)}
     for node in nodes.values():
         node.validate()
+    if (live := {block for blocks in machine.directory.maps.values() for block in blocks.blocks}) != world.checker.live:
+        raise Violation(f"the map is {live}, and not {world.checker.live}")
     for name, versions in world.checker.history.items():
         placed = machine.directory.units[name]
         if placed.version != versions[-1] or placed.version < world.checker.floor.get(name, 0):
             raise Violation(f"unit {name} is at {placed.version:#x}; committed: {versions[-1]:#x}")
+        if placed.retired:
+            continue
         if not placed.copies:
             _check_lost(name, placed.version, nodes, world)
             continue

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
+from esker.cluster.blocks import Block, block_of, every_block
 from esker.cluster.coordinator import Coordinator, Timing
 from esker.cluster.machine import Append, Machine, Send
 from esker.cluster.messages import COORDINATOR, ROWS, VALUES, Answer, Done, Failed, Put, Query, Term, Write
 from esker.cluster.node import Node, NodeTiming
 from esker.cluster.placement import Placement
+from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.plan import Planner
 from esker.cluster.planners import PLANNERS
+from esker.cluster.reshapes import Bounds
 from esker.cluster.simulation.check import Checker, Masks, Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.disk import SimulatedDisk
 
 TICK_SECONDS = 0.5
 BUCKETS = 4
-MACHINE_TIMING = Timing(ping_ticks=2, dead_ticks=4, repeat_ticks=1, hedge_ticks=1, transfer_ticks=4, lost_ticks=6)
+MACHINE_TIMING = Timing(
+    ping_ticks=2, dead_ticks=4, repeat_ticks=1, hedge_ticks=1, transfer_ticks=4, lost_ticks=6, weigh_ticks=1
+)
 NODE_TIMING = NodeTiming(inquire_ticks=2, peers_ticks=5, hello_ticks=5, relay_ticks=20)
 _CLIENT_REPEAT_SECONDS = 1.0
 
@@ -51,7 +56,7 @@ class Process:
 class Client:
     """Puts or asks one thing after another, and repeats each until it is answered."""
 
-    __slots__ = ("floor", "left", "number", "pending", "sequence")
+    __slots__ = ("blocks", "floor", "left", "number", "pending", "sequence", "vectors")
 
     def __init__(self, number: int, operations: int) -> None:
         self.number = number
@@ -59,6 +64,9 @@ class Client:
         self.sequence = 0
         self.pending: Put | Query | None = None
         self.floor: dict[str, int] = {}
+        # Of dynamic partitioning: the blocks that it knows of, and what it puts, not cut yet.
+        self.blocks: list[Block] = []
+        self.vectors: dict[int, bytes] = {}
 
 
 class World:
@@ -92,10 +100,12 @@ class World:
         self.failures_allowed = False
         self.data_lost = False
         self._placement = placement
+        self.dynamic = placement if isinstance(placement, DynamicPlacement) else None
         self._planner = planner
         self._algebra = Masks()
         self._virtual_nodes = virtual_nodes
         self._through_bytes = through_bytes
+        self._bounds = Bounds(align_rows=8)
         self._node_class = node_class
         self._coordinator_class = coordinator_class
         self._trace = trace
@@ -150,6 +160,7 @@ class World:
             process.machine = self._coordinator_class(
                 self._planner, self._algebra, self.dice.below, records,
                 copies=self.copies, virtual_nodes=self._virtual_nodes, timing=MACHINE_TIMING, buckets=BUCKETS,
+                bounds=self._bounds,
             )  # fmt: skip
         else:
             self._incarnations += 1
@@ -187,6 +198,13 @@ class World:
         process = self.nodes[len(self.nodes)] = Process(len(self.nodes))
         self.start(process)
         return process
+
+    def set_bounds(self, bounds: Bounds) -> None:
+        """Let blocks be divided and joined by other bounds from now on."""
+        self.say("{}", bounds)
+        self._bounds = bounds
+        if isinstance(self.coordinator.machine, Coordinator):
+            self.coordinator.machine.reshapes.bounds = bounds
 
     # ---- events of machines ----
 
@@ -302,9 +320,7 @@ class World:
         client.sequence += 1
         first = client.number == COORDINATOR - 1 and client.sequence == 1
         if first or (self.checker.acknowledged and self.dice.roll() < 0.5):
-            put = Put(client.sequence, self._writes(range(self.vectors) if first else self._some_vectors()))
-            self.checker.puts[client.number, client.sequence] = put
-            client.pending = put
+            self._begin_put(client, range(self.vectors) if first else self._some_vectors(), first)
         elif self.checker.acknowledged:
             client.pending = self._some_query(client.sequence)
             client.floor = dict(self.checker.floor)
@@ -315,6 +331,33 @@ class World:
             self.after(0.3, self._next, client)
             return
         self._repeat(client, client.sequence)
+
+    def _begin_put(self, client: Client, vectors: Iterable[int], first: bool) -> None:
+        if self.dynamic is None:
+            writes = self._writes(vectors)
+        else:
+            row_bytes = self.dynamic.blocks[-1].stop // 8
+            client.vectors = {vector: self._bits(row_bytes) for vector in vectors}
+            client.blocks = client.blocks or list(self.dynamic.blocks)
+            writes = _cut(client)
+            if first:
+                writes += (Write(every_block(self.dynamic.blocks[0].prefix), 0, b"", True),)
+        self._pend_put(client, writes)
+
+    def _pend_put(self, client: Client, writes: tuple[Write, ...]) -> None:
+        put = Put(client.sequence, writes)
+        self.checker.puts[client.number, client.sequence] = put
+        client.pending = put
+
+    def _put_again(self, client: Client, blocks: tuple[str, ...]) -> None:
+        """Cut what was put anew: blocks became others meanwhile."""
+        client.blocks = [block for name in blocks if (block := block_of(name)) is not None]
+        client.sequence += 1
+        self._pend_put(client, _cut(client))
+        self._repeat(client, client.sequence)
+
+    def _bits(self, count: int) -> bytes:
+        return b"".join(int(self.dice.roll() * (1 << 53)).to_bytes(8, "little") for _ in range(-(-count // 8)))[:count]
 
     def _repeat(self, client: Client, sequence: int) -> None:
         if client.pending is not None and client.sequence == sequence:
@@ -329,6 +372,9 @@ class World:
             self.checker.on_done(client.number, message.sequence)
         elif type(message) is Answer and type(pending) is Query:
             self.checker.on_answer(pending, client.floor, message)
+        elif type(message) is Failed and message.reason == "moved" and type(pending) is Put:
+            self._put_again(client, message.units)
+            return
         elif type(message) is Failed:
             if not self.failures_allowed:
                 raise Violation(f"refused without {self.copies} losses: {message}")
@@ -348,13 +394,22 @@ class World:
         )
         kind = self.dice.below(3)
         units: tuple[str, ...] = ()
-        if self._placement.whole_queries:
+        if self.dynamic is not None:
+            units = (self._some_rows(self.dynamic),)
+        elif self._placement.whole_queries:
             units = tuple(part.unit for part in self._placement.parts(0))
         elif kind == VALUES:
             # Values of parts come in any order.
             kind = ROWS
         planner = "" if self.dice.roll() < 0.7 else self.dice.choice(tuple(PLANNERS))
         return Query(number, queries, kind, units, "", planner)
+
+    def _some_rows(self, placement: DynamicPlacement) -> str:
+        prefix, rows = placement.blocks[0].prefix, placement.blocks[-1].stop
+        if self.dice.roll() < 0.7:
+            return every_block(prefix)
+        start = self.dice.below(rows)
+        return every_block(prefix, start, start + 1 + self.dice.below(rows - start))
 
     def _some_term(self) -> Term:
         return tuple(self._some_range() for _ in range(1 if self.dice.roll() < 0.8 else 2))
@@ -370,6 +425,14 @@ class World:
             for vector in vectors
             for part in self._placement.parts(vector)
         )
+
+
+def _cut(client: Client) -> tuple[Write, ...]:
+    return tuple(
+        Write(block.name, vector, value[block.start // 8 : block.stop // 8], False)
+        for vector, value in client.vectors.items()
+        for block in client.blocks
+    )
 
 
 def _name(number: int) -> str:

@@ -20,6 +20,9 @@ FIRST_SEEDS = {
     "missing_epoch_check": 0,
     "missing_dedupe": 0,
     "missing_version_check": 0,
+    "old_block_answers": 0,
+    "old_block_is_written": 0,
+    "no_epoch_for_changes": 0,
 }
 
 
@@ -30,7 +33,18 @@ def test_nothing_is_lost_stale_or_half_done() -> None:
         assert outcome.violation == "", f"seed {seed}"
         counts.update(outcome.counts)
     # All that can go wrong did, and work was done meanwhile.
-    for what in ["crash", "wipe", "hang", "partition", "join", "losses", "power failure", "coordinator crashes"]:
+    for what in [
+        "crash",
+        "wipe",
+        "hang",
+        "partition",
+        "join",
+        "losses",
+        "power failure",
+        "coordinator crashes",
+        "splits",
+        "merges",
+    ]:
         assert counts[what] > 0, what
     assert counts["answers"] > 1000 and counts["puts"] > 1000 and counts["transfers"] > 100 and counts["aborts"] > 10
 
