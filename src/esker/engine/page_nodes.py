@@ -7,12 +7,29 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from esker.core.spill import SpillFolder
-from esker.shuffle.page_file import MapOutput
 from esker.shuffle.page_server import Place, Places
 
 _LOCAL = "this machine"
+
+
+class KeptFile(Protocol):
+    """A file that a task left at a node."""
+
+    @property
+    def node(self) -> str:
+        """The node."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        ...
+
+
+AnyFile = TypeVar("AnyFile", bound=KeptFile)
 
 
 def this_machine() -> str:
@@ -35,7 +52,7 @@ class PageNodes(ABC):
         """The nodes as they are now, for tasks."""
 
     @abstractmethod
-    def lost(self, outputs: Iterable[MapOutput]) -> list[MapOutput]:
+    def lost(self, outputs: Iterable[AnyFile]) -> list[AnyFile]:
         """Those of the outputs whose file is gone; asks the nodes."""
 
     @abstractmethod
@@ -57,7 +74,7 @@ class LocalPages(PageNodes):
     def places(self) -> Places:
         return Places({_LOCAL: Place(str(self._folder.path))}, this_machine)
 
-    def lost(self, outputs: Iterable[MapOutput]) -> list[MapOutput]:
+    def lost(self, outputs: Iterable[AnyFile]) -> list[AnyFile]:
         return [output for output in outputs if not (self._folder.path / output.name).exists()]
 
     def remove(self, shuffle: str) -> None:

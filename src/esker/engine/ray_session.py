@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from esker.core.spill import SpillFolder
-from esker.engine.page_nodes import PageNodes, remove_pages
+from esker.engine.page_nodes import AnyFile, PageNodes, remove_pages
 from esker.engine.session import Session
 from esker.errors import OptionError, ResourceError
 from esker.runtime.executor import Executor
 from esker.runtime.executors.ray import RayExecutor
 from esker.runtime.flight import Security, ServerAddress, new_token
 from esker.runtime.ray_client import require_ray
-from esker.shuffle.page_file import MapOutput
 from esker.shuffle.page_server import PageServer, Place, Places
 
 # How long a node may take to answer whether it has pages, before it counts as gone.
@@ -112,11 +111,11 @@ class RayPages(PageNodes):
         with self._lock:
             return Places(dict(self._places), ray_node, self._security)
 
-    def lost(self, outputs: Iterable[MapOutput]) -> list[MapOutput]:
-        found: dict[str, list[MapOutput]] = {}
+    def lost(self, outputs: Iterable[AnyFile]) -> list[AnyFile]:
+        found: dict[str, list[AnyFile]] = {}
         for output in outputs:
             found.setdefault(output.node, []).append(output)
-        lost: list[MapOutput] = []
+        lost: list[AnyFile] = []
         for node, there in found.items():
             missing = self._missing(node, [output.name for output in there])
             lost += there if missing is None else [output for output in there if output.name in missing]
@@ -226,6 +225,10 @@ class RaySession(Session):
 
     @property
     def apart(self) -> bool:
+        return True
+
+    @property
+    def spread(self) -> bool:
         return True
 
     @property

@@ -44,6 +44,11 @@ class Session:
         return False
 
     @property
+    def spread(self) -> bool:
+        """Whether tasks may run at machines that share no folder."""
+        return False
+
+    @property
     def tasks_of_a_node(self) -> int:
         """How many tasks share the memory of one machine."""
         return self.worker_count

@@ -26,6 +26,7 @@ from esker.runtime.flight import (
     peer_errors,
     server_options,
 )
+from esker.shuffle import file_bytes
 from esker.shuffle.page_file import Page, PageFile, PageId, Segment, credits_of, received
 
 # What a reader asks for at once.
@@ -55,7 +56,8 @@ class Places:
 class PageServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
     """Serves the pages in a folder to those who have the token, from the making of the object on.
 
-    A ticket is JSON: the name of a file, and where each wanted page lies in it, with its checksum.
+    A ticket is JSON: the name of a file, and where each wanted page lies in it, with its checksum; or a part of a file
+    of bytes (`esker.shuffle.file_bytes`).
     """
 
     def __init__(self, folder: Path, address: ServerAddress, security: Security, limits: Limits | None = None) -> None:
@@ -64,6 +66,8 @@ class PageServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has 
         super().__init__(address.location(security), **server_options(security))
 
     def do_get(self, context: Any, ticket: flight.Ticket) -> flight.FlightDataStream:
+        if file_bytes.is_ticket(ticket.ticket):
+            return file_bytes.sent(self._folder, ticket.ticket)
         name, wanted = _read_ticket(ticket.ticket, self._limits)
         try:
             file = PageFile(self._folder / name)

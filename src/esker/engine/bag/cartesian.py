@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, repeat
 from typing import TYPE_CHECKING, Any
 
+from esker.engine.bag.moved import AnyRuns, Moved, Place, Side, Sides, at_hand, left_at, place_of, sent, unique_place
 from esker.engine.bag.pipeline import ItemsSplit, Split, even_spans
 from esker.engine.bag.plan import Node
-from esker.engine.bag.wide import WideNode, place_of, share_of_memory, unique_place
-from esker.engine.objects import NumberPartitioner, Runs, Section, SpillPlace, collect, records
+from esker.engine.bag.wide import WideNode, share_of_memory
+from esker.engine.objects import NumberPartitioner, Runs, Section, collect, records
 from esker.engine.objects.codec import Scale
 
 if TYPE_CHECKING:
@@ -35,38 +37,49 @@ class CartesianNode(WideNode):
         self._pieces = pieces
 
     def make(self, run: Run) -> Sequence[Split]:
-        left, right = (run.pipelines(parent) for parent in self.parents)
+        one_side, right = (run.pipelines(parent) for parent in self.parents)
         memory_bytes = share_of_memory(run)
-        kept: list[Runs] = self.stage(run, right, _Keep(place_of(run, "right"), memory_bytes, self.described()))
+        kept = self.stage(run, right, _Keep(place_of(run, "right"), memory_bytes, self.described()))
+        place = place_of(run, "crossed")
+        rights = [kept.side(0, [number]) for number in range(len(right))]
         if self._pieces == 1:
-            return [_Crossed(one, runs.sections(0), memory_bytes) for one in left for runs in kept]
+            return [_Crossed([side], place, memory_bytes, one) for one in one_side for side in rights]
         keeping = _KeepFew(place_of(run, "left"), memory_bytes, self.described())
-        few: list[Runs | None] = self.stage(run, left, keeping)
+        few = self.stage(run, one_side, keeping, runs_of=_few_or_none)
+        counts = [kept.runs(number).record_counts[0] for number in range(len(right))]
         return [
             split
-            for one, known in zip(left, few, strict=True)
-            for runs in kept
-            for split in self._cut(one, known, runs, memory_bytes)
+            for number, one in enumerate(one_side)
+            for side, count in zip(rights, counts, strict=True)
+            for split in self._cut(one, few, number, side, count, place, memory_bytes)
         ]
 
-    def _cut(self, left: Split, known: Runs | None, right: Runs, memory_bytes: int) -> list[Split]:
+    def _cut(
+        self, left: Split, few: Moved, number: int, right: Side, rights: int, place: Place, memory_bytes: int
+    ) -> list[Split]:
+        known: AnyRuns | None = few.values[number]
         if known is None:
-            return [_Crossed(left, right.sections(0), memory_bytes), *[ItemsSplit(())] * (self._pieces - 1)]
-        rights = right.record_counts[0]
+            return [_Crossed([right], place, memory_bytes, left), *[ItemsSplit(())] * (self._pieces - 1)]
+        sides = [right, few.side(0, [number])]
         return [
-            _CrossedSpan(left.describe(), known.sections(0), right.sections(0), rights, begin, end, memory_bytes)
+            _CrossedSpan(sides, place, memory_bytes, left.describe(), rights, begin, end)
             for begin, end in even_spans(known.record_counts[0] * rights, self._pieces)
         ]
 
 
+def _few_or_none(runs: AnyRuns | None) -> AnyRuns:
+    """What was kept, or nothing in no file."""
+    return Runs(1) if runs is None else runs
+
+
 @dataclass(frozen=True)
 class _Keep:
-    place: SpillPlace
+    place: Place
     memory_bytes: int
     operator: str
 
-    def __call__(self, elements: Iterator[Any]) -> Runs:
-        return collect(
+    def __call__(self, elements: Iterator[Any]) -> AnyRuns:
+        runs = collect(
             ((0, element) for element in elements),
             NumberPartitioner(1),
             place=unique_place(self.place),
@@ -74,13 +87,14 @@ class _Keep:
             shape="records",
             operator=self.operator,
         )
+        return left_at(runs, self.place)
 
 
 @dataclass(frozen=True)
 class _KeepFew(_Keep):
     """Keeps what is not too much, or nothing."""
 
-    def __call__(self, elements: Iterator[Any]) -> Runs | None:  # type: ignore[override]  # or nothing
+    def __call__(self, elements: Iterator[Any]) -> AnyRuns | None:  # type: ignore[override]  # or nothing
         few = _Few(elements, self.memory_bytes)
         runs = super().__call__(few.elements())
         if few.ended:
@@ -119,44 +133,64 @@ def _held(sections: Sequence[Section], memory_bytes: int) -> list[Any] | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Crossed(Split):
+class _OfFiles(Split):
+    """Pairs of what lies in files: the right side, and the left where that is kept."""
+
+    sides: Sides
+    place: Place
+    memory_bytes: int
+
+    def __getstate__(self) -> dict[str, Any]:
+        return sent(self)
+
+    def open(self) -> Iterator[Any]:
+        with at_hand(self.sides, self.place) as sides:
+            yield from self.pairs(sides)
+
+    @abstractmethod
+    def pairs(self, sides: Sequence[Sequence[Section]]) -> Iterator[Any]:
+        """The pairs."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Crossed(_OfFiles):
     """All of a partition of the left, as it is made, with all of one of the right."""
 
     left: Split
-    right: list[Section]
-    memory_bytes: int
 
     def describe(self) -> str:
         return self.left.describe()
 
-    def open(self) -> Iterator[Any]:
-        held = _held(self.right, self.memory_bytes)
+    def pairs(self, sides: Sequence[Sequence[Section]]) -> Iterator[Any]:
+        (right,) = sides
+        held = _held(right, self.memory_bytes)
         for one in self.left.open():
-            yield from zip(repeat(one), held if held is not None else _values(self.right), strict=False)
+            yield from zip(repeat(one), held if held is not None else _values(right), strict=False)
 
 
 @dataclass(frozen=True, eq=False)
-class _CrossedSpan(Split):
+class _CrossedSpan(_OfFiles):
     """The pairs with numbers from `begin` to `end`, both sides kept."""
 
     source: str
-    left: list[Section]
-    right: list[Section]
     right_count: int
     begin: int
     end: int
-    memory_bytes: int
 
     def describe(self) -> str:
         return self.source
 
     def open(self) -> Iterator[Any]:
-        return islice(self._from_begin(), self.end - self.begin) if self.begin < self.end else iter(())
+        return super().open() if self.begin < self.end else iter(())
 
-    def _from_begin(self) -> Iterator[Any]:
-        held = _held(self.right, self.memory_bytes)
+    def pairs(self, sides: Sequence[Sequence[Section]]) -> Iterator[Any]:
+        right, left = sides
+        return islice(self._from_begin(left, right), self.end - self.begin)
+
+    def _from_begin(self, left: Sequence[Section], right: Sequence[Section]) -> Iterator[Any]:
+        held = _held(right, self.memory_bytes)
         first, offset = divmod(self.begin, self.right_count)
-        for one in islice(_values(self.left), first, None):
-            others = held if held is not None else _values(self.right)
+        for one in islice(_values(left), first, None):
+            others = held if held is not None else _values(right)
             yield from zip(repeat(one), islice(others, offset, None) if offset else others, strict=False)
             offset = 0

@@ -17,7 +17,7 @@ from esker.engine.bag.pipeline import Pipeline
 from esker.engine.bag.task import Consumer, Report, StreamTask, Task
 from esker.engine.bag.task_state import current_task
 from esker.engine.session import default_runtime, open_executor
-from esker.errors import EskerError, NestedCollectionError, UnpicklableFunctionError, WorkerLostError
+from esker.errors import EskerError, NestedCollectionError, PagesLostError, UnpicklableFunctionError, WorkerLostError
 from esker.runtime.executor import Executor
 from esker.runtime.pickled import Shared
 
@@ -116,6 +116,14 @@ class Run:
         """What `consumer` makes of each partition, in order."""
         return list(self.each(pipelines, consumer, partitions, stage, ahead=ahead))
 
+    def made_again(
+        self, pipelines: Sequence[Pipeline], consumer: Consumer, partitions: Sequence[int], stage: int
+    ) -> list[Any]:
+        """The same results of some partitions once more, while other tasks run; what they count was counted before."""
+        with open_executor(self.options.runtime or default_runtime(), self.options.worker_count) as executor:
+            executor.watch(self.context.check)
+            return _Again(self.options, self.context, executor).results(pipelines, consumer, partitions, stage)
+
     def _take(self, report: Report, *, ahead: bool = False) -> None:
         apply_updates(report.updates)
         if self._plan is not None and not ahead:
@@ -173,17 +181,28 @@ class Run:
                         taken += len(item)
                         yield item
                 return
-            except (UserFailure, WorkerLostError) as error:
+            except (UserFailure, WorkerLostError, PagesLostError) as error:
                 self._fail_or_retry(error, task, attempt)
             attempt += 1
             again = replace(task, skip=taken)
             items = self._executor.stream(again, window, attempt)
+
+    def _heal(self, error: PagesLostError, attempt: int) -> None:
+        """Have what is gone made again, or raise the error."""
+        from esker.engine.remote import PAGE_LOSSES_MAX, heal
+
+        if attempt >= PAGE_LOSSES_MAX:
+            raise error
+        heal(error, self.context)
 
     def _fail_or_retry(self, error: BaseException, task: Task, attempt: int) -> None:
         """Raise what the caller is to see, or return when the task may be tried again."""
         where = partition_name(task.partition, task.partition_count, task.pipeline.describe())
         if isinstance(error, UserFailure):
             raise user_error(error, where) from error.original
+        if isinstance(error, PagesLostError):
+            self._heal(error, attempt)
+            return
         if not isinstance(error, WorkerLostError):
             raise error
         if attempt >= self.options.retries:
@@ -192,6 +211,13 @@ class Run:
             steps = map(describe_step, task.pipeline.all_steps())
             names = [*([made_by] if made_by else []), *steps, consumer.operator]
             raise lost_error(error, names, where, attempt + 1) from None
+
+
+class _Again(Run):
+    """Tasks that are done a second time, because what they left is gone."""
+
+    def _take(self, report: Report, *, ahead: bool = False) -> None:
+        """Nothing: accumulators and counts have it from the first time."""
 
 
 def _unpicklable(value: Any, error: Exception) -> UnpicklableFunctionError:

@@ -1,21 +1,21 @@
 """Wide steps in the plan: a stage that sorts pairs into files by partition, and splits that read them.
 
 The stage runs when the node is asked for its partitions, as tasks of the same run; its files lie in the run's spill
-folder and go with it. What goes between processes are places in files.
+folder, or in those of the nodes of a cluster, and go with it. What goes between processes are places in files.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat, starmap
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from esker.engine.bag.failure import user_error, user_failure
+from esker.engine.bag.moved import AnyRuns, Moved, Place, Sides, at_hand, left_at, place_of, sent, unique_place
 from esker.engine.bag.pipeline import Pipeline, Split, pipelines_of
 from esker.engine.bag.plan import MadeNode, Node
-from esker.engine.bag.task import Consumer
 from esker.engine.bag.task_state import current_task
 from esker.engine.objects import (
     Combine,
@@ -26,7 +26,6 @@ from esker.engine.objects import (
     NumberPartitioner,
     Partitioner,
     RangePartitioner,
-    Runs,
     Section,
     SpillPlace,
     cogrouped,
@@ -57,21 +56,9 @@ def partitioner_of(partitions: int, function: Function | None) -> Partitioner:
     return HashPartitioner(partitions) if function is None else FunctionPartitioner(partitions, function)
 
 
-def place_of(run: Run, name: str) -> SpillPlace:
-    """Where a stage of the run writes."""
-    return SpillPlace.of(run.context.spill, name)
-
-
 def share_of_memory(run: Run) -> int:
     """What one shuffle of one task may hold."""
     return run.context.budget.total_bytes // (run.options.worker_count * _HOLDERS_OF_A_TASK)
-
-
-def unique_place(place: SpillPlace) -> SpillPlace:
-    """A place of this attempt alone, within a task."""
-    task = current_task()
-    where = f"{task.stage}-{task.partition}-{task.attempt}" if task is not None else "driver"
-    return place.below(f"{where}-{secrets.token_hex(4)}")
 
 
 @dataclass(frozen=True)
@@ -79,21 +66,21 @@ class _Collect:
     """The map side: leaves the pairs of an input partition in files."""
 
     partitioner: Partitioner
-    place: SpillPlace
+    place: Place
     memory_bytes: int
     shape: Any
     operator: str
     combine: Combine | None = None
 
-    def __call__(self, pairs: Iterator[Any]) -> Runs:
+    def __call__(self, pairs: Iterator[Any]) -> AnyRuns:
         return self._collected(pairs)
 
-    def fed(self, feed: Feed) -> Runs:
+    def fed(self, feed: Feed) -> AnyRuns:
         """The same of pairs that come by the iterable."""
         return self._collected(feed)
 
-    def _collected(self, pairs: Iterator[Any] | Feed) -> Runs:
-        return collect(
+    def _collected(self, pairs: Iterator[Any] | Feed) -> AnyRuns:
+        runs = collect(
             pairs,
             self.partitioner,
             place=unique_place(self.place),
@@ -102,20 +89,21 @@ class _Collect:
             combine=self.combine,
             operator=self.operator,
         )
+        return left_at(runs, self.place)
 
 
 @dataclass(frozen=True)
 class _Spool:
     """The map side of a sort: keeps the pairs, and draws some of their keys."""
 
-    place: SpillPlace
+    place: Place
     memory_bytes: int
     sample_size: int
     seed: int
 
-    def __call__(self, pairs: Iterator[Any]) -> tuple[Runs, KeySample]:
+    def __call__(self, pairs: Iterator[Any]) -> tuple[AnyRuns, KeySample]:
         task = current_task()
-        return spool(
+        runs, sample = spool(
             pairs,
             place=unique_place(self.place),
             memory_bytes=self.memory_bytes,
@@ -123,6 +111,7 @@ class _Spool:
             seed=self.seed,
             stream=task.partition if task is not None else 0,
         )
+        return left_at(runs, self.place), sample
 
 
 class _Shuffled(Split):
@@ -130,8 +119,8 @@ class _Shuffled(Split):
 
     def __init__(
         self,
-        sides: Sequence[Sequence[Section]],
-        place: SpillPlace,
+        sides: Sides,
+        place: Place,
         memory_bytes: int,
         read: Callable[..., Any],
         operator: str,
@@ -145,9 +134,20 @@ class _Shuffled(Split):
     def made_by(self) -> str:
         return self.operator
 
+    def __getstate__(self) -> dict[str, Any]:
+        return sent(self)
+
     def open(self) -> Iterator[Any]:
+        # Without a generator of our own, which would take longer than some elements do.
+        return self._read([*map(list, self.sides)]) if isinstance(self.place, SpillPlace) else self._copied()
+
+    def _copied(self) -> Iterator[Any]:
+        with at_hand(self.sides, self.place) as sides:
+            yield from self._read(sides)
+
+    def _read(self, sides: Sides) -> Iterator[Any]:
         elements: Iterator[Any] = self.read(
-            self.sides, place=unique_place(self.place), memory_bytes=self.memory_bytes, operator=self.operator
+            sides, place=unique_place(self.place), memory_bytes=self.memory_bytes, operator=self.operator
         )
         return elements
 
@@ -274,6 +274,10 @@ def intersection_of(key: Any, sides: Any) -> Iterable[Any]:
     return (key,) if all(len(side) for side in sides) else ()
 
 
+def _itself(runs: AnyRuns) -> AnyRuns:
+    return runs
+
+
 class WideNode(MadeNode):
     """A step that moves elements between partitions."""
 
@@ -285,14 +289,11 @@ class WideNode(MadeNode):
         names = f"({', '.join(map(function_name, self.functions))})" if self.functions else ""
         return f"{self.operator}{names}" + (f" at {self.site}" if self.site else "")
 
-    def stage(self, run: Run, pipelines: Sequence[Pipeline], consumer: Callable[[Iterator[Any]], Any]) -> list[Any]:
-        """What `consumer` makes of each partition of what comes before."""
-        return run.results(pipelines, Consumer(consumer, self.described()), stage=run.next_stage())
-
-
-def _sections(runs: Iterable[Runs], partition: int) -> list[Section]:
-    """The sections of a partition, in the order of the input."""
-    return list(chain.from_iterable(one.sections(partition) for one in runs))
+    def stage(
+        self, run: Run, pipelines: Sequence[Pipeline], work: Any, runs_of: Callable[[Any], AnyRuns] = _itself
+    ) -> Moved:
+        """What `work` leaves of each partition of what comes before."""
+        return Moved(run, pipelines, work, self.described(), runs_of)
 
 
 class ShuffleNode(WideNode):
@@ -327,7 +328,7 @@ class ShuffleNode(WideNode):
         sides = [self.stage(run, run.pipelines(parent), work) for parent in self.parents]
         place = place_of(run, "reduce")
         return [
-            _Shuffled([_sections(runs, partition) for runs in sides], place, memory_bytes, self._read, self.described())
+            _Shuffled([moved.side(partition) for moved in sides], place, memory_bytes, self._read, self.described())
             for partition in range(self._partitions)
         ]
 
@@ -348,13 +349,13 @@ class SortNode(WideNode):
         else:
             size = min(_SAMPLE_KEYS * self._partitions, _SAMPLE_KEYS_MAX)
             keeping = _Spool(place_of(run, "spool"), memory_bytes, size, run.options.seed)
-            kept: list[tuple[Runs, KeySample]] = self.stage(run, pipelines, keeping)
-            ranges = RangePartitioner(
-                self._bounds([sample for _, sample in kept]), not self._read.ascending, self._read.key
-            )
+            kept = self.stage(run, pipelines, keeping, runs_of=itemgetter(0))
+            samples: list[KeySample] = [sample for _, sample in kept.values]
+            ranges = RangePartitioner(self._bounds(samples), not self._read.ascending, self._read.key)
             place = place_of(run, "again")
+            again = [kept.side(0, [number]) for number in range(len(samples))]
             pipelines = pipelines_of(
-                [_Shuffled([runs.sections(0)], place, memory_bytes, read_records, self.described()) for runs, _ in kept]
+                [_Shuffled([side], place, memory_bytes, read_records, self.described()) for side in again]
             )
         moving = _Collect(ranges, place_of(run, "map"), memory_bytes, "records", self.described())
         moved = self.stage(run, pipelines, moving)
@@ -362,7 +363,7 @@ class SortNode(WideNode):
         # There may be fewer ranges than were asked for: equal keys are not cut apart.
         filled = ranges.partition_count
         return [
-            _Shuffled([_sections(moved, n) if n < filled else []], place, memory_bytes, self._read, self.described())
+            _Shuffled([moved.side(n) if n < filled else []], place, memory_bytes, self._read, self.described())
             for n in range(self._partitions)
         ]
 
@@ -383,22 +384,21 @@ class RepartitionNode(WideNode):
         dealt = self.stage(run, run.pipelines(self.parents[0]), work)
         place = place_of(run, "reduce")
         named = self.described()
-        return [
-            _Shuffled([_sections(dealt, n)], place, memory_bytes, read_values, named) for n in range(self._partitions)
-        ]
+        return [_Shuffled([dealt.side(n)], place, memory_bytes, read_values, named) for n in range(self._partitions)]
 
 
 @dataclass(frozen=True)
 class _Deal:
     partitioner: NumberPartitioner
-    place: SpillPlace
+    place: Place
     memory_bytes: int
 
-    def __call__(self, elements: Iterator[Any]) -> Runs:
+    def __call__(self, elements: Iterator[Any]) -> AnyRuns:
         task = current_task()
         count = self.partitioner.partition_count
         start = task.partition if task is not None else 0
         pairs = ((number % count, element) for number, element in enumerate(elements, start))
-        return collect(
+        runs = collect(
             pairs, self.partitioner, place=unique_place(self.place), memory_bytes=self.memory_bytes, shape="records"
         )
+        return left_at(runs, self.place)
