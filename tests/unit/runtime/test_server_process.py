@@ -89,6 +89,16 @@ def test_the_server_loads_for_new_workers_what_the_driver_has_come_to_need(tmp_p
     assert lines == ["[False, False, False, False] [True, True, True, True]"]
 
 
+def test_wide_steps_by_texts_and_numbers_load_no_numpy() -> None:
+    lines = printed(
+        "import esker, sys\n"
+        "pairs = esker.of([('a', 1), ('b', 2), ('a', 3)], partitions=2)\n"
+        "loaded = lambda pair: (pair[0], len(pair[1]), 'numpy' in sys.modules)\n"
+        "print(sorted(pairs.group_by_key().map(loaded).collect()), 'numpy' in sys.modules)"
+    )
+    assert lines == ["[('a', 2, False), ('b', 1, False)] False"]
+
+
 def test_where_no_process_can_be_started_a_run_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     from esker.errors import ResourceError
     from esker.runtime import pool, server_process

@@ -6,7 +6,6 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from esker.core.seeded import generator
 from esker.engine.calling import calling
 from esker.engine.objects.codec import Scale, batches, in_batches
 from esker.engine.objects.collect import collect
@@ -110,6 +109,8 @@ class _Reservoir:
     _BLOCK = 1024
 
     def __init__(self, size: int, seed: int, stream: int) -> None:
+        from esker.core.seeded import generator  # loads NumPy, which other steps do without
+
         self._size = size
         self._chance = generator(seed, stream)
         self._keys: list[Any] = []
