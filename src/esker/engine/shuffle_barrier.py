@@ -43,8 +43,9 @@ class ShuffleBarrier:
 
     `partition(p)` gives the rows of a partition once; partitions may be read from several threads, each by one.
     `function` of the columns `by` says where a row goes, unless a `placement` does, or the rows are `numbered`: the
-    last column of the stream is the number of the partition, and is not kept. What is done is counted for
-    `explanation`; the rows that come out only with `counts_rows`, where no stage behind the barrier counts them.
+    last column of the stream is the number of the partition, and is not kept. Nor are the last `key_only` columns,
+    which are then among `by`. What is done is counted for `explanation`; the rows that
+    come out only with `counts_rows`, where no stage behind the barrier counts them.
     """
 
     def __init__(
@@ -58,21 +59,25 @@ class ShuffleBarrier:
         function: str = "hash",
         placement: Placement | None = None,
         numbered: bool = False,
+        key_only: int = 0,
         explanation: Explanation | None = None,
         counts_rows: bool = False,
         seed: int | None = None,
         threads: int | None = None,
     ) -> None:
         self._stream = stream
-        self._key_only = 0 if placement is None and not numbered else 1
+        by_number = numbered or placement is not None
+        self._key_only = 1 if by_number else key_only
         self._input_schema = stream.schema if placement is None else numbered_schema(stream.schema)
-        self._keys = (*by,) if not self._key_only else (self._input_schema.names[-1],)
-        self._schema = pa.schema(list(stream.schema)[:-1], stream.schema.metadata) if numbered else stream.schema
+        self._keys = (self._input_schema.names[-1],) if by_number else tuple(by)
+        self._schema = pa.schema(list(self._input_schema)[: len(self._input_schema) - self._key_only])
+        if self._schema.metadata != stream.schema.metadata:
+            self._schema = self._schema.with_metadata(stream.schema.metadata)
         self._by = tuple(by)
         self._partition_count = partition_count
         self._context = context
         self._strategy = strategy
-        self._function = function if not self._key_only else "id"
+        self._function = "id" if by_number else function
         self._placement = placement
         self._seed = context.seed if seed is None else seed
         self._threads = min(threads or context.threads, THREADS_MAX)

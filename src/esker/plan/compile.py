@@ -29,6 +29,7 @@ from esker.join import plan_join
 from esker.join.input import JoinInput
 from esker.plan.compiled import Compiled
 from esker.plan.findings import Facts
+from esker.plan.join_apart import joined_apart
 from esker.plan.node_task import EXCHANGED, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
@@ -38,6 +39,8 @@ from esker.plan.nodes import (
     FirstRows,
     Head,
     Join,
+    JoinPart,
+    Keyed,
     MapBatches,
     MapGroups,
     Node,
@@ -52,6 +55,9 @@ from esker.plan.nodes import (
 )
 from esker.plan.ranges import Ranges, ranged
 from esker.plan.rules import optimise
+
+# Smaller joins of files are done by the script: to move rows takes longer than to read them.
+JOIN_APART_BYTES = 64 << 20
 
 
 def compile_plan(node: Node, context: QueryContext) -> Compiled:
@@ -318,6 +324,9 @@ def _head(node: Head, context: QueryContext) -> Compiled:
 
 
 def _join(node: Join, context: QueryContext) -> Compiled:
+    apart = _joined_apart(node, context)
+    if apart is not None:
+        return apart
     left, left_explanation = _join_input(node.left, context)
     right, right_explanation = _join_input(node.right, context)
     plan = plan_join(left, right, node.on, node.how, algorithm=node.algorithm, suffix=node.suffix, context=context)
@@ -343,6 +352,60 @@ def _join(node: Join, context: QueryContext) -> Compiled:
     return Compiled(single(node.schema, batches), explanation)
 
 
+def _joined_apart(node: Join, context: QueryContext) -> Compiled | None:
+    """A join between processes; None where it is done here: asked for, small, or of rows that only this one reads."""
+    session = session_of(context)
+    if session is None or node.algorithm != "auto" or not _is_worth_moving(node, context):
+        return None
+    left, right = (_compile(side, context) for side in node.inputs)
+    if left.apart is None or right.apart is None:
+        return None
+    explanation = Explanation(
+        "join",
+        {"on": [a if a == b else f"{a} = {b}" for a, b in node.on], "how": node.how},
+        choice="hash",
+        reason="both sides are divided by key between processes, where their rows are",
+        inputs=[left.explanation, right.explanation],
+    )
+    joined = joined_apart(node, left, right, _compile_task, session, context)
+    return Compiled(single(node.schema, lambda: run(joined, context, "join")), explanation)
+
+
+def _is_worth_moving(node: Join, context: QueryContext) -> bool:
+    """Whether rows are many, or would come here to be kept: those that are computed."""
+    size = 0
+    for side in node.inputs:
+        if not isinstance(side, Scan):
+            return True
+        if side.source.apart(0) is None:
+            return False
+        given, _ = side.source.join_input(side.schema.names, side.predicate, context)
+        size += given.store.scan_cost(side.schema.names).bytes
+    return size >= JOIN_APART_BYTES
+
+
+def _keyed(node: Keyed, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stream = below.stream.then(node.keying.stage(node.partition, node.schema), node.schema)
+    return Compiled(stream, below.explanation, counted=False)
+
+
+def _join_part(node: JoinPart, context: QueryContext) -> Compiled:
+    explanation = Explanation(EXCHANGED)
+    given = [
+        spooled_source(single(one.schema, partial(one.partition, one.index)), explanation, context).join_input(
+            one.schema.names, None, context
+        )[0]
+        for one in (node.left, node.right)
+    ]
+
+    def batches(index: int) -> Iterator[pa.RecordBatch]:
+        return plan_join(given[0], given[1], node.on, node.how, suffix=node.suffix, context=context).run(context)
+
+    stream = PartitionedStream(node.schema, node.left.partition_count, batches)
+    return Compiled(stream, explanation, counted=False)
+
+
 def _join_input(node: Node, context: QueryContext) -> tuple[JoinInput, Explanation]:
     """A scan is joined by row id; anything computed is run once and kept where rows can be read by position."""
     if isinstance(node, Scan):
@@ -358,6 +421,8 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     FirstRows: _first_rows,
     Partials: _partials,
     Numbered: _numbered,
+    Keyed: _keyed,
+    JoinPart: _join_part,
     Filter: _filter,
     Project: _project,
     MapBatches: _map_batches,

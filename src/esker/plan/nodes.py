@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -13,6 +13,9 @@ from esker.engine.distributed_shuffle import FetchedPartition
 from esker.engine.range_placement import Numbering
 from esker.engine.source import Source
 from esker.expression import Expression
+
+if TYPE_CHECKING:
+    from esker.plan.join_apart import Keying
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,3 +190,22 @@ class Numbered(OneInput):
     """The rows with the numbers of their partitions behind: what goes into a shuffle by number."""
 
     numbering: Numbering
+
+
+@dataclass(frozen=True, eq=False)
+class Keyed(OneInput):
+    """Partition `partition` of a side of a join, with the numbers of its rows and its keys behind."""
+
+    keying: Keying
+    partition: int
+
+
+@dataclass(frozen=True, eq=False)
+class JoinPart(Node):
+    """The join of one partition of each of two shuffles."""
+
+    left: FetchedPartition
+    right: FetchedPartition
+    on: tuple[tuple[str, str], ...]
+    how: str
+    suffix: str
