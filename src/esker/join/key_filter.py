@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,18 +13,16 @@ from esker.core.context import QueryContext
 from esker.core.row_set import RowSet
 from esker.core.row_store import Zone, Zoned
 from esker.join.input import JoinInput
-from esker.shuffle.partition_function import hash_rows
+from esker.join.key_slots import KeySlots, Truths
 
 # Slots for each key expected: three of four rows whose key is not there are told apart.
 _SLOTS_OF_A_KEY = 4
 # Of the whole budget, what the slots may take.
 _BUDGET_SHARE = 64
-# Beyond this share of slots taken, a test tells too little to be worth making.
-_FULL = 0.5
 
 
 class KeyFilter:
-    """The keys of one side: their bounds, and a bitmap of their hashes. Used once `complete`.
+    """The keys of one side: their bounds, and slots of what they are. Used once `complete`.
 
     `narrow` leaves out stretches of the other side's rows that no key lies in, before anything of them is read;
     `may_match` says of each row read whether its key may be there (never no for one that is).
@@ -37,30 +34,27 @@ class KeyFilter:
         self.rows_dropped = 0
         self._bounds: list[tuple[pa.Scalar, pa.Scalar] | None] = [None] * len(types)
         self._bounded = [_has_bounds(type_) for type_ in types]
-        self._names = [str(number) for number in range(len(types))]
-        self._empty = True
         wanted = 1 << max(_SLOTS_OF_A_KEY * max(key_count, 1) - 1, 1).bit_length()
         most = 1 << (context.budget.total_bytes // _BUDGET_SHARE).bit_length() - 1
         self._held = context.budget.reserve("join filter")
-        self._slots: npt.NDArray[np.bool_] | None = None
+        self._slots: KeySlots | None = None
         if self._held.try_resize(min(wanted, most)):
-            self._slots = np.zeros(min(wanted, most), np.bool_)
+            self._slots = KeySlots(types, min(wanted, most))
 
     def add(self, columns: Sequence[pa.Array]) -> None:
         """Take keys; rows with a null key are passed over by `columns` or do no harm."""
         if not len(columns[0]):
             return
-        self._empty = False
         for number, column in enumerate(columns):
             if self._bounded[number]:
                 self._widen(number, column)
         if self._slots is not None:
-            self._slots[self._places(columns)] = True
+            self._slots.add(columns)
 
     def finish(self) -> None:
         """All keys are there."""
         self.complete = True
-        if self._slots is not None and np.count_nonzero(self._slots) > _FULL * len(self._slots):
+        if self._slots is not None and not self._slots.worth_testing:
             self._slots = None
             self._held.release()
 
@@ -76,11 +70,11 @@ class KeyFilter:
         self.rows_passed_over += input_.candidate_count - len(rows)
         return replace(input_, rows=rows) if len(rows) < input_.candidate_count else input_
 
-    def may_match(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.bool_] | None:
+    def may_match(self, columns: Sequence[pa.Array]) -> Truths | None:
         """Say of each row whether its key may be there; None when all may."""
         if self._slots is None or not len(columns[0]):
             return None
-        found: npt.NDArray[np.bool_] = self._slots[self._places(columns)]
+        found = self._slots.may_hold(columns)
         dropped = len(found) - int(np.count_nonzero(found))
         self.rows_dropped += dropped
         return found if dropped else None
@@ -95,11 +89,6 @@ class KeyFilter:
         """Give the memory back."""
         self._slots = None
         self._held.release()
-
-    def _places(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.uint64]:
-        assert self._slots is not None
-        batch = pa.RecordBatch.from_arrays(list(columns), names=self._names)
-        return hash_rows(batch, self._names) & np.uint64(len(self._slots) - 1)
 
     def _widen(self, number: int, column: pa.Array) -> None:
         found = pc.min_max(column)

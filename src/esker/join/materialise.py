@@ -24,7 +24,7 @@ from esker.join.cursor import PairCursor
 from esker.join.held_rows import HeldRows, copies_held
 from esker.join.join_index import JoinIndex
 from esker.join.layout import RESERVED
-from esker.join.output import Matched, Output
+from esker.join.output import Job, Matched, Output
 from esker.join.problem import JoinProblem
 from esker.join.reading import read_rows
 from esker.join.row_marks import RowPlaces
@@ -143,6 +143,12 @@ def _with_held(
     problem: JoinProblem, index: JoinIndex, output: Output, ids: Ids, right: HeldRows, context: QueryContext
 ) -> Iterator[pa.RecordBatch]:
     """Stream the left rows past the right ones in memory."""
+    yield from output.ahead(_held_jobs(problem, index, output, ids, right, context))
+
+
+def _held_jobs(
+    problem: JoinProblem, index: JoinIndex, output: Output, ids: Ids, right: HeldRows, context: QueryContext
+) -> Iterator[Job]:
     cursor = PairCursor(index.by_left(context.batch_rows))
     right_places = RowPlaces(ids)
     for found in _left(problem, index, context):
@@ -151,9 +157,9 @@ def _with_held(
             Matched(places.of(ids_of(part, 0)), right, right_places.of(ids_of(part, 1)))
             for part in cursor.through(found.row_ids[-1])
         )
-        yield from output.joined(found.batch, pairs, _unmatched(problem, index, found.row_ids))
+        yield from output.jobs(found.batch, pairs, _unmatched(problem, index, found.row_ids))
     if problem.layout.keeps_right:
-        yield from output.right_only(right, np.flatnonzero(~index.right_matched.contains_each(ids)))
+        yield from output.right_jobs(right, np.flatnonzero(~index.right_matched.contains_each(ids)))
 
 
 def _with_sorted(

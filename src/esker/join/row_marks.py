@@ -45,8 +45,11 @@ class RowMarks:
         """The marked rows."""
         starts, stops = [], []
         for first in range(0, len(self._bits), _BLOCK_BYTES):
-            flags = np.unpackbits(self._bits[first : first + _BLOCK_BYTES], bitorder="little")
-            edges = np.flatnonzero(np.diff(flags, prepend=0, append=0)).astype(np.uint64) + np.uint64(8 * first)
+            bits = self._bits[first : first + _BLOCK_BYTES]
+            # As truths, which NumPy compares and counts several times as fast as it does bytes.
+            marked = np.zeros(8 * len(bits) + 2, np.bool_)
+            marked[1:-1] = np.unpackbits(bits, bitorder="little")
+            edges = np.flatnonzero(marked[1:] != marked[:-1]).astype(np.uint64) + np.uint64(8 * first)
             starts.append(edges[0::2])
             stops.append(edges[1::2])
         if not starts:
