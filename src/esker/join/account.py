@@ -35,6 +35,11 @@ def tape_of(store: object) -> Tier | None:
     return store.tier if capability.append_only and not capability.random_read else None
 
 
+def waits(store: object) -> bool:
+    """Whether the next rows of a store may be hours away: on a tape that moves, or in an archive."""
+    return isinstance(store, _OnTier) and (store.tier.capability.needs_thaw or tape_of(store) is not None)
+
+
 class Account:
     """The devices of one join and the lines of work that use them.
 

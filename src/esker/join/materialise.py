@@ -20,6 +20,7 @@ from esker.core.context import QueryContext
 from esker.core.memory import Reservation, file_cache_bytes
 from esker.core.row_set import RowSet
 from esker.core.row_store import RowBatch
+from esker.join.account import waits
 from esker.join.cursor import PairCursor
 from esker.join.held_rows import HeldRows, copies_held
 from esker.join.join_index import JoinIndex
@@ -143,7 +144,12 @@ def _with_held(
     problem: JoinProblem, index: JoinIndex, output: Output, ids: Ids, right: HeldRows, context: QueryContext
 ) -> Iterator[pa.RecordBatch]:
     """Stream the left rows past the right ones in memory."""
-    yield from output.ahead(_held_jobs(problem, index, output, ids, right, context))
+    jobs = _held_jobs(problem, index, output, ids, right, context)
+    if waits(problem.left.input.store):
+        # What is ready is not kept for what may be ready tomorrow.
+        yield from (job() for job in jobs)
+    else:
+        yield from output.ahead(jobs)
 
 
 def _held_jobs(

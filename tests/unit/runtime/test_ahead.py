@@ -38,6 +38,14 @@ def test_no_more_jobs_are_asked_for_than_may_lie_ahead() -> None:
         assert asked <= number + 3
 
 
+def test_the_first_result_waits_for_no_other_job() -> None:
+    def jobs() -> Iterator[Callable[[], int]]:
+        yield lambda: 1
+        raise AssertionError("asked for a second job before the first result was taken")
+
+    assert next(made_ahead(jobs(), 2)) == 1
+
+
 def test_an_error_is_raised_in_its_place() -> None:
     def fail() -> int:
         raise ValueError("the third")
