@@ -41,7 +41,7 @@ endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export PYTHON CXX
 
-.PHONY: help setup demo test test-all test-memory test-page test-pyspark check bench bench-bitmap bench-peers docs plots fuzz simulate sanitize wheel clean \
+.PHONY: help setup demo test test-all test-guides test-memory test-page test-pyspark check bench bench-bitmap bench-peers docs plots fuzz simulate sanitize wheel clean \
 	check-format check-lint check-types check-imports check-cpp check-stub sanitize-address sanitize-thread sanitize-python
 
 help:  ## list the targets
@@ -80,6 +80,7 @@ test: setup  ## the fast tests, then those that measure memory, alone
 test-all: setup sanitize sanitize-python $(PYSPARK)  ## every test: slow ones, memory, long fuzzing, sanitizers
 	@ESKER_PYSPARK=$(abspath $(dir $(PYSPARK))..) HYPOTHESIS_PROFILE=long $(PY) -m pytest -n $(JOBS) -m "not memory"
 	@$(PY) -m pytest -m memory
+	@$(MAKE) --no-print-directory test-guides
 
 # Alone: what else runs would not be measured, but would slow it down.
 test-memory: setup
@@ -175,6 +176,10 @@ docs: setup $(DOCS_VENV)/.requirements  ## build the site into build/site; a lin
 
 plots: $(DOCS_VENV)/.requirements  ## draw the plots of docs/benchmarks from the tables of its pages
 	@$(DOCS_VENV)/bin/python scripts/plot_benchmarks.py
+
+test-guides: setup  ## type every page of the docs from a wheel in an empty folder, with the extras that the page names
+	@$(QUIETLY) "building the wheel" $(PY) -m pip wheel . --no-deps --wheel-dir build/guides/dist
+	@$(PY) scripts/type_guides.py build/guides/dist/*.whl
 
 wheel: setup  ## build the wheel and try it in an environment of its own
 	@scripts/wheel_smoke.sh

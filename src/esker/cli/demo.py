@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TITLE = "Esker demo: flights from New York, 2013"
+TABLES = ("flights", "weather", "planes", "airports")
 SUBTITLE = "336,776 flights, frozen to a simulated tape library: found, joined and regrouped by deciding on keys first."
 
 
@@ -30,6 +31,10 @@ def demo(
     output: Annotated[
         str | None, typer.Option("--output", "-o", metavar="FOLDER", help="The new folder (default: a temporary one).")
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="FOLDER", help="Only write its tables there, as Parquet: to try commands on."),
+    ] = None,
 ) -> None:
     """Run the main job on real data: freeze, find, join, regroup.
 
@@ -37,7 +42,11 @@ def demo(
 
     \b
     esker demo --output demo
+    esker demo --data .
     """
+    if data is not None:
+        _write_tables(session, Path(data))
+        return
     from esker.cli import demo_steps
 
     if session.dry_run:
@@ -50,6 +59,32 @@ def demo(
     session.note(
         f"report: {report}\nall files: {folder} ({size_bytes >> 20} MiB; nothing needs them, remove them at will)"
     )
+
+
+def _write_tables(session: Session, folder: Path) -> None:
+    """Write flights, weather, planes and airports; OutputExistsError, before any is written, where one is there."""
+    from esker.cli.demo_data import find_flight_data
+    from esker.cli.demo_job import read_csv
+
+    if not folder.is_dir():
+        raise InputFileError(f"--data {folder}: there is no such folder")
+    paths = {name: folder / f"{name}.parquet" for name in TABLES}
+    for path in paths.values():
+        if path.exists():
+            raise OutputExistsError(f"--data: {path} exists already; choose another folder or remove it")
+    if session.dry_run:
+        print("\n".join(map(str, paths.values())))
+        return
+    with tempfile.TemporaryDirectory(prefix="esker-demo-") as unpacked:
+        data = find_flight_data(Path(unpacked))
+        rows = {
+            name: read_csv(getattr(data, name)).write_parquet(path, **session.options()) for name, path in paths.items()
+        }
+    if session.json:
+        session.document({"tables": [{"path": str(paths[name]), "row_count": count} for name, count in rows.items()]})
+        return
+    for name, count in rows.items():
+        print(f"wrote {paths[name]}: {count:,} rows")
 
 
 def _run(session: Session, folder: Path) -> Path:

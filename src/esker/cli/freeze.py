@@ -9,6 +9,7 @@ import typer
 from esker.cli.arguments import Source, index_of, names_of
 from esker.cli.options import command
 from esker.cli.session import Session
+from esker.errors import OptionError
 
 
 @command
@@ -52,6 +53,8 @@ def freeze(
         "order_by": names_of(order_by),
         "split_by": split_by,
     }
+    if not arguments["keys"] and not arguments["index"]:
+        raise OptionError("name the hot columns: --key tailnum, --index month; without them every query reads all")
     rows = session.open(source)
     if session.dry_run:
         from esker.collection.freeze import plan_freeze

@@ -132,17 +132,30 @@ def default_log_folder() -> Path | None:
     named = os.environ.get(LOG_FOLDER_VARIABLE)
     if not named:
         return None
-    folder = Path(named).expanduser()
+    return log_folder(Path(named), f"{LOG_FOLDER_VARIABLE}={named}")
+
+
+def log_folder(folder: Path, named: str) -> Path:
+    """The folder, made when it is not there; InputFileError says by what name it was asked for when it cannot be."""
+    folder = folder.expanduser()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise InputFileError(f"{LOG_FOLDER_VARIABLE}={named}: cannot make the folder: {error.strerror}") from error
+        raise InputFileError(f"{named}: cannot make the folder: {error.strerror}") from error
     return folder
 
 
 def query_log(log: str | Path | None, runs: bool, opening: Mapping[str, Any]) -> EventLog:
-    """The log of one query: `log` is a file or a folder; without it the default folder holds those that are run."""
-    path = Path(log).expanduser() if log is not None else (default_log_folder() if runs else None)
+    """The log of one query: `log` is a file, or a folder that is there, or is made, as it ends in `/`.
+
+    Without it the default folder holds those that are run.
+    """
+    if log is None:
+        path = default_log_folder() if runs else None
+    elif str(log).endswith("/"):
+        path = log_folder(Path(log), str(log))
+    else:
+        path = Path(log).expanduser()
     if path is None:
         return EventLog()
     return EventLog(path, opening={"esker": VERSION, "process": os.getpid(), **opening})

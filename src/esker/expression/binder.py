@@ -196,8 +196,9 @@ class _Binder:
 def _unknown(node: Column, names: list[str]) -> UnknownColumnError:
     error = UnknownColumnError.of(node.name, names)
     at = node.position
-    if at is not None and at.text[at.offset : at.offset + 1] == '"':
-        return UnknownColumnError(f"{error}; text goes into single quotes: '{node.name}'")
+    # Where no column is like it, or it was put into the wrong quotes, it may be a text.
+    if at is not None and (at.text[at.offset : at.offset + 1] == '"' or "did you mean" not in error.message):
+        return UnknownColumnError(f"{error.message}; text goes into single quotes: '{node.name}'")
     return error
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 import tomllib
 from functools import cache
@@ -12,38 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts.type_guides import DOCTEST, PAGES, ROOT, Block, blocks_of, is_session, type_block
 from tests.unit.cli.command import Run, words
 
-ROOT = Path(__file__).parents[3]
-NOTICES = [ROOT / name for name in ("README.md", "SECURITY.md", "CHANGELOG.md", "CONTRIBUTING.md")]
-PAGES = [*NOTICES, *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# Examples of the interpreter are run by tests of their own, with the package's other tests.
+BLOCKS_OF = {page: [block for block in blocks_of(page) if block.language != DOCTEST] for page in PAGES}
 # A page with commands is typed from top to bottom, in one folder that is empty at first; other blocks stand alone.
-TYPED = {
-    page: FENCE.findall(page.read_text()) for page in PAGES if re.search(r"^```(sh|console)$", page.read_text(), re.M)
-}
+TYPED = {page: blocks for page, blocks in BLOCKS_OF.items() if is_session(blocks)}
 BLOCKS = [
     pytest.param(block, id=f"{page.relative_to(ROOT)}:{number}")
-    for page in PAGES
+    for page, blocks in BLOCKS_OF.items()
     if page not in TYPED
-    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL), start=1)
+    for number, block in enumerate(blocks, start=1)
 ]
+HERE = Path(sys.executable)
 # Commands that stand in the text, and are not typed: their options are looked up.
 SHOWN = re.compile(r"^ {4,}(esker [^\n#]+)", re.MULTILINE)
 COMMANDS = sorted({line for page in PAGES for line in SHOWN.findall(page.read_text().replace("\\\n", ""))})
 
 
 @pytest.mark.parametrize("block", BLOCKS)
-def test_a_python_block_runs_in_an_empty_folder(block: str, tmp_path: Path) -> None:
-    # Warnings are errors here as well.
-    ended = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=120
-    )
-    assert ended.returncode == 0, ended.stderr
+def test_a_python_block_runs_in_an_empty_folder(block: Block, tmp_path: Path) -> None:
+    type_block(block, HERE, tmp_path, {})
 
 
 def test_the_readme_has_an_example_and_commands() -> None:
-    assert any("README" in str(param.id) for param in BLOCKS)
+    assert {block.language for block in TYPED[ROOT / "README.md"]} == {"python", "sh"}
     assert len(COMMANDS) >= 5
 
 
@@ -67,32 +59,32 @@ def test_pages_with_examples_of_the_interpreter_are_run_by_a_test() -> None:
     assert pages and [page for page in pages if f'"{page}"' not in tests] == []
 
 
-def _ended(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    here = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120"}
-    return subprocess.run(
-        command, cwd=folder, env=here, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120
-    )
-
-
-def _type_console(block: str, folder: Path) -> None:
-    """Type what stands after `$`; what stands below must be all that is printed, `...` for any text."""
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        line, _, wanted = part.partition("\n")
-        ended = _ended(["sh", "-c", line], folder)
-        assert (ended.returncode == 0) != wanted.startswith("error:"), f"{line}\n{ended.stdout}"
-        pattern = re.escape(wanted.strip()).replace(re.escape("..."), ".*")
-        assert re.fullmatch(pattern, ended.stdout.strip(), re.DOTALL), f"{line}\n{ended.stdout}"
-
-
 @pytest.mark.parametrize("page", TYPED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_can_be_typed_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
-    for language, block in TYPED[page]:
-        if language == "console":
-            _type_console(block, tmp_path)
-        elif language in ("python", "sh"):
-            program = [sys.executable, "-W", "error", "-c"] if language == "python" else ["sh", "-e", "-c"]
-            ended = _ended([*program, block], tmp_path)
-            assert ended.returncode == 0, f"{block}\n{ended.stdout}"
+    for block in TYPED[page]:
+        type_block(block, HERE, tmp_path, {})
+
+
+def test_a_block_that_ends_otherwise_than_shown_is_seen(tmp_path: Path) -> None:
+    def block(language: str, text: str) -> Block:
+        return Block(language, text, 1, frozenset())
+
+    type_block(block("console", "$ echo one\none\n$ echo two three\ntwo ...\n"), HERE, tmp_path, {})
+    for language, text in (
+        ("console", "$ echo one\ntwo\n"),
+        ("console", "$ esker find no.parquet 'n = 1'\n"),
+        ("sh", "false\ntrue\n"),
+        ("python", "import warnings; warnings.warn('old')"),
+    ):
+        with pytest.raises(AssertionError):
+            type_block(block(language, text), HERE, tmp_path, {})
+
+
+def test_extras_are_those_that_were_named_above_a_block(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\n1\n```\nNeeds `esker[s3,ui]`.\n```sh\ntrue\n```\n    >>> 1\n    1\n")
+    found = [(block.language, sorted(block.extras), block.line) for block in blocks_of(page)]
+    assert found == [("python", [], 2), ("sh", ["s3", "ui"], 6), (DOCTEST, ["s3", "ui"], 1)]
 
 
 @cache
