@@ -59,7 +59,15 @@ def test_pages_with_examples_of_the_interpreter_are_run_by_a_test() -> None:
     assert pages and [page for page in pages if f'"{page}"' not in tests] == []
 
 
-@pytest.mark.parametrize("page", TYPED, ids=lambda page: str(page.relative_to(ROOT)))
+# Pages of many commands, each a process of its own.
+LONG = {ROOT / "docs" / name for name in ("cli.md", "bitmap-index.md", "cluster.md")}
+TYPED_PAGES = [
+    pytest.param(page, id=str(page.relative_to(ROOT)), marks=[pytest.mark.slow] if page in LONG else [])
+    for page in TYPED
+]
+
+
+@pytest.mark.parametrize("page", TYPED_PAGES)
 def test_a_page_can_be_typed_from_top_to_bottom(page: Path, tmp_path: Path) -> None:
     for block in TYPED[page]:
         type_block(block, HERE, tmp_path, {})
