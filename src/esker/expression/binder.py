@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from esker.core.batch import plain_schema
 from esker.errors import UnknownColumnError
-from esker.expression.common_type import common_type, decimal_of, is_number, is_text, number_type
+from esker.expression.common_type import common_type, decimal_operands, is_number, is_text, number_type
 from esker.expression.constants import as_type, compare_constant, compare_type, equal_value, named
 from esker.expression.evaluator import apply
 from esker.expression.exact import refuse
@@ -154,12 +154,12 @@ class _Binder:
         type_ = number_type(op, [type_ for _, type_ in bound])
         if type_ is None:
             raise refuse("% takes integers and floating numbers; CAST(… AS DOUBLE) a decimal", node.position)
-        decimal = pa.types.is_decimal(type_)
-        cast = [as_type(part, of, decimal_of(of) if decimal else type_) for part, of in bound]
+        types = [of for _, of in bound]
+        args = decimal_operands(op, types) if pa.types.is_decimal(type_) else [type_] * len(types)
+        cast = [as_type(part, of, arg) for (part, of), arg in zip(bound, args, strict=True)]
         whole = (
             replace(node, left=cast[0], right=cast[1]) if isinstance(node, Arithmetic) else replace(node, part=cast[0])
         )
-        args = [decimal_of(of) if decimal else type_ for _, of in bound]
         return whole, apply(whole, [pa.array([], arg) for arg in args]).type
 
     def _cast(self, node: Cast) -> Typed:

@@ -80,6 +80,24 @@ def decimal_of(type_: pa.DataType) -> pa.DataType:
     return pa.decimal128(20 if pa.types.is_uint64(type_) else 19, 0)
 
 
+def decimal_operands(op: str, types: Sequence[pa.DataType]) -> list[pa.DataType]:
+    """The decimals that operands of arithmetic are brought to: of 256 bits where the result takes more than 38 digits.
+
+    >>> decimal_operands("+", [pa.decimal128(38, 2), pa.int64()])
+    [Decimal256Type(decimal256(38, 2)), Decimal256Type(decimal256(19, 0))]
+    """
+    operands = [decimal_of(type_) for type_ in types]
+    if op == "*":
+        digits = sum(operand.precision for operand in operands)
+    else:
+        digits = max(operand.precision - operand.scale for operand in operands) + max(
+            operand.scale for operand in operands
+        )
+    if len(operands) == 1 or digits < 38:  # a sum may carry, and Arrow counts a digit for a product too
+        return operands
+    return [pa.decimal256(operand.precision, operand.scale) for operand in operands]
+
+
 def _common_number(left: pa.DataType, right: pa.DataType) -> pa.DataType:
     if pa.types.is_floating(left) or pa.types.is_floating(right):
         wide = pa.types.is_float64(left) or pa.types.is_float64(right)

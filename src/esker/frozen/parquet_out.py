@@ -94,10 +94,10 @@ class ParquetOut:
         return self._sink.bytes
 
     def write_group(self, table: pa.Table) -> None:
-        """Write all rows of `table`, one at least, as one row group."""
+        """Write all rows of `table` as one row group; without any, a file of no rows can be closed."""
         if self._writer is None:
             self._writer = self._open_writer(table)
-        self._writer.write_table(table, row_group_size=table.num_rows)
+        self._writer.write_table(table, row_group_size=max(table.num_rows, 1))
         self.row_count += table.num_rows
         self._chunk_count += table.num_columns
 

@@ -101,6 +101,9 @@ def test_a_predicate_in_sql_says_what_duckdb_says(duck: Any, text: str) -> None:
         ("c IN ('1970-01-01 00:00:00.000000001')", [1, 2], pa.timestamp("ns"), [True, False]),
         # DuckDB has no decimals of 256 bits, no half floats, and writes no durations.
         ("c > 1.5", [1, 2], pa.decimal256(50, 5), [False, True]),
+        ("c - 1 >= 1", [1, 2], pa.decimal128(38, 2), [False, True]),
+        ("-c * 2 = -4 AND c + c = 2 * c", [1, 2], pa.decimal128(38, 2), [False, True]),
+        ("2 > c * c * c", [1, 2], pa.decimal128(24, 0), [True, False]),
         ("c >= 1.5 AND c IN (2)", [1.5, 2.0], pa.float16(), [False, True]),
         ("c = c", [1, None], pa.duration("ns"), [True, None]),
         ("c = 'abc'", [b"abc", b"ab\x00"], pa.binary(3), [True, False]),

@@ -310,12 +310,18 @@ def test_an_offset_that_leads_out_of_the_file_is_not_followed(tmp_path):
             index.find(None, ["text"])
 
 
-def test_an_empty_index_answers_and_takes_rows(tmp_path):
-    with esker.build_index(people(0), tmp_path / "p.index", ["age"]) as index:
+@pytest.mark.parametrize("rows", list(ROW_FORMATS))
+def test_an_empty_index_answers_and_takes_rows(tmp_path, rows):
+    with esker.build_index(people(0), tmp_path / "p.index", ["age"], rows=rows) as index:
         assert (len(index), index.count("age = 7"), index.find("age = 7").num_rows) == (0, 0, 0)
         assert index.sum("age") is None
         index.append(people(100))
         assert index.count("age = 7") == index.count("age >= 7 AND age < 8")
+        assert index.append(people(0)) == 0
+        assert index.delete("TRUE") == 100
+        index.compact()
+        assert len(index) == 0
+        assert list((tmp_path / "p.index" / "rows").iterdir()) == []
 
 
 @pytest.mark.parametrize("rows", list(ROW_FORMATS))
