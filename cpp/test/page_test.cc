@@ -173,6 +173,23 @@ void test_forged_pages_are_refused_or_harmless() {
   }
 }
 
+// Columns whose sizes, added up, are 2^64 and the header's 64 bytes: they end where they begin.
+void test_a_page_whose_columns_overflow_is_refused() {
+  constexpr std::uint32_t rows = 1U << 27;
+  const PageSchema schema(
+      std::vector<esker::arrow::ColumnType>(1 << 17, column_type("c", "w:1048576", false)));
+  CHECK(schema.regions_end(rows) == esker::page::kHeaderBytes);
+  std::vector<std::uint8_t> bytes(std::size_t{1} << 24);
+  esker::page::PageHeader header{};
+  std::memcpy(header.magic, esker::page::kMagic, sizeof header.magic);
+  header.schema_id = schema.id();
+  header.version = esker::page::kVersion;
+  header.page_bytes = header.heap_begin = bytes.size();
+  header.row_capacity = header.row_count = rows;
+  std::memcpy(bytes.data(), &header, sizeof header);
+  CHECK(refused(bytes, schema));
+}
+
 }  // namespace
 
 int main() {
@@ -183,4 +200,5 @@ int main() {
   test_a_pool_that_does_not_recycle_hands_out_zeros();
   test_damage_is_seen_wherever_it_lies();
   test_forged_pages_are_refused_or_harmless();
+  test_a_page_whose_columns_overflow_is_refused();
 }

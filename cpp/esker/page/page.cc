@@ -38,7 +38,9 @@ void check_header(const PageHeader& header, std::uint64_t size, const PageSchema
     corrupt(place, "the page's size is not what it says");
   if (header.reserved != 0 || header.reserved_too != 0) corrupt(place, "reserved bytes are set");
   if (header.row_count > header.row_capacity) corrupt(place, "more rows than the page has room for");
-  if (header.row_capacity > size * 8) corrupt(place, "room for more rows than the page has bits");
+  // Before the columns' sizes are added up: they cannot overflow now.
+  if (header.row_capacity > size * 8 / schema.row_bits())
+    corrupt(place, "room for more rows than the page has bits");
   const std::uint64_t end = schema.regions_end(header.row_capacity);
   if (end > size || header.heap_begin < end || header.heap_begin > size) {
     corrupt(place, "columns and heap overlap or leave the page");

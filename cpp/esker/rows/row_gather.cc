@@ -209,6 +209,7 @@ void RowGather::add(std::size_t part, arrow::BatchView batch, std::vector<std::u
 }
 
 std::vector<RowGather::Stretch> RowGather::stretches(Rows rows) const {
+  if (!std::ranges::is_sorted(rows)) throw InvalidInput("rows to be taken ascend");
   std::vector<Stretch> out;
   for (std::size_t from = 0; from != rows.size();) {
     const auto next = std::ranges::upper_bound(starts_, rows[from]);

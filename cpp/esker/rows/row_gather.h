@@ -25,12 +25,12 @@ class RowGather {
   // into. What the view points to outlives this object. Throws InvalidInput for other rows than `starts` has.
   void add(std::size_t part, arrow::BatchView batch, std::vector<std::uint64_t> data_bytes);
 
-  // Batches that hold some of the rows and were not added. Holds: rows ascend.
+  // Batches that hold some of the rows and were not added. Throws as `take` does.
   std::vector<std::size_t> missing(std::span<const std::uint64_t> rows) const;
 
-  // Fills `out` with columns of rows. Holds: rows ascend. Throws InvalidInput for a row or batch that is not
-  // there, PageCorrupt for offsets that lead out of their column, std::overflow_error when the offsets of the
-  // result would.
+  // Fills `out` with columns of rows. Throws InvalidInput for rows that do not ascend, and for a row or batch
+  // that is not there, PageCorrupt for offsets that lead out of their column, std::overflow_error when the
+  // offsets of the result would.
   void take(std::span<const std::uint64_t> rows, std::span<const std::uint32_t> columns,
             ArrowArray* out) const;
 

@@ -39,15 +39,20 @@ void run_team(Context& context, std::vector<Worker>& workers, std::uint32_t thre
     }
   };
   std::vector<std::thread> threads;
+  const auto abandon = [&first, &context] {
+    first.keep(std::current_exception());
+    context.store.abandon();
+  };
   try {
+    threads.reserve(thread_count);
     for (std::uint32_t i = 1; i < thread_count; ++i)
       threads.emplace_back([&guarded, &workers, i] { guarded(workers[i]); });
   } catch (const std::system_error&) {
     // The machine gives no more threads: those there are do the work, if it can be done by fewer.
-    if (all_at_once) {
-      first.keep(std::current_exception());
-      context.store.abandon();
-    }
+    if (all_at_once) abandon();
+  } catch (...) {
+    // No memory for one more; those that run must be joined all the same.
+    abandon();
   }
   if (!context.store.abandoned()) guarded(workers[0]);
   for (std::thread& thread : threads) thread.join();

@@ -129,6 +129,8 @@ def test_the_kernel_refuses_batches_and_rows_that_are_not_there():
     assert gather.missing(rows) == [1]
     with pytest.raises(InputError, match="row 5 is past"):
         gather.take(np.array([5], np.uint64), [0])
+    with pytest.raises(InputError, match="ascend"):
+        gather.take(np.array([1, 0], np.uint64), [0])
     with pytest.raises(InputError, match="no column 1"):
         gather.take(np.array([1], np.uint64), [1])
     with pytest.raises(InputError, match="begin at row 0"):
