@@ -27,6 +27,7 @@ from esker.errors import CorruptError, InputError, OptionError, SpillError
 
 if TYPE_CHECKING:
     from esker.engine.bag.run import Run
+    from esker.engine.objects import Partitioner
 
 LEVELS = ("memory", "disk")
 # A folder in memory, where the system has one.
@@ -182,6 +183,7 @@ class PersistNode(Node):
         self.parents = (parent,)
         self.level = level
         self._count = parent.partition_count
+        self._placed_by = parent.placed_by
         self._limit = MemoryBudget(options.memory).total_bytes // 2
         root = Path(options.spill_folder) if options.spill_folder is not None else None
         self._disk = SpillFolder(root=root, limit=options.spill_limit)
@@ -194,6 +196,10 @@ class PersistNode(Node):
     @property
     def partition_count(self) -> int:
         return self._count
+
+    @property
+    def placed_by(self) -> Partitioner | None:
+        return self._placed_by
 
     def pipelines(self, run: Run) -> list[Pipeline]:
         if self._dropped:

@@ -8,13 +8,14 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from esker.engine.bag.pipeline import JoinedSplit, Pipeline, Split, ZippedSplit, even_spans, pipelines_of, with_step
-from esker.engine.bag.steps import PARTITION, Step
+from esker.engine.bag.steps import KEEP_KEYS, PARTITION, Step
 from esker.engine.bag.task import Consumer
 from esker.errors import InputError
 
 if TYPE_CHECKING:
     from esker.core.explanation import Explanation
     from esker.engine.bag.run import Run
+    from esker.engine.objects import Partitioner
 
 
 class Node(ABC):
@@ -31,6 +32,11 @@ class Node(ABC):
     @abstractmethod
     def partition_count(self) -> int:
         """How many partitions there are."""
+
+    @property
+    def placed_by(self) -> Partitioner | None:
+        """What told each pair its partition by its key; None where nobody knows that any more."""
+        return None
 
     @abstractmethod
     def pipelines(self, run: Run) -> list[Pipeline]:
@@ -91,6 +97,10 @@ class StepNode(Node):
     def partition_count(self) -> int:
         return self._parent.partition_count
 
+    @property
+    def placed_by(self) -> Partitioner | None:
+        return self._parent.placed_by if self.step.kind in KEEP_KEYS else None
+
     def pipelines(self, run: Run) -> list[Pipeline]:
         return with_step(run.pipelines(self._parent), self.step)
 
@@ -135,6 +145,10 @@ class HandleNode(Node):
     def partition_count(self) -> int:
         return self.node.partition_count
 
+    @property
+    def placed_by(self) -> Partitioner | None:
+        return self.node.placed_by
+
     def pipelines(self, run: Run) -> list[Pipeline]:
         return run.pipelines(self.node)
 
@@ -150,6 +164,11 @@ class AlignedUnionNode(Node):
     @property
     def partition_count(self) -> int:
         return self.parents[0].partition_count
+
+    @property
+    def placed_by(self) -> Partitioner | None:
+        first, *others = (parent.placed_by for parent in self.parents)
+        return first if all(other == first for other in others) else None
 
     def pipelines(self, run: Run) -> list[Pipeline]:
         sides = zip(*(run.pipelines(parent) for parent in self.parents), strict=True)

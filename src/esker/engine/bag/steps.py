@@ -42,6 +42,8 @@ ONE_FOR_ONE = frozenset(_LINES) - {"filter", "flat_map", "flat_map_values"}
 COUNT = "count"
 # A flat_map at the end of steps whose results are taken by the iterable.
 _TAKEN = "take({f}({x}))"
+# Steps after which each pair still has the key that it was placed by.
+KEEP_KEYS = frozenset({"filter", "map_values", "flat_map_values"})
 # What sees the whole partition: `function(index, iterator)`.
 PARTITION = "partition"
 

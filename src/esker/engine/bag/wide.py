@@ -7,6 +7,7 @@ folder, or in those of the nodes of a cluster, and go with it. What goes between
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain, repeat, starmap
 from operator import itemgetter
@@ -34,6 +35,7 @@ from esker.engine.objects import (
     range_bounds,
     records,
     reduced,
+    reduced_pairs,
     sorted_records,
     spool,
 )
@@ -152,6 +154,51 @@ class _Shuffled(Split):
         return elements
 
 
+class _PartlyHere(_Shuffled):
+    """The same where some sides lie in this partition already: `here` has their elements, by the number of the side.
+
+    They are read in the task, and nothing of them goes through another one.
+    """
+
+    def __init__(self, here: dict[int, Pipeline], shape: Any, *shuffled: Any) -> None:
+        super().__init__(*shuffled)
+        self.here = here
+        self.shape = shape
+
+    def describe(self) -> str:
+        return next(filter(None, (pipeline.describe() for pipeline in self.here.values())), "")
+
+    def open(self) -> Iterator[Any]:
+        of_pairs = getattr(self.read, "of_pairs", None)
+        if of_pairs is None:
+            return self._gathered()
+        place = unique_place(self.place)
+        found: Iterator[Any] = of_pairs(
+            self.here[0].open(), place=place, memory_bytes=self.memory_bytes, operator=self.operator
+        )
+        return found
+
+    def _gathered(self) -> Iterator[Any]:
+        with ExitStack() as kept:
+            sides = kept.enter_context(at_hand(self.sides, self.place))
+            place = unique_place(self.place)
+            for number, pipeline in self.here.items():
+                sides[number] = self._sections(pipeline, place.below(f"here{number}"), kept)
+            yield from self._read(sides)
+
+    def _sections(self, pipeline: Pipeline, place: SpillPlace, kept: ExitStack) -> list[Section]:
+        runs = collect(
+            pipeline.open(),
+            HashPartitioner(1),
+            place=place,
+            memory_bytes=self.memory_bytes,
+            shape=self.shape,
+            operator=self.operator,
+        )
+        kept.callback(runs.remove)
+        return runs.sections(0)
+
+
 # What a reduce side makes of its sections. Values, so that they pickle by name.
 
 
@@ -163,6 +210,10 @@ class ReadReduced:
 
     def __call__(self, sides: Sequence[Sequence[Section]], **where: Any) -> Iterator[Any]:
         return reduced(sides[0], self.combine, **where)
+
+    def of_pairs(self, pairs: Iterator[Any], **where: Any) -> Iterator[Any]:
+        """The same of pairs that were never written."""
+        return reduced_pairs(pairs, self.combine, **where)
 
 
 @dataclass(frozen=True)
@@ -278,6 +329,18 @@ def _itself(runs: AnyRuns) -> AnyRuns:
     return runs
 
 
+_OF_KEYS = (cogroup_of, join_of, left_join_of, right_join_of, full_join_of, subtract_by_key_of)
+
+
+def _keeps_keys(read: Callable[..., Any]) -> bool:
+    """Whether what is read are pairs of the keys that were placed."""
+    if isinstance(read, ReadCogrouped):
+        return read.each in _OF_KEYS
+    if isinstance(read, ReadSorted):
+        return not read.values
+    return read in (read_groups, read_records) or isinstance(read, ReadReduced)
+
+
 class WideNode(MadeNode):
     """A step that moves elements between partitions."""
 
@@ -320,17 +383,32 @@ class ShuffleNode(WideNode):
         found = (*(combine.functions if combine is not None else ()), key, placing)
         self.functions = tuple(function for function in found if function is not None)
 
+    @property
+    def placed_by(self) -> Partitioner | None:
+        return self._partitioner if _keeps_keys(self._read) else None
+
     def make(self, run: Run) -> Sequence[Split]:
+        here = {n: parent for n, parent in enumerate(self.parents) if parent.placed_by == self._partitioner}
+        if here and self._read is read_records:
+            return run.pipelines(self.parents[0])
         memory_bytes = share_of_memory(run)
         work = _Collect(
             self._partitioner, place_of(run, "map"), memory_bytes, self._shape, self.described(), self._combine
         )
-        sides = [self.stage(run, run.pipelines(parent), work) for parent in self.parents]
+        moved = {
+            n: self.stage(run, run.pipelines(parent), work) for n, parent in enumerate(self.parents) if n not in here
+        }
+        stay = {n: run.pipelines(parent) for n, parent in here.items()}
         place = place_of(run, "reduce")
-        return [
-            _Shuffled([moved.side(partition) for moved in sides], place, memory_bytes, self._read, self.described())
-            for partition in range(self._partitions)
-        ]
+
+        def split(partition: int) -> Split:
+            sides: Sides = [moved[n].side(partition) if n in moved else () for n in range(len(self.parents))]
+            shuffled = (sides, place, memory_bytes, self._read, self.described())
+            if not stay:
+                return _Shuffled(*shuffled)
+            return _PartlyHere({n: pipelines[partition] for n, pipelines in stay.items()}, self._shape, *shuffled)
+
+        return [split(partition) for partition in range(self._partitions)]
 
 
 class SortNode(WideNode):

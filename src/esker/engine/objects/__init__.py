@@ -7,7 +7,7 @@ process they are called in.
 
 from esker.engine.objects.collect import Feed, collect
 from esker.engine.objects.combine import Combine, first
-from esker.engine.objects.groups import Group, cogrouped, groups, records, reduced
+from esker.engine.objects.groups import Group, cogrouped, groups, records, reduced, reduced_pairs
 from esker.engine.objects.keys import stable_hash
 from esker.engine.objects.partitioners import (
     FunctionPartitioner,
@@ -41,6 +41,7 @@ __all__ = [
     "range_bounds",
     "records",
     "reduced",
+    "reduced_pairs",
     "sample_keys",
     "sorted_records",
     "spool",

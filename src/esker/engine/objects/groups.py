@@ -46,9 +46,30 @@ def reduced(
 
     What a function of `combine` raises comes as a CallFailure that names `operator`.
     """
+    return _merged(map(_feed, sections), combine, place, memory_bytes, operator)
+
+
+def reduced_pairs(
+    pairs: Iterator[tuple[Any, Any]],
+    combine: Combine,
+    *,
+    place: SpillPlace,
+    memory_bytes: int,
+    operator: str = "reduce by key",
+) -> Iterator[tuple[Any, Any]]:
+    """Combine the values of each key as they come, without a map side; keys by first appearance."""
+    return _merged([partial(_take, pairs=pairs)], combine, place, memory_bytes, operator)
+
+
+def _merged(
+    feeds: Iterable[Feed[_kernel.CombineTable]], combine: Combine, place: SpillPlace, memory_bytes: int, operator: str
+) -> Iterator[tuple[Any, Any]]:
     make_table = partial(combine_table, combine, HashPartitioner(1), memory_bytes)
-    feeds = map(_feed, sections)
     return merge_by_key(feeds, make_table, place=place, memory_bytes=memory_bytes, operator=operator)
+
+
+def _take(table: _kernel.CombineTable, pairs: Iterator[Any]) -> bool:
+    return table.take(pairs)
 
 
 def _feed(section: Section) -> Feed[_kernel.CombineTable]:
