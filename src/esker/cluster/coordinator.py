@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from esker.cluster.directory import Directory
 from esker.cluster.machine import Algebra, Machine, Send
 from esker.cluster.messages import (
+    COORDINATOR,
     EPOCH_SHIFT,
     Acknowledged,
     Compare,
@@ -36,9 +37,10 @@ from esker.cluster.node import BUCKETS, bucket_of, bucket_sums
 from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.reads import Reads
-from esker.cluster.records import Catalogue, Decided, Members, Record, Settled
+from esker.cluster.records import Catalogue, Decided, Forgotten, Members, Record, Settled
 from esker.cluster.reshapes import Bounds, Reshapes
 from esker.cluster.ring import Ring
+from esker.cluster.sessions import SESSIONS_MOST, Sessions
 from esker.errors import OptionError
 
 
@@ -108,6 +110,7 @@ class Coordinator(Machine):
         timing: Timing = Timing(),  # noqa: B008  # immutable
         buckets: int = BUCKETS,
         bounds: Bounds = Bounds(),  # noqa: B008  # immutable
+        sessions_most: int = SESSIONS_MOST,
     ) -> None:
         """Begin in a new epoch; OptionError when `copies` is below 2, for then a loss is a loss."""
         super().__init__()
@@ -135,7 +138,8 @@ class Coordinator(Machine):
         self._to_drop: set[int] = set()
         self._to_greet: set[int] = set()
         self.reshapes = Reshapes(self, bounds)
-        self.puts = Puts(self)
+        self._sessions_given = 0
+        self.puts = Puts(self, Sessions(sessions_most))
         self.reads = Reads(self, planner, algebra, chance)
         members = self._replay(records)
         self.directory.move_to(self.directory.ring.changed(members))
@@ -199,8 +203,25 @@ class Coordinator(Machine):
         return [
             Members(self.epoch, tuple(sorted(self.directory.ring.nodes))),
             *self.puts.unacknowledged_records(),
-            Catalogue(units, tuple(sorted(self.puts.sessions.items()))),
+            # In the order in which they are to be forgotten.
+            Catalogue(units, tuple(self.puts.sessions.items())),
+            Forgotten(self.puts.sessions.forgotten),
         ]
+
+    def new_session(self) -> int | None:
+        """Give a number to a client that wants to put, which none had before; None while no epoch has begun.
+
+        Numbers fall: the epoch is in them, which is a new one at every start, and a count.
+        """
+        if not self.ready:
+            return None
+        self._sessions_given += 1
+        return COORDINATOR - 1 - (self.epoch << EPOCH_SHIFT | self._sessions_given)
+
+    def gave_session(self, number: int) -> bool:
+        """Say whether a number may be one that was given, by this coordinator or one before it on the same log."""
+        epoch = (COORDINATOR - 1 - number) >> EPOCH_SHIFT
+        return 1 <= epoch <= self.epoch
 
     def status(self) -> Status:
         """Say what is known."""
@@ -275,6 +296,8 @@ class Coordinator(Machine):
                 for name, version, digest in record.units:
                     self.directory.restored(name, version, digest)
                 self.puts.restore_sessions(record.sessions)
+            elif type(record) is Forgotten:
+                self.puts.sessions.forget(record.session)
             else:
                 raise OptionError(f"a {type(record).__name__} record is a node's: this is not a coordinator's log")
         return members

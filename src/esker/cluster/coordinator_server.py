@@ -16,7 +16,7 @@ from esker.cluster.channel import Channel
 from esker.cluster.coordinator import Coordinator
 from esker.cluster.events import CoordinatorEvents
 from esker.cluster.gateway import Gateway
-from esker.cluster.greeting import CLIENT, NODE, Caller, read_greeting
+from esker.cluster.greeting import CLIENT, NEW, NODE, Caller, read_greeting, write_number
 from esker.cluster.host import CHECKPOINT_BYTES, TICK_SECONDS, Host
 from esker.cluster.inner import InnerSession
 from esker.cluster.link import next_word
@@ -26,12 +26,15 @@ from esker.cluster.messages import COUNT, ROWS, VALUES, Put, Query
 from esker.cluster.planners import PLANNERS
 from esker.cluster.reshapes import Bounds
 from esker.cluster.serving import ServedFlight, Serving
+from esker.cluster.sessions import SESSIONS_MOST
+from esker.core.clock import SYSTEM_CLOCK
 from esker.core.seeded import generator
-from esker.errors import PeerError
+from esker.errors import PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits, Security, ServerAddress
 
 LOG_FILE = "coordinator.log"
 EVENTS_FILE = "coordinator.jsonl"
+_BEGIN_SECONDS, _BEGIN_LOOK_SECONDS = 10.0, 0.01
 VECTORS_MOST = 1 << 20
 """Vectors that a batch of queries may name one by one."""
 
@@ -58,6 +61,7 @@ class CoordinatorServer(Serving):
         tick_seconds: float = TICK_SECONDS,
         checkpoint_bytes: int = CHECKPOINT_BYTES,
         events: bool = True,
+        sessions_most: int = SESSIONS_MOST,
     ) -> None:
         """Open the folder and begin to listen; with `events` it keeps an event log there (EVENTS_FILE)."""
         super().__init__()
@@ -71,6 +75,7 @@ class CoordinatorServer(Serving):
             self.coordinator = Coordinator(
                 PLANNERS[planner](), BitmapAlgebra(held_bytes=0), lambda count: int(dice.integers(count)),
                 self._log.records(), copies=copies, virtual_nodes=virtual_nodes, bounds=bounds,
+                sessions_most=sessions_most,
             )  # fmt: skip
             self._nodes: dict[int, _Connection] = {}
             self._clients: dict[int, _Connection] = {}
@@ -125,7 +130,7 @@ class CoordinatorServer(Serving):
     @contextmanager
     def inner_session(self, deadline: float, cancelled: Callable[[], bool]) -> Iterator[InnerSession]:
         """Let somebody in this process ask, as a client does, until `deadline` (of the system's clock)."""
-        session = InnerSession(self._deliver_of_client, deadline, cancelled)
+        session = InnerSession(self.session_number(NEW), self._deliver_of_client, deadline, cancelled)
         with self.host.lock:
             self._clients[session.number] = _Connection(Caller(CLIENT, session.number), session)
         try:
@@ -134,14 +139,29 @@ class CoordinatorServer(Serving):
             with self.host.lock:
                 del self._clients[session.number]
 
+    def session_number(self, known: int) -> int:
+        """Give a client the number that it has, or a new one; waits while the coordinator begins."""
+        until = SYSTEM_CLOCK.seconds() + _BEGIN_SECONDS
+        while not self._stopped.is_set() and SYSTEM_CLOCK.seconds() < until:
+            with self.host.lock:
+                if self.coordinator.ready and known != NEW and self.coordinator.gave_session(known):
+                    return known
+                number = self.coordinator.new_session()
+            if number is not None:
+                return number
+            SYSTEM_CLOCK.sleep(_BEGIN_LOOK_SECONDS)
+        raise PeerUnreachableError("the coordinator has not begun yet; come again")
+
     # ---- words ----
 
     def exchange(self, descriptor: Any, reader: Any, writer: Any) -> None:
         """Hear what a node or client has to say, until it has no more."""
         caller = read_greeting(descriptor)
+        if caller.role == CLIENT:
+            caller = caller._replace(number=self.session_number(caller.number))
         connection = _Connection(caller, Channel(writer.write_metadata))
         kinds = wire.FROM_NODES if caller.role == NODE else wire.FROM_CLIENTS
-        writer.write_metadata(b"")
+        writer.write_metadata(b"" if caller.role == NODE else write_number(caller.number))
         self._enter(connection)
         try:
             while (data := next_word(reader)) is not None and not self._stopped.is_set():

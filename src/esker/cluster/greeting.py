@@ -12,10 +12,12 @@ from esker.errors import PeerError
 PROTOCOL = 2
 _GREETING_BYTES = 4096
 NODE, CLIENT = "node", "client"
+NEW = -1
+"""The number of a client that has none yet: the coordinator gives it one, and says it in its first word."""
 
 
 class Caller(NamedTuple):
-    """Who calls: a node with where it listens and which folder it has, or a client."""
+    """Who calls: a node with where it listens and which folder it has, or a client; NEW when it has no number."""
 
     role: str
     number: int
@@ -43,6 +45,19 @@ def read_greeting(descriptor: Any) -> Caller:
         raise PeerError("the caller does not greet as Esker's nodes and clients do") from error
     if protocol != PROTOCOL:
         raise PeerError(f"the caller speaks protocol {protocol}, this process {PROTOCOL}: update the older one")
-    if caller.role not in (NODE, CLIENT) or (caller.number < 0) != (caller.role == CLIENT) or caller.number == -1:
+    if caller.role not in (NODE, CLIENT) or (caller.number < 0) != (caller.role == CLIENT):
         raise PeerError(f"the caller says to be {caller.role} {caller.number}")
     return caller
+
+
+def write_number(number: int) -> bytes:
+    """Give the first word for a client."""
+    return number.to_bytes(8, "little", signed=True)
+
+
+def read_number(word: bytes | None) -> int:
+    """Read it; PeerError when it is none."""
+    number = int.from_bytes(word, "little", signed=True) if word is not None and len(word) == 8 else 0
+    if number >= NEW:
+        raise PeerError("the coordinator does not say a client's number as Esker's do")
+    return number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -23,9 +22,9 @@ class InnerSession:
     """
 
     def __init__(
-        self, deliver: Callable[[int, Put | Query], None], deadline: float, cancelled: Callable[[], bool]
+        self, number: int, deliver: Callable[[int, Put | Query], None], deadline: float, cancelled: Callable[[], bool]
     ) -> None:
-        self.number = -2 - secrets.randbelow(1 << 62)
+        self.number = number
         self.deadline = deadline
         self._deliver = deliver
         self._cancelled = cancelled

@@ -28,6 +28,10 @@ ROWS, COUNT, VALUES = 0, 1, 2
 """What is asked for: the rows, how many there are, or the values of the ranges themselves, vector by vector."""
 
 
+FORGOTTEN = "forgotten"
+"""Why a put fails of which nobody knows any more whether it was done."""
+
+
 # ---- clients and coordinator ----
 
 

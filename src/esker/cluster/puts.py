@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esker.cluster.messages import (
     COORDINATOR,
     EPOCH_SHIFT,
+    FORGOTTEN,
     Acknowledged,
     Done,
     Failed,
@@ -22,6 +23,7 @@ from esker.cluster.messages import (
     Vote,
 )
 from esker.cluster.records import Decided, Settled
+from esker.cluster.sessions import Sessions
 
 if TYPE_CHECKING:
     from esker.cluster.coordinator import Coordinator
@@ -82,11 +84,11 @@ class Puts:
     repeated until every participant has it or is gone. `busy` are the units of puts under way.
     """
 
-    def __init__(self, coordinator: Coordinator) -> None:
+    def __init__(self, coordinator: Coordinator, sessions: Sessions) -> None:
         self._coordinator = coordinator
         self.active: dict[int, ActivePut] = {}
         self.busy: set[str] = set()
-        self.sessions: dict[int, int] = {}
+        self.sessions = sessions
         self.unacknowledged: dict[int, set[int]] = {}
         self._records: dict[int, Decided] = {}
         self._waiting: deque[tuple[int, Put]] = deque()
@@ -99,6 +101,8 @@ class Puts:
         """Take a put, unless it is done, under way or waiting."""
         if put.sequence <= self.sessions.get(client, 0):
             self._coordinator.tell(client, Done(put.sequence))
+            return
+        if self._refuse(client, put):
             return
         known = (client, put.sequence)
         if any((one.client, one.put.sequence) == known for one in self.active.values()):
@@ -120,9 +124,19 @@ class Puts:
             if put.sequence <= self.sessions.get(client, 0):
                 # A client gave up on it and had a later one done.
                 continue
+            if self._refuse(client, put):
+                continue
             if units & taken or not self._start(client, put, units):
                 left.append((client, put))
             taken |= units
+
+    def _refuse(self, client: int, put: Put) -> bool:
+        """Refuse a put that may have been done, of which nobody knows any more; say whether it was."""
+        if not self.sessions.is_forgotten(client):
+            return False
+        self._coordinator.count("forgotten")
+        self._coordinator.tell(client, Failed(put.sequence, FORGOTTEN, (), ()))
+        return True
 
     def _start(self, client: int, put: Put, units: set[str]) -> bool:
         """Send what a put writes to all nodes concerned; False while it is not known who has copies."""
@@ -236,7 +250,7 @@ class Puts:
         if isinstance(one, ActiveChange):
             coordinator.reshapes.ended(one.change, committed=True)
         else:
-            self.sessions[one.client] = max(one.put.sequence, self.sessions.get(one.client, 0))
+            self.sessions.enter(one.client, one.put.sequence)
             coordinator.tell(one.client, Done(one.put.sequence))
         for node in one.participants:
             coordinator.tell(node, Outcome(one.version, True))
@@ -341,7 +355,7 @@ class Puts:
     def restore_sessions(self, sessions: Iterable[tuple[int, int]]) -> None:
         """Take what clients had done from the log."""
         for client, sequence in sessions:
-            self.sessions[client] = max(sequence, self.sessions.get(client, 0))
+            self.sessions.enter(client, sequence)
 
     def unacknowledged_records(self) -> list[Decided]:
         """Give the decisions that must not be forgotten, in order."""

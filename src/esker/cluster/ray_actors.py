@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from esker.cluster import wire
 from esker.cluster.coordinator_server import CoordinatorServer
-from esker.cluster.greeting import CLIENT, NODE, Caller
+from esker.cluster.greeting import CLIENT, NEW, NODE, Caller
 from esker.cluster.machine import Send
 from esker.cluster.messages import COORDINATOR
 from esker.cluster.node_server import NodeServer
@@ -121,6 +121,10 @@ class CoordinatorActor(_Actor):
     def hear(self, source: int, data: bytes) -> None:
         """Hear a node's word."""
         self._called().hear(source, data)
+
+    def new_client(self) -> int:
+        """Give a client its number."""
+        return self._server.session_number(NEW)
 
     def ask(self, client: int, number: int, data: bytes, seconds: float) -> bytes | None:
         """Do what a client says; None when there is no answer after so many seconds."""

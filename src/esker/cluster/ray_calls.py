@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import secrets
 import threading
 from itertools import count
 from typing import Any
 
 from esker.cluster import wire
-from esker.cluster.messages import Answer, Done, Failed, Put, Query, Write
+from esker.cluster.greeting import NEW
+from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query, Write
 from esker.cluster.ray_actors import CLIENTS
+from esker.cluster.session import put_forgotten
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits
@@ -30,9 +31,10 @@ class RayCalls:
         self._actor = actor
         self._ray: Any = importlib.import_module("ray")
         self._limits = limits
-        self._client = -2 - secrets.randbelow(1 << 62)
+        self._client = NEW
         self._numbers = count(1)
         self._putting = threading.Lock()
+        self._naming = threading.Lock()
         self._closed = False
 
     def next_number(self) -> int:
@@ -52,10 +54,15 @@ class RayCalls:
         self._limits.check(len(data), f"a {type(message).__name__.lower()}")
         deadline = SYSTEM_CLOCK.seconds() + (self._limits.deadline_seconds if seconds is None else seconds)
         away: EskerError | None = None
+        said = 0
         while (left := deadline - SYSTEM_CLOCK.seconds()) > 0:
             if self._closed:
                 raise PeerUnreachableError("the connection to the coordinator's actor was closed")
             try:
+                with self._naming:
+                    if self._client == NEW:
+                        self._client = self._called("new_client", min(left, _CALL_SECONDS))
+                said += 1
                 answer = self._asked(message[0], data, min(left, _CALL_SECONDS))
             except PeerUnreachableError as error:
                 away = error
@@ -64,7 +71,12 @@ class RayCalls:
             away = None
             if answer is not None:
                 found: Done | Answer | Failed = wire.decode(answer, wire.TO_CLIENTS)[1]
-                return found
+                if not isinstance(found, Failed) or found.reason != FORGOTTEN:
+                    return found
+                self._client = NEW
+                if said > 1:
+                    raise put_forgotten("Ray's actor")
+                said = 0
         if away is not None:
             raise away
         late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
@@ -75,13 +87,16 @@ class RayCalls:
         self._closed = True
 
     def _asked(self, number: int, data: bytes, seconds: float) -> bytes | None:
-        asked = self._actor.ask.options(concurrency_group=CLIENTS).remote(self._client, number, data, seconds)
+        answer: bytes | None = self._called("ask", seconds, self._client, number, data, seconds)
+        return answer
+
+    def _called(self, name: str, seconds: float, *arguments: Any) -> Any:
+        asked = getattr(self._actor, name).options(concurrency_group=CLIENTS).remote(*arguments)
         exceptions = importlib.import_module("ray.exceptions")
         try:
-            answer: bytes | None = self._ray.get(asked, timeout=seconds + _CALL_SECONDS)
+            return self._ray.get(asked, timeout=seconds + _CALL_SECONDS)
         except exceptions.RayTaskError as error:
             cause = getattr(error, "cause", None)
             raise (cause if isinstance(cause, EskerError) else PeerError(f"the coordinator failed: {error}")) from None
         except (exceptions.RayError, TimeoutError) as error:
             raise PeerUnreachableError(f"the coordinator's actor does not answer: {type(error).__name__}") from error
-        return answer

@@ -103,6 +103,12 @@ class Catalogue(NamedTuple):
     sessions: tuple[tuple[int, int], ...]
 
 
+class Forgotten(NamedTuple):
+    """Of a checkpoint: sessions up to this one that are not in the catalogue may have had puts done."""
+
+    session: int
+
+
 class Filed(NamedTuple):
     """Of a node's checkpoint: a whole unit, most of whose values lie in segment files.
 
@@ -116,11 +122,13 @@ class Filed(NamedTuple):
     entries: tuple[tuple[int, int, bytes], ...]
 
 
-Record = Prepared | Ended | Kept | Partial | Gone | Seen | Born | Members | Decided | Settled | Catalogue | Filed
+Record = (
+    Prepared | Ended | Kept | Partial | Gone | Seen | Born | Members | Decided | Settled | Catalogue | Filed | Forgotten
+)
 
 _TYPES: tuple[type[Any], ...] = (
     Prepared, Ended, Kept, Partial, Gone, Seen, Born, Members, Decided, Settled, Catalogue,
-    Filed,
+    Filed, Forgotten,
 )  # fmt: skip
 _TAGS = {kind: tag for tag, kind in enumerate(_TYPES)}
 
@@ -140,6 +148,7 @@ _CODECS: dict[type[Any], Codec] = {
     Members: fields(Members, NUMBER, NUMBERS),
     Decided: fields(Decided, NUMBER, NUMBER, NUMBER, NUMBERS, many(pair(TEXT, DIGEST))),
     Settled: fields(Settled, NUMBER),
+    Forgotten: fields(Forgotten, NUMBER),
     Filed: fields(
         Filed,
         TEXT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import weakref
 from contextlib import suppress
@@ -11,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from esker.cluster import wire
-from esker.cluster.greeting import CLIENT, Caller, greeting
+from esker.cluster.greeting import CLIENT, NEW, Caller, greeting, read_number
 from esker.cluster.link import next_word
-from esker.cluster.messages import Answer, Done, Failed, Put, Query, Write
+from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query, Write
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors
@@ -23,13 +22,23 @@ _WATCH_SECONDS = 0.1
 _AGAIN_SECONDS = 0.1
 
 
+def put_forgotten(location: str) -> PeerError:
+    """Say that a put may have been done, and that nobody knows."""
+    return PeerError(
+        f"the cluster at {location} has forgotten what this client had done, and cannot say whether this put was: "
+        "look, and put it again if it was not"
+    )
+
+
 class _Waiting:
     """A call that waits; `turn` is set when it is answered, or when it is its turn to read for all."""
 
-    __slots__ = ("answer", "data", "deadline", "late", "repeat_at", "turn")
+    __slots__ = ("answer", "data", "deadline", "is_put", "late", "repeat_at", "said", "turn")
 
-    def __init__(self, data: bytes, deadline: float, late: str) -> None:
+    def __init__(self, data: bytes, deadline: float, late: str, is_put: bool) -> None:
         self.data = data
+        self.is_put = is_put
+        self.said = 0
         self.deadline = deadline
         self.late = late
         self.repeat_at = SYSTEM_CLOCK.seconds() + _REPEAT_SECONDS
@@ -69,7 +78,7 @@ class Session:
         self.location = location
         self._limits = limits
         self._security = security
-        self._caller = Caller(CLIENT, -2 - secrets.randbelow(1 << 62))
+        self._caller = Caller(CLIENT, NEW)
         self._lock = threading.Lock()
         self._putting = threading.Lock()
         self._reading = threading.Lock()
@@ -99,7 +108,7 @@ class Session:
         self._limits.check(len(data), f"a {type(message).__name__.lower()}")
         limit = self._limits.deadline_seconds if seconds is None else seconds
         late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
-        number, waiting = message[0], _Waiting(data, SYSTEM_CLOCK.seconds() + limit, late)
+        number, waiting = message[0], _Waiting(data, SYSTEM_CLOCK.seconds() + limit, late, isinstance(message, Put))
         with self._lock:
             if self._refused is not None:
                 raise self._refused
@@ -138,6 +147,7 @@ class Session:
         stream = self._stream
         if stream is not None:
             try:
+                waiting.said += 1
                 stream.send(waiting.data)
             except (pa.ArrowException, OSError):
                 self._drop()
@@ -164,11 +174,17 @@ class Session:
 
     def _open(self) -> None:
         stream = self._stream = _Stream(self.location, self._caller, self._security)
-        # The server says an empty word when it has taken us in: only then does anybody hear what we say.
-        next_word(stream.reader)
+        # The server says our number when it has taken us in: only then does anybody hear what we say.
+        number = read_number(next_word(stream.reader))
+        renewed = self._caller.number not in (NEW, number)
+        self._caller = Caller(CLIENT, number)
         with self._lock:
-            waiting = list(self._waiting.values())
+            waiting = [one for one in self._waiting.values() if one.answer is None]
         for one in waiting:
+            if renewed and one.is_put and one.said:
+                self._end_uncertain(one)
+                continue
+            one.said += 1
             stream.send(one.data)
 
     def _drop(self) -> None:
@@ -180,9 +196,25 @@ class Session:
         _, message = wire.decode(data, wire.TO_CLIENTS)
         with self._lock:
             waiting = self._waiting.get(message[0])
-        if waiting is not None:
+        if waiting is None:
+            return
+        if isinstance(message, Failed) and message.reason == FORGOTTEN:
+            self._be_forgotten(waiting)
+        else:
             waiting.answer = message
             waiting.turn.set()
+
+    def _be_forgotten(self, waiting: _Waiting) -> None:
+        """Come anew: the coordinator knows no more what this client had done."""
+        self._caller = Caller(CLIENT, NEW)
+        if waiting.said > 1:
+            self._end_uncertain(waiting)
+        # What was said once, and refused, was not done: it is said again in the new number's name.
+        raise PeerUnreachableError(f"{self.location} has forgotten this client's number; it comes anew")
+
+    def _end_uncertain(self, waiting: _Waiting) -> None:
+        waiting.answer = put_forgotten(self.location)
+        waiting.turn.set()
 
     def _give_turn(self, mine: _Waiting) -> None:
         """Let somebody else read who still waits."""

@@ -55,6 +55,28 @@ class _ForgetfulPuts(Puts):
         super().begin(client, put)
 
 
+class _TrustingPuts(Puts):
+    """Takes a put of a session that was forgotten for a new one."""
+
+    def _refuse(self, client: int, put: Put) -> bool:
+        return False
+
+
+class _TrustingCoordinator(Coordinator):
+    """Refuses no session."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        algebra: Algebra,
+        chance: Callable[[int], int],
+        records: Any = (),
+        **options: Any,
+    ) -> None:
+        super().__init__(planner, algebra, chance, records, **options)
+        self.puts.__class__ = _TrustingPuts
+
+
 class _ForgetfulCoordinator(Coordinator):
     """Has no memory of what clients had done."""
 
@@ -141,6 +163,7 @@ PLANTED = {
     "missing_force_at_coordinator": Planted(coordinator_class=_HastyCoordinator),
     "missing_epoch_check": Planted(node_class=_CredulousNode),
     "missing_dedupe": Planted(coordinator_class=_ForgetfulCoordinator),
+    "missing_refusal": Planted(coordinator_class=_TrustingCoordinator),
     "missing_version_check": Planted(node_class=_CarelessReader),
     "old_block_answers": Planted(coordinator_class=_StaleMapCoordinator),
     "old_block_is_written": Planted(coordinator_class=_UncheckedCoordinator),

@@ -13,6 +13,7 @@ from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.placements.row_block import RowBlockPlacement
 from esker.cluster.placements.vector import VectorPlacement
 from esker.cluster.planners import PLANNERS
+from esker.cluster.sessions import SESSIONS_MOST
 from esker.cluster.simulation.check import Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.faults import HEALED_BOUNDS, Faults
@@ -59,6 +60,8 @@ def run(
         network=_network(dice, gentle),
         virtual_nodes=1 if dice.roll() < 0.7 else 3,
         through_bytes=seed % 16 == 0,
+        # Fewer than there are clients: they are forgotten, and come anew.
+        sessions_most=2 if seed % 8 == 3 else SESSIONS_MOST,
         node_class=node_class,
         coordinator_class=coordinator_class,
         trace=trace,

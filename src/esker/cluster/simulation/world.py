@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 from esker.cluster.blocks import Block, block_of, every_block
 from esker.cluster.coordinator import Coordinator, Timing
 from esker.cluster.machine import Append, Machine, Send
-from esker.cluster.messages import COORDINATOR, ROWS, VALUES, Answer, Done, Failed, Put, Query, Term, Write
+from esker.cluster.messages import COORDINATOR, FORGOTTEN, ROWS, VALUES, Answer, Done, Failed, Put, Query, Term, Write
 from esker.cluster.node import Node, NodeTiming
 from esker.cluster.placement import Placement
 from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.plan import Planner
 from esker.cluster.planners import PLANNERS
 from esker.cluster.reshapes import Bounds
+from esker.cluster.sessions import SESSIONS_MOST
 from esker.cluster.simulation.check import Checker, Masks, Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.disk import SimulatedDisk
@@ -84,6 +85,7 @@ class World:
         network: Network,
         virtual_nodes: int = 1,
         through_bytes: bool = False,
+        sessions_most: int = SESSIONS_MOST,
         node_class: type[Node] = Node,
         coordinator_class: type[Coordinator] = Coordinator,
         trace: Callable[[str], None] | None = None,
@@ -106,6 +108,7 @@ class World:
         self._virtual_nodes = virtual_nodes
         self._through_bytes = through_bytes
         self._bounds = Bounds(align_rows=8)
+        self._sessions_most = sessions_most
         self._node_class = node_class
         self._coordinator_class = coordinator_class
         self._trace = trace
@@ -161,6 +164,7 @@ class World:
                 self._planner, self._algebra, self.dice.below, records,
                 copies=self.copies, virtual_nodes=self._virtual_nodes, timing=MACHINE_TIMING, buckets=BUCKETS,
                 bounds=self._bounds,
+                sessions_most=self._sessions_most,
             )  # fmt: skip
         else:
             self._incarnations += 1
@@ -290,7 +294,7 @@ class World:
 
     def _deliver(self, source: int, target: int, stamp: int, message: Any) -> None:
         if target < COORDINATOR:
-            self._to_client(self.clients[target], message)
+            self._to_client(self.clients[target], target, message)
             return
         if self.cut and ((source, target) in self.cut or (target, source) in self.cut):
             return
@@ -364,9 +368,9 @@ class World:
             self._send(client.number, COORDINATOR, 0, client.pending)
             self.after(_CLIENT_REPEAT_SECONDS, self._repeat, client, sequence)
 
-    def _to_client(self, client: Client, message: Done | Answer | Failed) -> None:
+    def _to_client(self, client: Client, target: int, message: Done | Answer | Failed) -> None:
         pending = client.pending
-        if pending is None or message[0] != client.sequence:
+        if pending is None or target != client.number or message[0] != client.sequence:
             return
         if type(message) is Done and type(pending) is Put:
             self.checker.on_done(client.number, message.sequence)
@@ -375,6 +379,9 @@ class World:
         elif type(message) is Failed and message.reason == "moved" and type(pending) is Put:
             self._put_again(client, message.units)
             return
+        elif type(message) is Failed and message.reason == FORGOTTEN and type(pending) is Put:
+            # It may have been done: nobody knows, and nobody is told that it was.
+            self._renew(client)
         elif type(message) is Failed:
             if not self.failures_allowed:
                 raise Violation(f"refused without {self.copies} losses: {message}")
@@ -383,6 +390,16 @@ class World:
             return
         client.pending = None
         self.after(self.dice.roll() * 0.8, self._next, client)
+
+    def _renew(self, client: Client) -> None:
+        """Give a client a new number, as its coordinator does when it comes again."""
+        machine = self.coordinator.machine
+        number = machine.new_session() if isinstance(machine, Coordinator) else None
+        if number is None:
+            self.after(0.3, self._renew, client)
+            return
+        client.number = number
+        self.clients[number] = client
 
     def _some_vectors(self) -> list[int]:
         first = self.dice.below(self.vectors)

@@ -23,6 +23,7 @@ FIRST_SEEDS = {
     "old_block_answers": 0,
     "old_block_is_written": 0,
     "no_epoch_for_changes": 0,
+    "missing_refusal": 0,
 }
 
 
@@ -47,6 +48,7 @@ def test_nothing_is_lost_stale_or_half_done() -> None:
     ]:
         assert counts[what] > 0, what
     assert counts["answers"] > 1000 and counts["puts"] > 1000 and counts["transfers"] > 100 and counts["aborts"] > 10
+    assert counts["forgotten"] > 10
 
 
 @pytest.mark.parametrize("name", PLANTED)
