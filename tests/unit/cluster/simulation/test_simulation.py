@@ -23,7 +23,7 @@ FIRST_SEEDS = {
     "old_block_answers": 0,
     "old_block_is_written": 0,
     "no_epoch_for_changes": 0,
-    "missing_refusal": 0,
+    "missing_refusal": 128,
 }
 
 
