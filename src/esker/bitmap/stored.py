@@ -31,7 +31,7 @@ class StoredVector:
         """Write header and data."""
         head = (_MAGIC, self.encoding.encode("ascii"), self.row_count, self.count, self.data.nbytes, 0)
         checksum = zlib.crc32(self.data, zlib.crc32(_HEADER.pack(*head, 0)))
-        return _HEADER.pack(*head, checksum) + self.data.tobytes()
+        return b"".join((_HEADER.pack(*head, checksum), self.data))
 
     @classmethod
     def from_bytes(cls, data: bytes | memoryview, place: str = "bitmap") -> StoredVector:

@@ -15,6 +15,8 @@ from esker.errors import BitmapCorruptError, DamagedValueError, InputError
 from esker.index.encode import profile_of
 
 _HELD_BYTES = 256 << 20
+_MADE_BYTES = 16 << 20
+_ROW_BYTES = 8
 # A value that is held costs this beside its bytes.
 _VALUE_BYTES = 200
 
@@ -37,24 +39,34 @@ class BitmapAlgebra:
         self._limit = held_bytes
         self._held: dict[int, tuple[bytes, Bitmap, int]] = {}
         self.held_bytes = 0
+        # Of what was answered last: a node that waits for the next one's answer puts its own to it (Algorithm 7).
+        self._made: dict[int, tuple[bytes, Bitmap]] = {}
+        self._made_bytes = 0
 
     def answer(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         found = self._evaluated(bitmap_terms, terms)
-        return found.serialize() if found else b""
+        if not found:
+            return b""
+        value = _travelling(found)
+        self._remember(value, found)
+        return value
 
     def count(self, terms: Sequence[Sequence[bytes]]) -> bytes:
         return int(self._evaluated(count_terms, terms) or 0).to_bytes(8, "little")
 
     def merge(self, values: Sequence[bytes]) -> bytes:
-        found = [_decoded(value) for value in values if value]
+        found = [self._met(value) for value in values if value]
         try:
-            return union(found).serialize() if found else b""
+            return _travelling(union(found)) if found else b""
         except InputError as error:
             raise DamagedValueError(f"answers do not fit together: {error}") from error
 
     def is_full(self, value: bytes) -> bool:
         if not value:
             return False
+        made = self._made.get(id(value)) or self._held.get(id(value))
+        if made is not None:
+            return 0 < made[1].row_count == made[1].count()
         try:
             stored = StoredVector.from_bytes(value)
         except BitmapCorruptError as error:
@@ -91,6 +103,24 @@ class BitmapAlgebra:
         self._keep(value, made)
         return made
 
+    def _met(self, value: bytes) -> Bitmap:
+        """Decode a value that is on its way, unless it is one's own."""
+        made = self._made.pop(id(value), None)
+        if made is not None:
+            self._made_bytes -= len(value)
+            return made[1]
+        held = self._held.get(id(value))
+        return _decoded(value) if held is None else held[1]
+
+    def _remember(self, value: bytes, made: Bitmap) -> None:
+        most = min(self._limit // 8, _MADE_BYTES)
+        if len(value) > most:
+            return
+        self._made[id(value)] = (value, made)
+        self._made_bytes += len(value)
+        while self._made_bytes > most:
+            self._made_bytes -= len(self._made.pop(next(iter(self._made)))[0])
+
     def _evaluated(self, evaluate: Callable[[list[list[Bitmap]]], Any], terms: Sequence[Sequence[bytes]]) -> Any:
         """Evaluate over bitmaps; None when a term has no vector."""
         held, bitmap = self._held, self.bitmap
@@ -112,6 +142,16 @@ class BitmapAlgebra:
             self.held_bytes -= self._held.pop(oldest)[2]
         self._held[id(value)] = (value, made, size)
         self.held_bytes += size
+
+
+def _travelling(found: Bitmap) -> bytes:
+    """Give a bitmap's bytes as they lie in memory: choosing an encoding takes many times as long as the OR did.
+
+    Unless its rows one by one would be shorter, as those of a bit vector with few rows are.
+    """
+    if found.data.nbytes > _ROW_BYTES * (found.count() + 64):
+        return found.serialize()
+    return StoredVector(found.encoding, found.row_count, found.count(), found.data).to_bytes()
 
 
 def _decoded(value: bytes) -> Bitmap:
