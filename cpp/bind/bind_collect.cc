@@ -87,11 +87,12 @@ class Weave {
 
   nb::object take(std::uint32_t count) {
     ListMaker pairs;
-    for (; count > 0 && !heads_.empty(); --count) {
+    for (std::size_t bytes = 0; count > 0 && bytes < kBatchBytes && !heads_.empty(); --count) {
       std::pop_heap(heads_.begin(), heads_.end(), later);
       const Head head = heads_.back();
       heads_.pop_back();
       const ObjectCodec& codec = head.reader->codec();
+      bytes += head.reader->value().size();
       nb::object key = codec.decode(head.key);
       pairs.add(std::move(key), codec.decode(head.reader->value()));
       push(head.reader);

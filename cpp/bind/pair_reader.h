@@ -9,7 +9,9 @@
 #include "esker/error.h"
 #include "esker/objects/entry.h"
 #include "esker/objects/item.h"
+#include "list_maker.h"
 #include "object_codec.h"
+#include "run_parts.h"
 
 namespace esker::bind {
 
@@ -36,11 +38,15 @@ class PairReader {
   objects::Bytes key() const { return key_; }
   objects::Bytes value() const { return value_; }
 
-  nanobind::list take(std::uint32_t count) {
-    nanobind::list pairs;
-    for (; count > 0 && next(); --count)
-      pairs.append(nanobind::make_tuple(codec_.decode(key_), codec_.decode(value_)));
-    return pairs;
+  // Up to `count` pairs, fewer where they are large.
+  nanobind::object take(std::uint32_t count) {
+    ListMaker pairs;
+    for (std::size_t bytes = 0; count > 0 && bytes < kBatchBytes && next(); --count) {
+      bytes += key_.size() + value_.size();
+      nanobind::object key = codec_.decode(key_);
+      pairs.add(std::move(key), codec_.decode(value_));
+    }
+    return pairs.list();
   }
   const ObjectCodec& codec() const { return codec_; }
 

@@ -137,7 +137,9 @@ def table_options(partitioner: Partitioner, memory_bytes: int) -> dict[str, Any]
         "load": load_one,
         "pair": _as_pair,
         # Without a function the kernel hashes; that leaves a number from 0 to the count as it is.
-        "partition": None if isinstance(partitioner, HashPartitioner | NumberPartitioner) else partitioner,
+        "partition": None
+        if isinstance(partitioner, HashPartitioner | NumberPartitioner)
+        else getattr(partitioner, "quickly", partitioner),
     }
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
-from esker.engine.objects.codec import dump_one, in_batches, load_one
+from esker.engine.objects.codec import dump_one, lists_of, load_one
 from esker.engine.objects.collect import combine_table, table_options
 from esker.engine.objects.combine import Combine
 from esker.engine.objects.keys import plain_key
@@ -29,9 +29,14 @@ def records(sections: Iterable[Section]) -> Iterator[tuple[Any, Any]]:
 
     Raises CorruptError when a file is not what was written.
     """
+    return chain.from_iterable(record_batches(sections))
+
+
+def record_batches(sections: Iterable[Section]) -> Iterator[list[tuple[Any, Any]]]:
+    """The same in lists of some hundred pairs, or of about a mebibyte."""
     for section in sections:
         assert section.kind == "records", section
-        yield from in_batches(MappedFiles().pairs(section).take)
+        yield from lists_of(MappedFiles().pairs(section).take)
 
 
 def reduced(

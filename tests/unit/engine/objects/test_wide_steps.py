@@ -36,6 +36,7 @@ from esker.engine.objects import (
     sorted_records,
     spool,
 )
+from esker.engine.objects.groups import record_batches
 from esker.errors import CorruptError, InputError, KeyTypeError, MemoryBudgetExceededError, SpillError
 
 # So little that a few pairs fill it, and enough for everything.
@@ -467,3 +468,35 @@ def test_runs_count_their_pairs() -> None:
         assert sum(runs.byte_counts) == sum(path.stat().st_size for path in folder.path.glob("m-*"))
         runs.remove()
         assert runs.byte_counts == [0, 0, 0]
+
+
+def test_every_key_is_as_likely_to_be_drawn() -> None:
+    drawn = [0] * 200
+    for stream in range(300):
+        sample = sample_keys(range(200), sample_size=20, seed=3, stream=stream)
+        assert (sample.count, len(set(sample.keys))) == (200, 20)
+        for key in sample.keys:
+            drawn[key] += 1
+    # 30 each; the standard deviation is 5.2.
+    assert min(drawn) > 10
+    assert max(drawn) < 55
+    assert abs(sum(drawn[:100]) - 3000) < 200
+
+
+def test_spooled_pairs_are_counted_and_kept_in_order() -> None:
+    pairs = [(f"key{n % 700}", n) for n in range(5000)]
+    with spill() as folder:
+        place = SpillPlace.of(folder, "spool")
+        runs, sample = spool(iter(pairs), place=place, memory_bytes=TINY, sample_size=9, seed=1, stream=0)
+        assert list(records(runs.sections(0))) == pairs
+        _, all_of_them = spool(pairs[:3], place=place.below("few"), memory_bytes=TINY, sample_size=9, seed=1, stream=0)
+    assert (sample.count, len(sample.keys)) == (5000, 9)
+    assert (all_of_them.count, all_of_them.keys) == (3, ("key0", "key1", "key2"))
+
+
+def test_large_pairs_are_read_a_few_at_a_time() -> None:
+    with spill() as folder:
+        pairs = [(n, "x" * 300_000) for n in range(20)]
+        (sections,) = collect_all(folder, [pairs], HashPartitioner(1), AMPLE, shape="records")
+        batches = list(record_batches(sections))
+    assert [len(batch) for batch in batches] == [4, 4, 4, 4, 4]
