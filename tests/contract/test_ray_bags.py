@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import esker
@@ -94,6 +95,29 @@ def test_wide_steps_give_what_they_give_on_one_machine(name: str, session: RaySe
     finally:
         session.runtime = "ray"
     assert found == expected
+
+
+def test_a_broadcast_is_copied_once_to_each_other_machine_and_goes_when_it_is_released(session: RaySession) -> None:
+    table = np.arange(300_000, dtype=np.int64)
+    squares = esker.broadcast({"table": table * table})
+
+    def squared(n: int) -> tuple[int, str]:
+        import ray
+
+        time.sleep(0.02)
+        return int(squares.value["table"][n]), str(ray.get_runtime_context().get_node_id())
+
+    found = esker.range(60, partitions=12).map(squared).collect()
+    assert [square for square, _ in found] == [n * n for n in range(60)]
+    nodes = session.pages().places().nodes
+    assert {node for _, node in found} == set(nodes)
+    copies = [name for place in nodes.values() for name in _left_in(Path(place.folder)) if name.endswith("-copy")]
+    assert len(copies) == 1  # the script is at the machine of the other node
+    squares.release()
+    until = time.monotonic() + 20
+    while any(_left_in(Path(place.folder)) for place in nodes.values()):
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def test_what_a_run_left_at_the_nodes_goes_with_it(session: RaySession) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from esker.core.spill import SpillFolder
 from esker.shuffle.page_server import Place, Places
@@ -30,6 +30,14 @@ class KeptFile(Protocol):
 
 
 AnyFile = TypeVar("AnyFile", bound=KeptFile)
+
+
+class Giver(NamedTuple):
+    """A folder of the script's machine, and where a server reads it; `node` is that machine."""
+
+    folder: SpillFolder
+    location: str
+    node: str
 
 
 def this_machine() -> str:
@@ -58,6 +66,10 @@ class PageNodes(ABC):
     @abstractmethod
     def remove(self, shuffle: str) -> None:
         """Remove the pages of a shuffle, wherever they are."""
+
+    def giver(self) -> Giver:
+        """The script's own folder, and the server that gives its files to tasks at other machines."""
+        raise NotImplementedError("only nodes of a cluster are given files by the script")
 
     @abstractmethod
     def close(self) -> None:

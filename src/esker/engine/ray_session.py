@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from esker.core.spill import SpillFolder
-from esker.engine.page_nodes import AnyFile, PageNodes, remove_pages
+from esker.engine.page_nodes import AnyFile, Giver, PageNodes, remove_pages
 from esker.engine.session import Session
 from esker.errors import OptionError, ResourceError
 from esker.runtime.executor import Executor
@@ -34,12 +34,9 @@ class PageActor:
     """One node's pages: a folder, and the server that reads it. Runs as a Ray actor."""
 
     def __init__(self, security: Security, spill_folder: str | None, only_here: bool) -> None:
-        ray = require_ray()
         self._folder = SpillFolder(root=Path(spill_folder) if spill_folder is not None else None)
-        host = "127.0.0.1" if only_here else ray.util.get_node_ip_address()
-        address = ServerAddress(f"[{host}]:0" if ":" in host else f"{host}:0")
+        address, shown = _address(only_here)
         self._server = PageServer(self._folder.path, address, security)
-        shown = f"[{host}]" if ":" in host else host
         self._place = Place(str(self._folder.path), f"{security.scheme}://{shown}:{self._server.port}")
 
     def place(self) -> Place:
@@ -64,6 +61,13 @@ class PageActor:
         self._folder.close()
 
 
+def _address(only_here: bool) -> tuple[ServerAddress, str]:
+    """Where a server of this machine listens, and the machine's name in addresses."""
+    host = "127.0.0.1" if only_here else str(require_ray().util.get_node_ip_address())
+    shown = f"[{host}]" if ":" in host else host
+    return ServerAddress(f"{shown}:0"), shown
+
+
 def warm() -> None:
     """Import what tasks of plans need."""
     importlib.import_module("esker.plan.compile")
@@ -83,6 +87,10 @@ class RayPages(PageNodes):
         self._ray = ray
         self._security = security
         self._arguments = (security, spill_folder, only_here)
+        self._root = Path(spill_folder) if spill_folder is not None else None
+        self._only_here = only_here
+        self._giver: Giver | None = None
+        self._server: PageServer | None = None
         self._lock = threading.Lock()
         self._actors: dict[str, Any] = {}
         self._places: dict[str, Place] = {}
@@ -126,6 +134,16 @@ class RayPages(PageNodes):
         self.look()
         return lost
 
+    def giver(self) -> Giver:
+        with self._lock:
+            if self._giver is None:
+                folder = SpillFolder(root=self._root)
+                address, shown = _address(self._only_here)
+                self._server = PageServer(folder.path, address, self._security)
+                location = f"{self._security.scheme}://{shown}:{self._server.port}"
+                self._giver = Giver(folder, location, ray_node())
+            return self._giver
+
     def remove(self, shuffle: str) -> None:
         for actor in self.actors().values():
             with suppress(Exception):  # a node that is gone has no pages
@@ -135,6 +153,10 @@ class RayPages(PageNodes):
         with self._lock:
             actors, self._actors = self._actors, {}
             self._places = {}
+            giver, self._giver = self._giver, None
+        if giver is not None and self._server is not None:
+            self._server.shutdown()
+            giver.folder.close()
         if not actors:
             return
         with suppress(Exception):  # those that are gone are swept by whoever spills there next

@@ -5,21 +5,31 @@
     +----------+----------------+------+---------+----------+-----
 
 Buffers, such as those of NumPy arrays, begin at multiples of 64 bytes and are not copied: all workers see the same
-pages. The file is private to the process that made it, and goes with the broadcast or with the process.
+pages. The file is private to the process that made it, and goes with the broadcast or with the process. Where workers
+are at machines that share no folder, each machine has a copy, fetched by the first of its tasks that asks.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import secrets
 import struct
 import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from esker.core.checksum import checksum_file
 from esker.core.spill import SpillFolder
-from esker.errors import EskerError, SpillError
+from esker.engine.session import Session, current_session
+from esker.errors import EskerError, SpillError, WorkerLostError
 from esker.runtime.pickled import dump, load
+
+if TYPE_CHECKING:
+    from esker.shuffle.file_bytes import FilePart
+    from esker.shuffle.page_server import Places
 
 _SIZE = struct.Struct("<Q")
 _ALIGNMENT = 64
@@ -34,6 +44,7 @@ class Broadcast:
         self._value = value
         self._folder = SpillFolder()
         self._path = ""
+        self._given: GivenFile | None = None
         self._released = False
         self._finalizer = weakref.finalize(self, self._folder.close)
 
@@ -48,6 +59,9 @@ class Broadcast:
         self._released = True
         self._value = None
         self._finalizer()
+        given, self._given = self._given, None
+        if given is not None:
+            given.remove()
 
     def _require_kept(self) -> None:
         if self._released:
@@ -55,6 +69,11 @@ class Broadcast:
 
     def __reduce__(self) -> tuple[Any, ...]:
         self._require_kept()
+        session = current_session()
+        if session is not None and session.spread:
+            if self._given is None or self._given.session is not session:
+                self._given = GivenFile(session, self._value)
+            return _InTask, (self._given.path, self._given.reading())
         if not self._path:
             self._path = _write(self._folder, self._value)
         return _InTask, (self._path,)
@@ -66,32 +85,106 @@ class Broadcast:
 class _InTask(Broadcast):
     """A broadcast in another process."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, elsewhere: Elsewhere | None = None) -> None:
         self._path = path
+        self._elsewhere = elsewhere
 
     @property
     def value(self) -> Any:
         if self._path not in _LOADED:
             for known in [path for path in _LOADED if not Path(path).exists()]:
                 del _LOADED[known]
-            _LOADED[self._path] = _read(self._path)
+            here = self._path if self._elsewhere is None else self._elsewhere.at_hand(self._path)
+            if here not in _LOADED:
+                _LOADED[here] = _read(here)
+            return _LOADED[here]
         return _LOADED[self._path]
 
     def release(self) -> None:
         raise EskerError("a broadcast is released where it was made, not within a function of a Bag")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _InTask, (self._path,)
+        return _InTask, (self._path, self._elsewhere)
 
     def __repr__(self) -> str:
         return "Broadcast(in a task)"
 
 
-def _write(folder: SpillFolder, value: Any) -> str:
+class GivenFile:
+    """A broadcast in the folder of the script that a server gives to other machines, while the session is open."""
+
+    def __init__(self, session: Session, value: Any) -> None:
+        self.session = session
+        self._pages = session.pages()
+        self._shuffle = self._pages.new_shuffle()
+        self._giver = self._pages.giver()
+        self.path = _write(self._giver.folder, value, f"{self._shuffle}-broadcast")
+        file = Path(self.path)
+        from esker.shuffle.file_bytes import FilePart
+
+        self._part = FilePart(
+            self._giver.node, file.name, 0, file.stat().st_size, int(checksum_file(file).removeprefix("crc32:"), 16)
+        )
+
+    def reading(self) -> Elsewhere:
+        """What a task is told."""
+        return Elsewhere(self._part, self._giver.location, self._pages.places(), self._shuffle)
+
+    def remove(self) -> None:
+        """Remove the file, and its copies."""
+        Path(self.path).unlink(missing_ok=True)
+        if not self.session.closed:
+            self._pages.remove(self._shuffle)
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """Where a task finds a broadcast: a file of the script's machine, or a copy in the folder of its own node."""
+
+    part: FilePart
+    location: str
+    places: Places
+    shuffle: str
+
+    def at_hand(self, path: str) -> str:
+        """The file on this machine; the first who asks copies it."""
+        from esker.shuffle.file_bytes import FileReader
+
+        node = self.places.here()
+        if node == self.part.node and Path(path).exists():
+            return path
+        place = self.places.nodes.get(node)
+        if place is None:
+            raise WorkerLostError(f"node {node[:12]} joined the cluster after the task was made")
+        copy = Path(place.folder, f"{self.shuffle}-copy")
+        if copy.exists():
+            return str(copy)
+        with FileReader(lambda _: self.location, self.places.security) as reader:
+            _copy(reader.read(self.part), copy)
+        return str(copy)
+
+
+def _copy(data: Iterator[bytes], target: Path) -> None:
+    """Write aside and rename, so that those who look meanwhile find all of it, or nothing."""
+    aside = target.with_name(f"{target.name}-{secrets.token_hex(4)}")
+    try:
+        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.writelines(data)
+        aside.rename(target)
+    except OSError as error:
+        if isinstance(error, EskerError):
+            raise
+        raise SpillError(f"a broadcast value cannot be kept in {target.parent}: {error.strerror}") from error
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write(folder: SpillFolder, value: Any, name: str = "broadcast") -> str:
     data, buffers = dump(value)
     parts = [memoryview(data), *buffers]
     head = _SIZE.pack(len(parts)) + b"".join(_SIZE.pack(part.nbytes) for part in parts)
-    path, fd = folder.new_file("broadcast")
+    path, fd = folder.new_file(name)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(head)
