@@ -26,6 +26,12 @@ On = Annotated[
 How = Annotated[str, typer.Option(metavar="KIND", help="inner, left, right, full, semi or anti.")]
 Algorithm = Annotated[str, typer.Option(metavar="NAME", help="auto chooses by cost; asj, hash, ... force one.")]
 
+# Of commands that run no query of the user's; those that do take them with the others of esker.cli.options.
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done; do nothing.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
 
 def names_of(words: list[str] | None) -> list[str]:
     """Column names, from repeated options and commas.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from esker.cli.arguments import Debug, DryRun, Quiet
 from esker.cli.interrupts import Interrupts
 from esker.cli.options import split_words
 from esker.core.byte_size import parse_bytes
@@ -102,8 +103,9 @@ def shuffle(
     read: Annotated[
         str | None, typer.Option(metavar="FILE", help="Show an earlier --json document; measure nothing.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Measure the shuffle: every strategy, against memcpy in the same round.
 
@@ -128,7 +130,9 @@ def shuffle(
     given = {name: value for name, value in asked.items() if value}
     if read is not None:
         return functools.partial(_show_earlier, Path(read), outputs)
-    return functools.partial(_measure, given, split_words(widths), tuple(section or ()), quick, outputs)
+    return functools.partial(
+        _measure, given, split_words(widths), tuple(section or ()), quick, outputs, dry_run=dry_run
+    )
 
 
 def numbers_of(text: str | None, option: str) -> tuple[int, ...]:
@@ -144,10 +148,17 @@ def numbers_of(text: str | None, option: str) -> tuple[int, ...]:
 
 
 def _measure(
-    given: dict[str, Any], widths: list[str], sections: tuple[str, ...], quick: bool, outputs: Outputs
+    given: dict[str, Any],
+    widths: list[str],
+    sections: tuple[str, ...],
+    quick: bool,
+    outputs: Outputs,
+    *,
+    dry_run: bool = False,
 ) -> None:
     from esker.bench.bench import Asked
     from esker.bench.evaluate import evaluate
+    from esker.bench.sections import SECTIONS
     from esker.bench.tables import machine_words, print_section
     from esker.bench.tuples import Width
 
@@ -155,6 +166,12 @@ def _measure(
     asked: Asked = replace(Asked.usual(quick=quick), **given)
     if widths:
         asked = replace(asked, widths=tuple(map(Width.of, widths)))
+    for name in sections:
+        SECTIONS[name]  # an unknown name is an error before the machine is described
+    if dry_run:
+        document = {"sections": list(sections or SECTIONS), "asked": asked.to_json()}
+        print(json.dumps(document, indent=1))
+        return
     console = _console()
 
     def done(section: Section) -> None:

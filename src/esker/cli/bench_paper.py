@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from esker.cli.arguments import Debug, DryRun, Json, Quiet
 from esker.cli.bench import PLAIN_WIDTH, STDOUT, Outputs, numbers_of
 from esker.cli.interrupts import Interrupts
 
@@ -29,11 +30,12 @@ def paper(
         bool, typer.Option("--extents-only", help="Simulate extents at full size; run no operators. Seconds.")
     ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="A few points of each figure.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document: figures and claims.")] = False,
+    json: Json = False,
     plots: Annotated[str | None, typer.Option(metavar="FOLDER", help="Write one SVG file a figure.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the block that docs/paper-joins.md has.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Reproduce figures 2 to 8 of the separation join paper, and check its claims.
 
@@ -48,10 +50,12 @@ def paper(
     """
     numbers = numbers_of(figure, "figure")
     outputs = Outputs(STDOUT if json else None, plots, markdown and not json, quiet, context.obj or Interrupts())
-    return functools.partial(_paper, numbers, outputs, extents_only=extents_only, quick=quick)
+    return functools.partial(_paper, numbers, outputs, extents_only=extents_only, quick=quick, dry_run=dry_run)
 
 
-def _paper(numbers: tuple[int, ...], outputs: Outputs, *, extents_only: bool, quick: bool) -> None:
+def _paper(
+    numbers: tuple[int, ...], outputs: Outputs, *, extents_only: bool, quick: bool, dry_run: bool = False
+) -> None:
     from esker.bench.paper.claims import check_claims
     from esker.bench.paper.figures import FIGURES, Extent, check_figures, make_figure
     from esker.bench.paper.series import Series
@@ -60,6 +64,10 @@ def _paper(numbers: tuple[int, ...], outputs: Outputs, *, extents_only: bool, qu
     outputs.check()
     wanted = numbers or tuple(FIGURES)
     check_figures(wanted)
+    if dry_run:
+        words = "from simulated extents" if extents_only else "from simulated extents and operators"
+        print(f"would make figures {', '.join(map(str, wanted))} {words}, and check the claims")
+        return
     extent = Extent.quick() if quick else Extent()
     console = _console()
     with outputs.status() as status:

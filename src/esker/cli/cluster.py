@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from esker.cli.arguments import Debug, DryRun, Json, Quiet
 from esker.cli.outcome import report_error
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import CancelledError, OptionError
@@ -45,8 +46,6 @@ SplitBytes = Annotated[
 SplitReadBytes = Annotated[
     str, typer.Option(metavar="SIZE", help="Of placement dynamic: divide blocks of which more is read in a second.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 @node.command()
@@ -147,6 +146,8 @@ def up(
     split_bytes: SplitBytes = "64MiB",
     split_read_bytes: SplitReadBytes = "1GiB",
     json: Json = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> Callable[[], None]:
     """Start a cluster on this machine, or what of it does not run: processes that go on when this command ends.
@@ -157,9 +158,17 @@ def up(
     """
 
     def run() -> None:
-        from esker.cluster.local import LocalCluster
+        from esker.cluster.local import STATE_FILE, LocalCluster
 
+        if folder.exists() and not folder.is_dir():
+            raise OptionError(f"{folder} is a file; name a folder for the cluster")
         local = LocalCluster(folder.absolute())
+        if dry_run:
+            known = local.running() if (folder / STATE_FILE).exists() else {}
+            missing = max(nodes - sum(name.startswith("node-") for name in known), 0)
+            would = {"folder": str(local.folder), "running": sorted(known), "nodes_to_start": missing}
+            print(json_.dumps(would) if json else f"{missing} nodes would be started in {local.folder}")
+            return
         local.up(nodes, copies=copies, port=port, split_bytes=split_bytes, split_read_bytes=split_read_bytes)
         if supervise:
             local.supervise()
@@ -167,7 +176,7 @@ def up(
             found = {"address": local.address, "token_file": str(local.token_file)}
             processes = {n: {"pid": one.pid, "address": one.address} for n, one in local.processes().items()}
             print(json_.dumps({**found, "processes": processes}))
-        else:
+        elif not quiet:
             running = sum(name.startswith("node-") for name in local.running())
             print(f"{running} nodes at {local.address}; token: {local.token_file}")
 
@@ -198,7 +207,9 @@ def supervise_(context: typer.Context, folder: Folder, json: Json = False, debug
 
 
 @cluster.command()
-def down(folder: Folder, json: Json = False, debug: Debug = False) -> Callable[[], None]:
+def down(
+    folder: Folder, json: Json = False, dry_run: DryRun = False, quiet: Quiet = False, debug: Debug = False
+) -> Callable[[], None]:
     """End the processes of a cluster on this machine; what it keeps stays in FOLDER.
 
     \b
@@ -208,8 +219,13 @@ def down(folder: Folder, json: Json = False, debug: Debug = False) -> Callable[[
     def run() -> None:
         from esker.cluster.local import LocalCluster
 
-        ended = LocalCluster(folder.absolute()).down()
-        print(json_.dumps({"ended": ended}) if json else f"ended {', '.join(ended) or 'nothing: nothing ran'}")
+        local = LocalCluster(folder.absolute())
+        ended = sorted(local.running()) if dry_run else local.down()
+        words = f"{'would end' if dry_run else 'ended'} {', '.join(ended) or 'nothing: nothing ran'}"
+        if json:
+            print(json_.dumps({"would_end" if dry_run else "ended": ended}))
+        elif dry_run or not quiet:
+            print(words)
 
     return run
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from esker.cli.arguments import Debug, Json, Quiet
 from esker.errors import OptionError
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def join(
     ] = None,
     free_rewinds: Annotated[bool, typer.Option("--free-rewinds", help="Charge no locating and no rewinds.")] = False,
     events: Annotated[bool, typer.Option("--events", help="With --json: every event of every device.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Simulate one join of the paper's algorithms, event by event, beside its closed form.
 
@@ -99,8 +101,9 @@ def library(
     extent: Annotated[str, typer.Option(metavar="SIZE", help="Mean size of an extent.")] = "1GB",
     skew: Annotated[float, typer.Option(metavar="X", help="Zipf exponent of how cartridges are wanted.")] = 0.8,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the workload.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Simulate a large tape library under many queries at once, for each scheduling policy.
 
@@ -127,9 +130,10 @@ def library(
 
 @simulate.command()
 def today(
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the block that docs/paper-joins.md has.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Show the paper's join on today's devices: one LTO-9 library, and S3 Glacier Deep Archive with its prices.
 

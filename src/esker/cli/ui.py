@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json as json_
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from esker.cli.arguments import Debug, Json, Quiet
 from esker.cli.interrupts import Interrupts
 from esker.errors import MissingExtraError
 
@@ -43,7 +45,9 @@ def ui(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page, or print its link only.")
     ] = True,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
 ) -> Callable[[], None]:
     """Show queries in the browser, live from their event logs.
 
@@ -56,7 +60,9 @@ def ui(
     esker ui runs/find.jsonl --port 8080 --no-browser
     esker ui runs --cluster my.cluster
     """
-    return functools.partial(_ui, context.obj or Interrupts(), log, port, cluster, token_file, log_limit, browser)
+    said = functools.partial(_say, as_json=json, quiet=quiet)
+    interrupts = context.obj or Interrupts()
+    return functools.partial(_ui, interrupts, log, port, cluster, token_file, log_limit, browser, said)
 
 
 def _ui(
@@ -67,6 +73,7 @@ def _ui(
     token_file: str | None,
     log_limit: str,
     browser: bool,
+    say: Callable[[Path, str], None],
 ) -> None:
     for package in ("starlette", "uvicorn"):
         try:
@@ -86,12 +93,18 @@ def _ui(
         token = Path(token_file).expanduser() if token_file is not None else None
         asked = stack.enter_context(cluster_source(cluster, token)) if cluster is not None else None
         server = stack.enter_context(Server(Page(logs, asked), port))
-        print(f"{place.resolve()} at {server.link}", flush=True)
-        print("only on this machine, only to look; Ctrl-C ends it", file=sys.stderr)
+        say(place.resolve(), server.link)
         if browser:
             _open(server)
         while not interrupts.cancellation.cancelled and not server.wait(WAIT_SECONDS):
             pass
+
+
+def _say(place: Path, link: str, *, as_json: bool, quiet: bool) -> None:
+    """Print where the page is: what the command gives, before it waits."""
+    print(json_.dumps({"logs": str(place), "link": link}) if as_json else f"{place} at {link}", flush=True)
+    if not quiet:
+        print("only on this machine, only to look; Ctrl-C ends it", file=sys.stderr)
 
 
 def _open(server: Server) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from tests.unit.cli.command import Run
+from tests.unit.cli.command import Run, one_line
 
 from esker.cli.main import app
 from esker.cli.outcome import EXIT_CODES
@@ -75,3 +76,66 @@ def test_shells_complete_commands_and_options(
         run()
     assert ended.value.code == 0
     assert capfd.readouterr().out.split() == [completed]
+
+
+# Options that every command writes alike, and where one has none of them, the reason.
+SHARED = {
+    "--memory": "Memory budget: 512MiB, 2GB.",
+    "--max-cost": None,
+    "--deadline": None,
+    "--dry-run": None,
+    "--json": None,
+    "--quiet": "No progress and no notes.",
+    "--yes": None,
+    "--debug": "Show the traceback of an error.",
+}
+# A server runs until it is ended, a simulation reads nothing, a page only shows.
+NO_QUERY = ("esker bench", "esker simulate", "esker cluster", "esker node", "esker ui")
+SERVERS = {"esker cluster coordinate", "esker cluster supervise", "esker node serve"}
+
+
+@pytest.mark.parametrize(("words", "command"), commands().items(), ids=commands())
+def test_a_command_takes_the_options_that_all_take(words: str, command: Any) -> None:
+    own = {option: one for one in command.params for option in one.opts}
+    wanted = {"--json", "--debug"}
+    if not words.startswith(NO_QUERY):
+        wanted = set(SHARED)
+    elif words not in SERVERS and words != "esker cluster status":
+        wanted |= {"--quiet"}
+    if words.startswith("esker bench") or words in ("esker cluster up", "esker cluster down"):
+        wanted |= {"--dry-run"}
+    assert wanted - set(own) == set()
+    for option, help_ in SHARED.items():
+        if option in own and help_ is not None:
+            assert own[option].help == help_, option
+    short = {"--quiet": "-q", "--yes": "-y", "--output": "-o", "--help": "-h"}
+    for option, letter in short.items():
+        if option in own and letter in own:
+            assert own[letter] is own[option]
+    assert all(re.fullmatch(r"--[a-z]+(-[a-z]+)*|-[a-z]", option) for option in own if option.startswith("-"))
+
+
+@pytest.mark.parametrize(("words", "command"), commands().items(), ids=commands())
+def test_wrong_words_end_a_command_with_2_and_one_line(run: Run, words: str, command: Any) -> None:
+    _, *path = words.split()
+    helped = run(*path, "--help")
+    assert helped.code == 0 and "--debug" in helped.out and helped.err == ""
+    wrong = run(*path, "--no-such-option")
+    assert wrong.code == 2 and one_line(wrong.err) and "--no-such-option" in wrong.err and wrong.out == ""
+    if any(one.required for one in command.params):
+        missing = run(*path)
+        assert missing.code == 2 and one_line(missing.err) and missing.err.startswith("error: missing")
+
+
+def test_what_would_be_done_is_said_and_not_done(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "my.cluster"
+    up = run("cluster", "up", folder, "--nodes", 3, "--dry-run", "--json")
+    assert up.code == 0 and json.loads(up.out) == {"folder": str(folder), "running": [], "nodes_to_start": 3}
+    assert not folder.exists()
+    (tmp_path / "file").write_text("")
+    assert run("cluster", "up", tmp_path / "file").code == 2
+    bench = run("bench", "shuffle", "--quick", "--section", "throughput", "--dry-run")
+    assert bench.code == 0 and json.loads(bench.out)["sections"] == ["throughput"]
+    paper = run("bench", "paper", "--figure", "2,3", "--extents-only", "--dry-run")
+    assert paper.code == 0 and "figures 2, 3" in paper.out
+    assert run("bench", "shuffle", "--section", "nothing", "--dry-run").code == 2
