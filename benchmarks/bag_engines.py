@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import collections
+import compileall
 import operator
 import os
 import shutil
@@ -507,6 +508,8 @@ def wheel_environment() -> dict[str, str]:
     atexit.register(shutil.rmtree, stage, ignore_errors=True)
     shutil.copytree(ROOT / "src" / "esker", stage / "esker")
     shutil.copy(str(_kernel.__file__), stage / "esker" / "kernel")
+    # As pip does when it installs: where Python writes no bytecode each process would compile all of it.
+    compileall.compile_dir(stage, quiet=2)
     return environment | {"PYTHONPATH": f"{stage}:{ROOT}", "SKBUILD_EDITABLE_SKIP": str(finder.path)}  # type: ignore[attr-defined]
 
 
