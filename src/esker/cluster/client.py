@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +19,7 @@ from esker.bitmap import Bitmap
 from esker.cluster.blocks import block_of
 from esker.cluster.codec import CodecError, unpack
 from esker.cluster.inner import InnerSession
-from esker.cluster.layout import Layout, array_of, block_rows_for, describe, layout_unit
+from esker.cluster.layout import DELETED, Layout, array_of, block_rows_for, describe, layout_unit
 from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Terms, Write
 from esker.cluster.placement import Part
 from esker.cluster.planners import PLANNERS
@@ -50,7 +51,7 @@ _STATUS_SECONDS = 2.0
 _NO_TERMS: Terms = ()
 
 Question = Any
-"""A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, or a list of (first, last)."""
+"""A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, a list of (first, last), or None: every row."""
 
 
 def connect_url(url: str) -> tuple[Cluster, str]:
@@ -111,6 +112,8 @@ class Cluster:
         self._layouts: dict[str, tuple[int, Layout]] = {}
         # Of indexes that are partitioned dynamically: their blocks when last heard of.
         self._blocks: dict[str, list[Part]] = {}
+        # Of which rows were deleted: their deleted rows are asked for as well.
+        self._with_deletions: set[str] = set()
 
     # ---- vectors by number (source 004, Client Interface) ----
 
@@ -162,6 +165,21 @@ class Cluster:
                 return
         raise PeerError(f"the blocks of {index!r} change again and again; put later")
 
+    def delete(self, question: Question, *, index: str = DEFAULT_INDEX) -> int:
+        """Delete the rows of a question, all or none, and give how many they were; later queries do not see them.
+
+        Row ids of others stay, and so does the disk space until the index is built anew, which has no deletions. Rows
+        that somebody else puts meanwhile, and that fit the question, may stay. Raises InputError where vectors are
+        placed one by one.
+        """
+        for _ in range(_MOVED_RETRIES):
+            layout, found = self._ask_layout([question], index, ROWS, "")
+            if not layout.in_blocks:
+                raise InputError(f"index {index!r} has no blocks of rows, and nothing to note deleted rows in")
+            if not found[0] or self._write(self._deleted_in(layout, found[0]), layout):
+                return len(found[0])
+        raise PeerError(f"the blocks of {index!r} change again and again; delete later")
+
     # ---- questions ----
 
     def query(self, question: Question, *, index: str = DEFAULT_INDEX, planner: str = "") -> RowSet:
@@ -202,9 +220,6 @@ class Cluster:
 
     def find_rows(self, predicate: Any = None, *, index: str, planner: str = "") -> tuple[Layout, RowSet]:
         """Find the rows of a predicate (None: every row), and the layout of the index that they are rows of."""
-        if predicate is None:
-            layout = self._known(index)
-            return layout, RowSet.range(0, layout.row_count)
         found: tuple[Layout, list[RowSet]] = self._ask_layout([predicate], index, ROWS, planner)
         return found[0], found[1][0]
 
@@ -303,6 +318,16 @@ class Cluster:
 
     # ---- inside ----
 
+    def _deleted_in(self, layout: Layout, rows: RowSet) -> list[Write]:
+        """What deletes rows: a vector of its own in each block, so that deletions do not overwrite one another."""
+        number = DELETED[0][0] + secrets.randbelow(1 << 62)
+        writes = [Write(layout.deletions, 0, b"", True)]
+        for part in self._parts(layout):
+            piece = _piece(rows, part)
+            if piece is not None:
+                writes.append(Write(part.unit, number, piece.serialize(), False))
+        return writes
+
     def _ask_many(self, questions: Sequence[Question], index: str, kind: int, planner: str) -> Any:
         return self._ask_layout(questions, index, kind, planner)[1]
 
@@ -314,7 +339,7 @@ class Cluster:
             asked = [_asked(question, layout) for question in questions]
             checked = any(one.residual is not None for one in asked)
             answers = self._rows_or_counts(
-                layout, [() if one.never else one.terms for one in asked], ROWS if checked else kind, planner
+                layout, [None if one.never else one.terms for one in asked], ROWS if checked else kind, planner
             )
             if answers is None:
                 continue
@@ -325,30 +350,55 @@ class Cluster:
             return layout, [len(rows) for rows in kept] if kind == COUNT else kept
         raise PeerError(f"index {index!r} is built again and again; ask later")
 
-    def _rows_or_counts(self, layout: Layout, queries: list[Terms], kind: int, planner: str) -> list[Any] | None:
-        """Ask all that has terms; None when the layout is not that of the index any more."""
-        asking = [number for number, terms in enumerate(queries) if terms]
+    def _rows_or_counts(
+        self, layout: Layout, questions: list[Terms | None], kind: int, planner: str
+    ) -> list[Any] | None:
+        """Ask all that has terms (None: nothing is asked); None when the layout is not that of the index any more.
+
+        Without terms every row is one that fits. Deleted rows are asked for in the same batch, and taken off.
+        """
         every: Any = layout.row_count if kind == COUNT else RowSet.range(0, layout.row_count)
-        found: list[Any] = [every] * len(queries)
-        if not asking or (layout.in_blocks and not layout.row_count):
-            return found
-        query = Query(
-            self._session.next_number(), tuple(queries[number] for number in asking), kind, layout.units,
-            f"{layout.prefix}/", planner, (layout.unit,),
-        )  # fmt: skip
-        answer = self._ask(query, layout)
-        if answer is None:
-            return None
+        while True:
+            deletions = layout.prefix in self._with_deletions
+            queries = [terms for terms in questions if terms]
+            if layout.in_blocks:
+                queries += [(*terms, DELETED) for terms in questions if terms is not None and (deletions or not terms)]
+            if not queries or (layout.in_blocks and not layout.row_count):
+                return [every] * len(questions)
+            query = Query(
+                self._session.next_number(), tuple(queries), kind, layout.units, f"{layout.prefix}/", planner,
+                (layout.unit, layout.deletions),
+            )  # fmt: skip
+            answer = self._ask(query, layout)
+            if answer is None:
+                return None
+            if deletions or not dict(answer.versions).get(layout.deletions):
+                break
+            # What was asked for has deleted rows in it: again, and from now on with them.
+            self._with_deletions.add(layout.prefix)
+        found = self._answers(layout, answer, kind)
+        plain = iter(found[: sum(bool(terms) for terms in questions)])
+        gone = iter(found[sum(bool(terms) for terms in questions) :])
+        results = []
+        for terms in questions:
+            result = next(plain) if terms else every
+            if layout.in_blocks and terms is not None and (deletions or not terms):
+                result = result - next(gone)
+            results.append(result)
+        return results
+
+    def _answers(self, layout: Layout, answer: Answer, kind: int) -> list[Any]:
+        """Put what the units say together: a number or the rows of each query."""
         unpacked = [(unit, unpack(packed)) for unit, packed in answer.results]
         if kind == COUNT:
-            totals = np.sum([np.frombuffer(b"".join(values), "<u8") for _, values in unpacked], axis=0).tolist()
-            for number, total in zip(asking, totals, strict=True):
-                found[number] = total
-            return found
+            totals: list[int] = np.sum(
+                [np.frombuffer(b"".join(values), "<u8") for _, values in unpacked], axis=0
+            ).tolist()
+            return totals
         ordered = sorted((layout.start_of(unit), values) for unit, values in unpacked)
-        for place, number in enumerate(asking):
-            found[number] = _joined([(start, values[place]) for start, values in ordered])
-        return found
+        queries = zip(*[values for _, values in ordered], strict=True)
+        starts = [start for start, _ in ordered]
+        return [_joined(list(zip(starts, values, strict=True))) for values in queries]
 
     def _none(self, kind: int, checked: bool) -> Any:
         return 0 if kind == COUNT and not checked else RowSet.empty()
@@ -497,6 +547,8 @@ class Cluster:
 
 
 def _asked(question: Question, layout: Layout) -> Asked:
+    if question is None:
+        return Asked((), None)
     if isinstance(question, list | tuple):
         ranges = [(int(first), int(last)) for first, last in question]
         if not ranges or any(first > last or first < 0 for first, last in ranges):
@@ -520,12 +572,19 @@ def _cut(layout: Layout, parts: list[Part], number: int, vector: Bitmap) -> list
     rows = vector.rows()
     writes = []
     for part in parts:
-        starts, stops = rows.slice(part.start, part.stop).runs()
-        shift = np.uint64(part.start)
-        piece = Bitmap.from_rows(RowSet(starts - shift, stops - shift), part.stop - part.start, "auto")
+        piece = _piece(rows, part)
         # A vector without rows here is put as such: it takes the place of what its number had.
-        writes.append(Write(part.unit, number, piece.serialize() if piece else b"", False))
+        writes.append(Write(part.unit, number, piece.serialize() if piece is not None else b"", False))
     return writes
+
+
+def _piece(rows: RowSet, part: Part) -> Bitmap | None:
+    """The rows that are a part's, counted from its first; None when there are none."""
+    starts, stops = rows.slice(part.start, part.stop).runs()
+    if not len(starts):
+        return None
+    shift = np.uint64(part.start)
+    return Bitmap.from_rows(RowSet(starts - shift, stops - shift), part.stop - part.start, "auto")
 
 
 def _joined(parts: list[tuple[int, bytes]]) -> RowSet:

@@ -112,11 +112,14 @@ _FITS: dict[str, Callable[[Any], bool]] = {
 class _Inside(Cluster):
     """The cluster as its coordinator's process asks it, for one question."""
 
-    def __init__(self, session: InnerSession, status: Callable[[], dict[str, Any]], layouts: Any) -> None:
+    def __init__(
+        self, session: InnerSession, status: Callable[[], dict[str, Any]], layouts: Any, with_deletions: set[str]
+    ) -> None:
         super().__init__("the cluster", Security(), Limits(), session=session)
         self.session = session
         self._status = status
         self._layouts = layouts
+        self._with_deletions = with_deletions
 
     def coordinator_status(self) -> dict[str, Any]:
         return self._status()
@@ -137,6 +140,7 @@ class Gateway:
         self._enter = enter
         self._status = status
         self._layouts: dict[str, tuple[int, Layout]] = {}
+        self._with_deletions: set[str] = set()
         self._places = threading.BoundedSemaphore(QUESTIONS_AT_ONCE)
 
     def flights(self, context: Any) -> Iterator[flight.FlightInfo]:
@@ -145,15 +149,18 @@ class Gateway:
             deadline = SYSTEM_CLOCK.seconds() + DEADLINE_SECONDS
             names = self._status()["indexes"]
             with self._asking(context, deadline) as cluster:
-                layouts = {name: cluster.layout(name) for name in names}
-            for name, layout in layouts.items():
-                yield _info(Command(name), layout, flight.FlightDescriptor.for_path(name))
+                found = [
+                    _info(cluster, Command(name), cluster.layout(name), flight.FlightDescriptor.for_path(name))
+                    for name in names
+                ]
+            yield from found
 
     def info(self, context: Any, descriptor: Any) -> flight.FlightInfo:
-        """Say what an answer will be like, and with which ticket it is to be had: nothing is searched yet."""
+        """Say what an answer will be like, and with which ticket it is to be had: no predicate is searched for yet."""
         with flight_errors():
             command = _command_of(descriptor)
-            return _info(command, self._layout_for(context, command), descriptor)
+            with self._asking(context, SYSTEM_CLOCK.seconds() + command.deadline) as cluster:
+                return _info(cluster, command, cluster.layout(command.index), descriptor)
 
     def schema(self, context: Any, descriptor: Any) -> flight.SchemaResult:
         """Say which columns an answer has."""
@@ -202,7 +209,7 @@ class Gateway:
             raise PeerUnreachableError(f"{QUESTIONS_AT_ONCE} questions are being answered; ask again in a moment")
         try:
             with self._enter(deadline, context.is_cancelled) as session:
-                yield _Inside(session, self._status, self._layouts)
+                yield _Inside(session, self._status, self._layouts, self._with_deletions)
         finally:
             self._places.release()
 
@@ -241,14 +248,11 @@ def _schema(command: Command, layout: Layout) -> pa.Schema:
 
 
 def _count(cluster: Cluster, command: Command) -> int:
-    if command.query is None:
-        found = len(cluster.find_rows(None, index=command.index)[1])
-    else:
-        found = cluster.count(command.query, index=command.index, planner=command.planner)
+    found = cluster.count(command.query, index=command.index, planner=command.planner)
     return found if command.limit is None else min(found, command.limit)
 
 
-def _info(command: Command, layout: Layout, descriptor: Any) -> flight.FlightInfo:
+def _info(cluster: Cluster, command: Command, layout: Layout, descriptor: Any) -> flight.FlightInfo:
     defaults = {field.name: field.default for field in fields(Command)}
     asked = {name: value for name, value in asdict(command).items() if value != defaults[name]}
     ticket = flight.Ticket(json.dumps(asked).encode())
@@ -256,7 +260,7 @@ def _info(command: Command, layout: Layout, descriptor: Any) -> flight.FlightInf
     if command.count:
         rows = 1
     elif command.query is None:
-        rows = layout.row_count if command.limit is None else min(layout.row_count, command.limit)
+        rows = _count(cluster, command)
     else:
         rows = -1
     return flight.FlightInfo(schema, descriptor, [flight.FlightEndpoint(ticket, [])], rows, -1)

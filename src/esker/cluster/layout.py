@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from esker.cluster.blocks import ALIGN_ROWS, COLUMNS_MOST, block_of, every_block, row_vector
-from esker.cluster.messages import Write
+from esker.cluster.messages import Term, Write
 from esker.cluster.placement import Part, Placement
 from esker.cluster.placements import PLACEMENTS
 from esker.cluster.placements.dynamic import DynamicPlacement
@@ -24,6 +24,9 @@ from esker.index.slots import FIRST_SLOT
 LAYOUT_VERSION = 1
 DOCUMENT, SCHEMA, LABELS = -1, -2, -3
 """Vectors of the unit of a layout: its JSON, its Arrow schema, and from -3 down the values of each indexed column."""
+
+DELETED: Term = ((1 << 62, (1 << 63) - 1),)
+"""Vectors of a block that are no index's: each has rows that were deleted at once. Numbers of others are below."""
 
 NAMES_MOST = 200
 
@@ -90,6 +93,11 @@ class Layout:
     def prefix(self) -> str:
         """What names of units begin with."""
         return f"{self.name}/{self.generation}"
+
+    @property
+    def deletions(self) -> str:
+        """The unit that is put with every deletion: who asks for its version knows whether there was one."""
+        return f"{self.prefix}/-"
 
     @property
     def in_blocks(self) -> bool:
