@@ -51,7 +51,7 @@ _STATUS_SECONDS = 2.0
 _NO_TERMS: Terms = ()
 
 Question = Any
-"""A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, a list of (first, last), or None: every row."""
+"""A predicate (SQL text, a Polars or pyarrow expression), `R:[2,3]&[4,6]`, ranges (first, last), or None: all rows."""
 
 
 def connect_url(url: str) -> tuple[Cluster, str]:
