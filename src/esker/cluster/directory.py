@@ -142,7 +142,8 @@ class Directory:
     def moved(self, names: Iterable[str]) -> list[str]:
         """Name the blocks there are in place of those among `names` that are no blocks (any more); none: all are."""
         prefixes: dict[str, None] = {}
-        for name in names:
+        # Sets of texts come in another order in every process, and units are made here.
+        for name in sorted(names):
             placed = self[name]
             if placed.block is not None and (placed.retired or self._overlaps(placed)):
                 prefixes[placed.block.prefix] = None
@@ -157,22 +158,22 @@ class Directory:
 
     def _enter(self, name: str, placed: Placed, version: int, digest: int) -> None:
         """Set what a unit is at, and with a block's first put or its end the map."""
-        block = placed.block
-        if block is not None:
-            was = placed.version > 0 and not placed.retired
-            placed.retired = digest == retired_digest(version)
-            if was != (not placed.retired):
-                blocks = self.maps.setdefault(block.prefix, BlockMap())
-                if placed.retired:
-                    blocks.remove(block)
-                else:
-                    blocks.add(block)
-            if placed.retired and placed.place != block.place:
-                placed.version, placed.digest = version, digest
-                self.relocate(name, block.place)
+        was_there = placed.version > 0 and not placed.retired
         placed.version, placed.digest = version, digest
-        if block is not None:
-            placed.wanted = self._wanted(placed)
+        block = placed.block
+        if block is None:
+            return
+        placed.retired = digest == retired_digest(version)
+        if was_there == (not placed.retired):
+            return
+        blocks = self.maps.setdefault(block.prefix, BlockMap())
+        if was_there:
+            blocks.remove(block)
+        elif not placed.retired:
+            blocks.add(block)
+        if placed.retired and placed.place != block.place:
+            self.relocate(name, block.place)
+        placed.wanted = self._wanted(placed)
 
     def _wanted(self, placed: Placed) -> tuple[int, ...]:
         return () if placed.retired else self.ring.holders(placed.place, self._copies)

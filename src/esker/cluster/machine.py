@@ -28,6 +28,7 @@ class Sync(NamedTuple):
 
 
 Effect = Send | Append | Sync
+_SYNC = Sync()
 
 
 class Machine:
@@ -61,12 +62,12 @@ class Machine:
 
     def _force(self, record: Record, then: Callable[[], None]) -> None:
         """Append a record; call `then` when it is durable."""
-        self._effects.append(Append(record))
-        self._sync(then)
+        self._effects += (Append(record), _SYNC)
+        self._after_sync.append(then)
 
     def _sync(self, then: Callable[[], None]) -> None:
         """Call `then` when all records so far are durable."""
-        self._effects.append(Sync())
+        self._effects.append(_SYNC)
         self._after_sync.append(then)
 
 

@@ -75,13 +75,15 @@ class InDoubt(NamedTuple):
 
 
 class _Prepared:
-    __slots__ = ("durable", "peers", "ticks", "writes")
+    __slots__ = ("digests", "durable", "peers", "ticks", "writes")
 
     def __init__(self, peers: tuple[int, ...], writes: tuple[UnitWrite, ...], durable: bool) -> None:
         self.peers = peers
         self.writes = writes
         self.durable = durable
         self.ticks = 0
+        # What was voted, where the writes fit: making it reads all values.
+        self.digests: dict[str, int] = {}
 
 
 class _Relay:
@@ -329,10 +331,16 @@ class Node(Machine):
             self._locks[write.unit] = version
 
     def _vote(self, version: int) -> None:
-        digests = []
-        for write in self._prepared[version].writes:
+        digests: list[tuple[str, int | None]] = []
+        prepared = self._prepared[version]
+        for write in prepared.writes:
             unit = self.units.get(write.unit) or Unit()
-            digests.append((write.unit, unit.digest_with(write, version) if unit.fits(write) else None))
+            if unit.fits(write):
+                if write.unit not in prepared.digests:
+                    prepared.digests[write.unit] = unit.digest_with(write, version)
+                digests.append((write.unit, prepared.digests[write.unit]))
+            else:
+                digests.append((write.unit, None))
         self._tell_coordinator(Vote(version, True, tuple(digests)))
 
     def _on_outcome(self, source: int, stamp: int, message: Outcome) -> None:
@@ -366,7 +374,7 @@ class Node(Machine):
             if self._locks.get(write.unit) == version:
                 del self._locks[write.unit]
             if commit:
-                self.units.setdefault(write.unit, Unit()).apply(write, version)
+                self.units.setdefault(write.unit, Unit()).apply(write, version, prepared.digests.get(write.unit))
 
     # ---- in doubt ----
 

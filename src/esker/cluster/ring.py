@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from esker.errors import OptionError
@@ -12,6 +13,7 @@ from esker.errors import OptionError
 POINTS = 1 << 64
 
 
+@lru_cache(maxsize=1 << 14)
 def point(identifier: int | str) -> int:
     """Give the place of an identifier on the circle: SHA-1 of its decimal text, mod 2^64.
 

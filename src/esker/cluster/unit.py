@@ -71,15 +71,18 @@ class Unit:
             entries[vector] = (version, value)
         return entries
 
-    def apply(self, write: UnitWrite, version: int) -> None:
-        """Commit writes. What does not fit is kept as a delta for a copy that comes later."""
+    def apply(self, write: UnitWrite, version: int, digest: int | None = None) -> None:
+        """Commit writes. What does not fit is kept as a delta for a copy that comes later.
+
+        `digest` is that of `digest_with`, where it is known; it is not looked at when the writes do not fit.
+        """
         if version <= self.version:
             # A copy that came meanwhile has it already.
             return
         fits = self.fits(write)
         # An unchanged dictionary serves as the version before: writes go to a new one.
         self.before = (self.version, self.entries) if self.complete and fits else None
-        self.digest = self.digest_with(write, version)
+        self.digest = self.digest_with(write, version) if digest is None or not fits else digest
         self.entries = self.entries_with(write, version)
         self.complete = fits
         if fits:

@@ -24,9 +24,12 @@ class Dice:
 
     def roll(self) -> float:
         """Give a number in [0, 1)."""
-        if not self._numbers:
-            self._numbers = self._generator.random(_BLOCK).tolist()
-        return self._numbers.pop()
+        try:
+            return self._numbers.pop()
+        except IndexError:
+            # The list is the same one always: others take from it directly.
+            self._numbers += self._generator.random(_BLOCK).tolist()
+            return self._numbers.pop()
 
     def below(self, count: int) -> int:
         """Give an integer in [0, count)."""

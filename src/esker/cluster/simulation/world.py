@@ -15,6 +15,7 @@ from esker.cluster.placement import Placement
 from esker.cluster.placements.dynamic import DynamicPlacement
 from esker.cluster.plan import Planner
 from esker.cluster.planners import PLANNERS
+from esker.cluster.records import Decided
 from esker.cluster.reshapes import Bounds
 from esker.cluster.sessions import SESSIONS_MOST
 from esker.cluster.simulation.check import Checker, Masks, Violation
@@ -137,10 +138,12 @@ class World:
     def run_until(self, seconds: float) -> None:
         """Let time pass."""
         queue = self._queue
+        events = 0
         while queue and queue[0][0] <= seconds:
             self.now, _, what, args = heappop(queue)
-            self.events += 1
+            events += 1
             what(*args)
+        self.events += events
         self.now = seconds
 
     def say(self, text: str, *values: Any) -> None:
@@ -255,8 +258,8 @@ class World:
     def _follow_decisions(self, process: Process) -> None:
         if process.number == COORDINATOR:
             for record in process.disk.since(process.told):
-                if type(record).__name__ == "Decided":
-                    self.checker.on_decided(record)  # type: ignore[arg-type]
+                if type(record) is Decided:
+                    self.checker.on_decided(record)
             process.told = process.disk.durable
 
     def _carry_out(self, process: Process) -> None:
@@ -279,18 +282,19 @@ class World:
     def _send(self, source: int, target: int, stamp: int, message: Any) -> None:
         if self._trace is not None:
             self.say("{} -> {} [{}] {}", _name(source), _name(target), stamp, message)
-        network = self.network
-        roll = self.dice.roll()
-        if roll < network.loss:
+        loss, repeat, slow, slow_seconds = self.network
+        dice = self.dice.roll
+        roll = dice()
+        if roll < loss:
             return
-        delay = 0.001 + 0.01 * self.dice.roll()
-        if roll > 1.0 - network.slow:
-            delay += network.slow_seconds * self.dice.roll()
-        self.after(delay, self._deliver, source, target, stamp, message)
-        if roll < network.loss + network.repeat:
-            self.after(
-                delay + 2.0 * network.slow_seconds * self.dice.roll(), self._deliver, source, target, stamp, message
-            )
+        delay = 0.001 + 0.01 * dice()
+        if roll > 1.0 - slow:
+            delay += slow_seconds * dice()
+        words = (source, target, stamp, message)
+        self._turn += 1
+        heappush(self._queue, (self.now + delay, self._turn, self._deliver, words))
+        if roll < loss + repeat:
+            self.after(delay + 2.0 * slow_seconds * dice(), self._deliver, *words)
 
     def _deliver(self, source: int, target: int, stamp: int, message: Any) -> None:
         if target < COORDINATOR:
