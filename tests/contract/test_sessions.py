@@ -56,6 +56,10 @@ def _median(group: pa.Table) -> dict[str, Any]:
     return {"key": group["key"][0].as_py(), "median": float(np.median(group["price"].to_numpy()))}
 
 
+def _first(group: pa.Table) -> dict[str, Any]:
+    return {"key": group["key"][0].as_py(), "median": group["price"][0].as_py()}
+
+
 def _longest(batches: Iterator[pa.RecordBatch]) -> dict[str, Any]:
     names = [name for batch in batches for name in batch["name"].to_pylist() if name]
     return {"longest": max(names, key=len, default="")}
@@ -82,6 +86,19 @@ DATASETS: dict[str, Callable[[Path, Path], Any]] = {
     ),
     "sort of groups": lambda here, _: (
         _rows(here).group_by("key", partitions=8).agg({"n": ("id", "count")}).sort(["n", "key"]).to_arrow()
+    ),
+    "sort, then what numbers partitions": lambda here, _: (
+        _rows(here).sort("price").map_batches(_doubled).sample(0.1, seed=3).to_arrow(),
+        _rows(here).sort("price").shuffle("price", 8, function="range").to_arrow(),
+        _rows(here).sort("price").repartition(5).to_arrow(),
+    ),
+    "sort, then groups": lambda here, _: (
+        _rows(here)
+        .sort("price")
+        .filter("key < 90")
+        .group_by("key", partitions=8)
+        .map_groups(_first, MEDIANS)
+        .to_arrow()
     ),
     "shuffle": lambda here, _: _rows(here).shuffle("key", 8).to_arrow(),
     "shuffle, then map": lambda here, _: _rows(here).shuffle("key", 8).map_batches(_doubled).to_arrow(),

@@ -39,6 +39,7 @@ from esker.plan.nodes import (
     FirstRows,
     Head,
     Join,
+    JoinedRows,
     JoinPart,
     Keyed,
     MapBatches,
@@ -64,7 +65,7 @@ def compile_plan(node: Node, context: QueryContext) -> Compiled:
     """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
     facts = Facts()
     context.log.listen(facts.see)
-    compiled = replace(_compile(optimise(node), context), facts=facts)
+    compiled = replace(_as_one(_compile(optimise(node), context), context), facts=facts)
     compiled.explanation.number()
     context.log.emit("query_planned", plan=compiled.explanation.to_json())
     return compiled
@@ -83,6 +84,15 @@ def _compile(node: Node, context: QueryContext) -> Compiled:
     return replace(compiled, stream=stream)
 
 
+def _as_one(compiled: Compiled, context: QueryContext) -> Compiled:
+    """What has one partition where that is what it should have."""
+    if not compiled.one:
+        return compiled
+    pieces = compiled.stream
+    rows = single(pieces.schema, lambda: run(pieces, context, compiled.explanation.operator))
+    return Compiled(rows, compiled.explanation)
+
+
 def _compile_task(node: Node, context: QueryContext) -> tuple[PartitionedStream, Explanation]:
     """Compile what was optimised before it went to this process."""
     compiled = _compile(node, context)
@@ -92,7 +102,7 @@ def _compile_task(node: Node, context: QueryContext) -> tuple[PartitionedStream,
 def _narrow(node: OneInput, below: Compiled, stream: PartitionedStream, explanation: Explanation) -> Compiled:
     """A step on each partition by itself."""
     apart = with_input(node, below.apart) if below.apart is not None else None
-    return Compiled(stream, explanation, apart, below.barrier)
+    return Compiled(stream, explanation, apart, below.barrier, one=below.one)
 
 
 def _behind(
@@ -164,6 +174,9 @@ def _explain_choice(explanation: Explanation, barrier: ShuffleBarrier) -> None:
 
 def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
+    if node.function == "range":
+        # Samples are drawn by the numbers of partitions.
+        below = _as_one(below, context)
     explanation = Explanation("shuffle" if node.by else "repartition", inputs=[below.explanation])
     if isinstance(node.input, Exchanged):
         return Compiled(below.stream, explanation)
@@ -273,17 +286,15 @@ def _sort(node: Sort, context: QueryContext) -> Compiled:
         # At a worker: one range of the keys.
         fetched = below.stream
         stream = replace(fetched, partition=lambda index: ordered(fetched.partition(index)))
-        return Compiled(stream, explanation, counted=False)
-    sort_apart = _sorted_apart(node, below, explanation, context)
-    if sort_apart is not None:
-        return Compiled(single(node.schema, lambda: run(sort_apart, context, "sort")), explanation)
+        return Compiled(stream, explanation)
+    barrier = _ranges_of(node, below, explanation, context)
+    if barrier is not None:
+        return Compiled(barrier.stream(), explanation, behind(node, barrier), barrier, one=True)
     return Compiled(single(node.schema, lambda: ordered(run(below.stream, context, "scan before sort"))), explanation)
 
 
-def _sorted_apart(
-    node: Sort, below: Compiled, explanation: Explanation, context: QueryContext
-) -> PartitionedStream | None:
-    """Ranges of the keys, each sorted in another process; None where the rows are read here, or are one partition."""
+def _ranges_of(node: Sort, below: Compiled, explanation: Explanation, context: QueryContext) -> ShuffleBarrier | None:
+    """Ranges of the keys, each to be sorted in another process; None where rows are read here, or are one partition."""
     session = session_of(context)
     if session is None or below.apart is None or below.stream.partition_count < 2:
         return None
@@ -291,8 +302,7 @@ def _sorted_apart(
     keys = _keys_again(node, context)
     numbers = ranges.numbered(below, keys, _compile_task, context)
     explanation.detail["ranges"] = ranges.count
-    barrier = ShuffleBarrier(numbers, node.by, ranges.count, context, numbered=True)
-    return taken_apart(barrier.stream(), behind(node, barrier), None, barrier, False, _compile_task, session, context)
+    return ShuffleBarrier(numbers, node.by, ranges.count, context, numbered=True)
 
 
 def _numbered(node: Numbered, context: QueryContext) -> Compiled:
@@ -302,7 +312,7 @@ def _numbered(node: Numbered, context: QueryContext) -> Compiled:
 
 
 def _sample(node: Sample, context: QueryContext) -> Compiled:
-    below = _compile(node.input, context)
+    below = _as_one(_compile(node.input, context), context)
     explanation = Explanation("sample", inputs=[below.explanation])
     if node.rows is not None:
         explanation.detail |= {"n": node.rows, "seed": node.seed}
@@ -367,8 +377,19 @@ def _joined_apart(node: Join, context: QueryContext) -> Compiled | None:
         reason="both sides are divided by key between processes, where their rows are",
         inputs=[left.explanation, right.explanation],
     )
-    joined = joined_apart(node, left, right, _compile_task, session, context)
-    return Compiled(single(node.schema, lambda: run(joined, context, "join")), explanation)
+    joined, node_of = joined_apart(node, left, right, _compile_task, session, context)
+    stream = replace(joined.stream(), schema=node.schema)
+    return Compiled(stream, explanation, node_of, joined, one=True)
+
+
+def _joined_rows(node: JoinedRows, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context).stream
+
+    def partition(index: int) -> Iterator[pa.RecordBatch]:
+        ordered = sort_batches(below.partition(index), node.by, below.schema, context)
+        return project_stage(node.schema.names)(ordered)
+
+    return Compiled(PartitionedStream(node.schema, below.partition_count, partition), Explanation("join"))
 
 
 def _is_worth_moving(node: Join, context: QueryContext) -> bool:
@@ -423,6 +444,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Numbered: _numbered,
     Keyed: _keyed,
     JoinPart: _join_part,
+    JoinedRows: _joined_rows,
     Filter: _filter,
     Project: _project,
     MapBatches: _map_batches,

@@ -18,6 +18,8 @@ class Compiled:
 
     `apart` is the plan of a partition for another process, where there can be one; `barrier` the shuffle that it comes
     from; `direct` says that nothing is done with the rows behind it. Steps without a name of their own are not counted.
+    The partitions of what is `one` are pieces, made in other processes, of what is one partition on one machine:
+    steps behind it may work piece by piece, but to those who number or count partitions it is one.
     """
 
     stream: PartitionedStream
@@ -26,6 +28,7 @@ class Compiled:
     barrier: ShuffleBarrier | None = None
     direct: bool = False
     counted: bool = True
+    one: bool = False
     facts: Facts = field(default_factory=Facts)
 
     def done(self, rows: int, context: QueryContext) -> None:

@@ -7,7 +7,7 @@ sorted by a task, one behind the other, are the order that `in_memory` gives: le
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,8 @@ from esker.join import join_schema
 from esker.join.layout import plan_layout
 from esker.join.reading import key_arrays
 from esker.plan.compiled import Compiled
-from esker.plan.node_task import Compile, taken_apart
-from esker.plan.nodes import Exchanged, Join, JoinPart, Keyed, Node, Numbered, Project, Sort
+from esker.plan.node_task import Compile, NodeOf, taken_apart
+from esker.plan.nodes import Exchanged, Join, JoinedRows, JoinPart, Keyed, Node, Numbered
 
 # Parts for each worker: with more, less is joined again when one is lost.
 _PARTS_OF_A_WORKER = 4
@@ -34,8 +34,8 @@ _ROW_BITS = 40
 
 def joined_apart(
     node: Join, left: Compiled, right: Compiled, compile_: Compile, session: Session, context: QueryContext
-) -> PartitionedStream:
-    """The partitions of a join whose inputs can be made in other processes; in order, one behind the other."""
+) -> tuple[ShuffleBarrier, NodeOf]:
+    """What gives the rows of a join whose inputs can be made in other processes, and the plan of each of its pieces."""
     count = _PARTS_OF_A_WORKER * session.worker_count
     inputs = (left, right)
     layout = plan_layout(left.stream.schema, right.stream.schema, node.on, node.how, node.suffix)
@@ -62,11 +62,9 @@ def joined_apart(
     barrier = ShuffleBarrier(numbers, by, ranges.range_count, context, numbered=True)
 
     def in_order(index: int) -> Node:
-        fetched = Exchanged(schema, barrier.shuffle().fetched(index))
-        return Project(node.schema, Sort(schema, fetched, by, (False,) * len(by)))
+        return JoinedRows(node.schema, Exchanged(schema, barrier.shuffle().fetched(index)), by)
 
-    stream = replace(barrier.stream(), schema=node.schema)
-    return taken_apart(stream, in_order, None, barrier, False, compile_, session, context)
+    return barrier, in_order
 
 
 def _keyed(

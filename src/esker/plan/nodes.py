@@ -209,3 +209,10 @@ class JoinPart(Node):
     on: tuple[tuple[str, str], ...]
     how: str
     suffix: str
+
+
+@dataclass(frozen=True, eq=False)
+class JoinedRows(OneInput):
+    """A piece of what a join gave, in the order of the rows' numbers `by`, which are left out."""
+
+    by: tuple[str, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,3 +108,31 @@ def test_the_plan_says_where_a_join_is_done(folder: Path, everything_moves: None
     explanation = _joined(folder, "inner", "auto").explain()
     assert explanation.choice == "hash"
     assert "between processes" in str(explanation)
+
+
+def test_what_is_behind_a_join_is_done_where_its_rows_are(folder: Path, everything_moves: None) -> None:
+    def script(algorithm: str) -> esker.Dataset:
+        joined = _joined(folder, "inner", algorithm).filter("price > 0.2").map_batches(_marked, MARKED)
+        return joined.group_by("process", partitions=4).agg({"n": ("price", "count"), "first": ("name", "first")})
+
+    (here,) = script("in_memory").to_arrow().to_pylist()
+    there, shuffled = _run(script("auto"))
+    assert here["process"] == os.getpid()
+    assert here["process"] not in there["process"].to_pylist()
+    assert sum(there["n"].to_pylist()) == here["n"]
+    assert here["first"] in there["first"].to_pylist()
+    assert [event["map_tasks"] > 0 for event in shuffled] == [True] * 4
+
+
+def test_rows_of_a_join_are_counted_where_they_are(folder: Path, everything_moves: None) -> None:
+    result = _joined(folder, "left", "auto").execute()
+    rows = result.to_arrow().num_rows
+    assert result.explanation.operator == "join"
+    assert result.explanation.rows == rows
+
+
+MARKED = pa.schema({"process": pa.int64(), "price": pa.float64(), "name": pa.string()})
+
+
+def _marked(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return pa.record_batch({"process": [os.getpid()] * len(batch), "price": batch["price"], "name": batch["name"]})
