@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections import Counter
@@ -58,6 +59,8 @@ def _each(batches: list[range], jobs: int) -> Iterator[tuple[Counter[str], list[
 
 
 def _run_batch(seeds: range) -> tuple[Counter[str], list[tuple[int, str]]]:
+    # A run makes much and leaves little: to look through the young every 700 objects took a tenth of its time.
+    gc.set_threshold(50_000, 20, 100)
     counts: Counter[str] = Counter()
     violations = []
     for seed in seeds:
