@@ -80,7 +80,7 @@ def freeze(
             order_by=names,
             split_by=split_by,
             extent_rows=extent_rows,
-            row_group_rows=row_group_rows or ROW_GROUP_ROWS,
+            row_group_rows=ROW_GROUP_ROWS if row_group_rows is None else row_group_rows,
             page_bytes=page_bytes,
             context=context,
             index_builder=_builder(specs, encoder, context) if specs else None,

@@ -102,7 +102,7 @@ def one_batch(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 def to_reader(source: Any) -> pa.RecordBatchReader:
     """Read any Arrow object: tables, batches, readers, Polars and pandas frames, DuckDB relations, our Datasets.
 
-    Raises InputError for what does not speak Arrow, naming its type.
+    Raises InputError for what does not speak Arrow, naming its type, and for columns that are no table together.
     """
     if isinstance(source, pa.RecordBatchReader):
         return source
@@ -114,24 +114,42 @@ def to_reader(source: Any) -> pa.RecordBatchReader:
         batch = pa.record_batch(source)
         return pa.RecordBatchReader.from_batches(batch.schema, [batch])
     if isinstance(source, dict):
-        return pa.table(source).to_reader()
+        return _table_of(source).to_reader()
     raise InputError(
         f"{type(source).__name__} does not speak Arrow (no __arrow_c_stream__); pass a pyarrow, Polars, pandas or"
         " DuckDB object, or a path to esker.read"
     )
 
 
+def _table_of(columns: dict[Any, Any]) -> pa.Table:
+    other = next((name for name in columns if not isinstance(name, str)), None)
+    if other is not None:
+        raise InputError(f"a column's name is a text, not {other!r}")
+    try:
+        return pa.table(columns)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError) as error:
+        raise InputError(f"these columns make no table: {error}") from error
+
+
+def _table_of_rows(rows: list[Any], schema: pa.Schema | None) -> pa.Table:
+    try:
+        return pa.Table.from_pylist(rows, schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, TypeError, AttributeError) as error:
+        raise InputError(f"these rows make no table: {error}") from error
+
+
 def to_batches(result: Any, schema: pa.Schema | None = None) -> Iterator[pa.RecordBatch]:
     """Turn what a user's function returned into batches, cast to `schema` when one is given.
 
-    Takes None (no rows), Arrow objects, a dict of columns, a list of row dicts, or an iterable of these.
+    Takes None (no rows), Arrow objects, a dict of columns, a list of row dicts, or an iterable of these. Raises
+    InputError for anything else, SchemaMismatchError for columns that are not those of `schema`.
     """
     if result is None:
         return
     if isinstance(result, pa.RecordBatch):
         batches: Iterable[pa.RecordBatch] = [result]
     elif isinstance(result, list | tuple) and (not result or isinstance(result[0], dict)):
-        batches = pa.Table.from_pylist(list(result), schema=schema).to_batches()
+        batches = _table_of_rows(list(result), schema).to_batches()
     elif hasattr(result, "__arrow_c_stream__") or hasattr(result, "__arrow_c_array__") or isinstance(result, dict):
         batches = to_reader(_columns(result))
     elif isinstance(result, Iterable) and not isinstance(result, str | bytes):

@@ -33,6 +33,8 @@ def parse(text: str) -> Expression:
     Raises PredicateError with the position for a syntax error, and for SQL that is no predicate on one row, such as a
     subquery or an aggregate.
     """
+    if not isinstance(text, str):
+        raise PredicateError(f"a predicate is a text, such as 'age > 50', not {text!r}")
     if _VECTORS.match(text):
         return _vector_ranges(text)
     from sqlglot import exp, parse_one

@@ -169,7 +169,7 @@ def test_an_option_out_of_range_is_named(options: dict[str, object], match: str)
         FLIGHTS.with_options(**options)
 
 
-def test_senseless_arguments_are_named() -> None:
+def test_senseless_arguments_are_named(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="partitions=0"):
         FLIGHTS.shuffle("origin", 0)
     with pytest.raises(OptionError, match="twice"):
@@ -190,6 +190,31 @@ def test_senseless_arguments_are_named() -> None:
         FLIGHTS.with_options(threads="2")
     with pytest.raises(InputError, match="does not speak Arrow"):
         esker.from_arrow(object())
+    with pytest.raises(PredicateError, match="not None"):
+        FLIGHTS.filter(None)  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="row_group_rows=0"):
+        esker.freeze(FLIGHTS, tmp_path / "frozen", keys="origin", row_group_rows=0)
+
+
+@pytest.mark.parametrize(
+    ("columns", "match"),
+    [
+        ({"a": [1], "b": [1, 2]}, "'?b'?.*length"),
+        ({"a": [1, "x"]}, "'x'"),
+        ({1: [1]}, "a text, not 1"),
+        ({"a": 5}, "int"),
+    ],
+    ids=str,
+)
+def test_columns_that_make_no_table_say_why(columns: dict[object, object], match: str) -> None:
+    with pytest.raises(InputError, match=match):
+        esker.from_arrow(columns)
+
+
+@pytest.mark.parametrize("schema", [None, pa.schema({"a": pa.int64()})])
+def test_rows_of_a_function_that_make_no_table_say_why(schema: pa.Schema | None) -> None:
+    with pytest.raises(InputError, match="these rows make no table.*'x'"):
+        FLIGHTS.map_batches(lambda _: [{"a": 1}, {"a": "x"}], schema=schema).to_arrow()
 
 
 def test_a_plan_above_max_cost_is_refused_before_reading(tmp_path: Path) -> None:
