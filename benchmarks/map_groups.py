@@ -8,7 +8,6 @@ has none.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from benchmarks import dask_workers
 from benchmarks.case import Case, Digest, Setting, Workload
+from benchmarks.text_rows import TextRows
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,22 +89,7 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
 
 def write(folder: Path, rows: int) -> None:
     """Write `key`, `value` and `text`; the rows of a group lie everywhere."""
-    from esker.core.seeded import generator
-
-    chance = generator(5)
-    # Pieces of one pool of letters: making gigabytes of new ones would take longer than the job.
-    pool = chance.integers(97, 123, 2 * ROW_GROUP_ROWS * TEXT_BYTES[1], dtype=np.uint8)
-    schema = pa.schema({"key": pa.int64(), "value": pa.int64(), "text": pa.string()})
-    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
-    with pq.ParquetWriter(folder / "rows.parquet", schema, **options) as writer:
-        for begin in range(0, rows, ROW_GROUP_ROWS):
-            count = min(ROW_GROUP_ROWS, rows - begin)
-            keys = chance.integers(0, max(1, rows // GROUP_ROWS), count)
-            offsets = np.concatenate([[0], np.cumsum(chance.integers(*TEXT_BYTES, count))]).astype(np.int32)
-            first = int(chance.integers(0, len(pool) - int(offsets[-1])))
-            letters = pa.py_buffer(pool[first : first + int(offsets[-1])])
-            texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), letters)
-            writer.write_table(pa.table([keys, chance.integers(0, 2**40, count), texts], schema=schema))
+    TextRows(5, max(1, rows // GROUP_ROWS), TEXT_BYTES, ROW_GROUP_ROWS).write(folder / "rows.parquet", rows)
 
 
 def summarise(key: int, values: Sequence[int], texts: Sequence[str]) -> dict[str, int]:
@@ -134,22 +119,10 @@ def prepare_esker(setting: Setting) -> Callable[[], Any]:
 
 def prepare_dask(setting: Setting) -> Callable[[], Any]:
     """Let two workers of Dask apply the function to pandas frames."""
-    import dask
     import dask.dataframe
-    import dask.distributed
     import pandas
 
-    dask.config.set(temporary_directory=str(setting.data))
-    cluster = dask.distributed.LocalCluster(
-        n_workers=setting.threads,
-        threads_per_worker=1,
-        memory_limit=DASK_WORKER_BYTES,
-        dashboard_address=None,
-        local_directory=str(setting.data),
-        silence_logs=logging.ERROR,
-    )
-    client = dask.distributed.Client(cluster)
-    client.wait_for_workers(setting.threads)
+    dask_workers.start(setting.threads, setting.data, DASK_WORKER_BYTES)
     # One piece a row group: by default it would read files of some gigabytes whole.
     rows = dask.dataframe.read_parquet(setting.data / "rows.parquet", split_row_groups=1)
     like = pandas.Series([], dtype=object, name="result")

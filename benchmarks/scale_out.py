@@ -8,7 +8,6 @@ Nothing here imports Esker at the top: the peers' interpreter has none.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -18,9 +17,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from benchmarks import dask_workers, ray_data
 from benchmarks.case import Case, Digest, Setting, Workload
+from benchmarks.text_rows import TextRows
 
 PARTITIONS = 256
 # So that a partition has some hundred of them, and a piece of the input nearly all.
@@ -84,23 +84,10 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
 
 def write(folder: Path, rows: int) -> None:
     """Write `key`, `value` and `text` in files of equal size."""
-    from esker.core.seeded import generator
-
-    chance = generator(6)
-    pool = chance.integers(97, 123, 2 * ROW_GROUP_ROWS * TEXT_BYTES[1], dtype=np.uint8)
-    schema = pa.schema({"key": pa.int64(), "value": pa.int64(), "text": pa.string()})
-    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    writer = TextRows(6, KEYS, TEXT_BYTES, ROW_GROUP_ROWS)
     for number in range(FILES):
         begin, stop = rows * number // FILES, rows * (number + 1) // FILES
-        with pq.ParquetWriter(folder / f"rows-{number:02}.parquet", schema, **options) as writer:
-            for first in range(begin, stop, ROW_GROUP_ROWS):
-                count = min(ROW_GROUP_ROWS, stop - first)
-                offsets = np.concatenate([[0], np.cumsum(chance.integers(*TEXT_BYTES, count))]).astype(np.int32)
-                place = int(chance.integers(0, len(pool) - int(offsets[-1])))
-                letters = pa.py_buffer(pool[place : place + int(offsets[-1])])
-                texts = pa.StringArray.from_buffers(count, pa.py_buffer(offsets), letters)
-                columns = [chance.integers(0, KEYS, count), chance.integers(0, 2**40, count), texts]
-                writer.write_table(pa.table(columns, schema=schema))
+        writer.write(folder / f"rows-{number:02}.parquet", stop - begin)
 
 
 def look(batch: pa.RecordBatch | pa.Table) -> pa.Table:
@@ -114,7 +101,7 @@ def look(batch: pa.RecordBatch | pa.Table) -> pa.Table:
 
 def prepare_esker(setting: Setting) -> Callable[[], Any]:
     """Let Esker shuffle on a Ray cluster of its own."""
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+    os.environ.update(ray_data.QUIET)
     return _esker(setting, "ray")
 
 
@@ -133,21 +120,7 @@ def _esker(setting: Setting, where: str) -> Callable[[], Any]:
 
 def prepare_ray_data(setting: Setting) -> Callable[[], Any]:
     """Let Ray Data shuffle by the key's hash."""
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
-    import ray
-    import ray.data
-
-    ray.init(
-        address="local",
-        num_cpus=setting.threads,
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-    )
-    context = ray.data.DataContext.get_current()
-    context.shuffle_strategy = ray.data.context.ShuffleStrategy.HASH_SHUFFLE
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray = ray_data.start(setting.threads, OBJECT_STORE_BYTES)
     paths = [str(path) for path in sorted(setting.data.glob("rows-*.parquet"))]
 
     def run() -> pa.Table:
@@ -160,22 +133,10 @@ def prepare_ray_data(setting: Setting) -> Callable[[], Any]:
 
 def prepare_dask(setting: Setting) -> Callable[[], Any]:
     """Let worker processes of Dask shuffle by the key, peer to peer."""
-    import dask
     import dask.dataframe
-    import dask.distributed
     import pandas
 
-    dask.config.set(temporary_directory=str(setting.data))
-    cluster = dask.distributed.LocalCluster(
-        n_workers=setting.threads,
-        threads_per_worker=1,
-        memory_limit=None,
-        dashboard_address=None,
-        local_directory=str(setting.data),
-        silence_logs=logging.ERROR,
-    )
-    client = dask.distributed.Client(cluster)
-    client.wait_for_workers(setting.threads)
+    dask_workers.start(setting.threads, setting.data)
     rows = dask.dataframe.read_parquet(sorted(map(str, setting.data.glob("rows-*.parquet"))), split_row_groups=1)
     like = pandas.DataFrame({field.name: pandas.Series([], dtype=field.type.to_pandas_dtype()) for field in LOOKED})
 

@@ -5,7 +5,6 @@ They are imported in the peers' interpreter, which has no Esker: nothing of it m
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks import dask_workers, ray_data
 from benchmarks.case import Setting
 from benchmarks.shuffle_rows import PARTITIONS, Written, fresh_folders, read_rows
 
@@ -72,15 +72,7 @@ def prepare_dask_p2p(setting: Setting) -> Callable[[], Any]:
     import dask.distributed
 
     frame = _dask_frame(setting)
-    cluster = dask.distributed.LocalCluster(
-        n_workers=setting.threads,
-        threads_per_worker=1,
-        memory_limit=None,
-        dashboard_address=None,
-        local_directory=str(setting.data),
-        silence_logs=logging.ERROR,
-    )
-    client = dask.distributed.Client(cluster)
+    client = dask_workers.start(setting.threads, setting.data)
     # Where the rows lie before the clock starts: in the workers.
     frame = client.persist(frame)
     dask.distributed.wait(frame)
@@ -166,22 +158,7 @@ def _signed(rows: pa.Table) -> pa.Table:
 
 def prepare_ray(setting: Setting) -> Callable[[], Any]:
     """Let Ray Data shuffle by the key's hash, from blocks in its object store to blocks in its object store."""
-    os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
-    import ray
-    import ray.data
-
-    ray.init(
-        address="local",
-        num_cpus=setting.threads,
-        object_store_memory=OBJECT_STORE_BYTES,
-        include_dashboard=False,
-        _temp_dir=f"{setting.data}/ray",
-        logging_level=logging.ERROR,
-    )
-    context = ray.data.DataContext.get_current()
-    context.shuffle_strategy = ray.data.context.ShuffleStrategy.HASH_SHUFFLE
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    ray = ray_data.start(setting.threads, OBJECT_STORE_BYTES, setting.data / "ray")
     rows = read_rows(setting)
     blocks = [pa.Table.from_batches([batch]) for batch in rows.to_batches(max_chunksize=INPUT_ROWS)]
     dataset = ray.data.from_arrow(blocks).materialize()
