@@ -99,7 +99,7 @@ _LAZY = {
     "Par": "esker.parallel",
     "first": "esker.parallel",
     "gather": "esker.parallel",
-    "par": "esker.parallel",
+    "par": "esker.parallel.par",
     "partition": "esker.shuffle.partition",
     "release_memory": "esker.shuffle.partition",
     "read": "esker.collection.read",

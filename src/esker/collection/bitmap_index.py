@@ -77,12 +77,36 @@ def build_index(
 
 
 def open_index(path: str | Path, **options: Any) -> BitmapIndex:
-    """Open the index in the folder `path`; see `build_index`. Reads the roots of directories, and no vector."""
+    """Open the index in the folder `path`; see `build_index`. Reads the roots of directories, and no vector.
+
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "ages.index"
+    >>> esker.build_index({"age": [20, 76, 42]}, folder, ["age"]).close()
+    >>> with esker.open_index(folder) as index:
+    ...     index.count("age > 40")
+    2
+
+    Raises InputFileError where there is no index, CatalogCorruptError for a damaged one.
+    """
     return BitmapIndex(path, DEFAULT_OPTIONS.updated(options))
 
 
 class BitmapIndex:
     """An open index: one committed state of it. A context manager; threads may share it.
+
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "census.index"
+    >>> people = {"age": [20, 76, 42], "city": ["Tacoma", "Spokane", "Tacoma"]}
+    >>> index = esker.build_index(people, folder, ["age", "city"])
+    >>> index.append({"age": [30], "city": ["Olympia"]}), index.delete("age > 70"), len(index)
+    (1, 1, 3)
+    >>> index.group_count("city").to_pylist()
+    [{'city': 'Tacoma', 'count': 2}, {'city': 'Olympia', 'count': 1}]
+    >>> index.find("age BETWEEN 25 AND 50", columns=["city"])["city"].to_pylist()
+    ['Tacoma', 'Olympia']
+    >>> index.sum("age"), index.top("city", 1)
+    (92, [('Tacoma', 2)])
+    >>> index.close()
 
     Predicates are SQL text, Polars or pyarrow expressions, or `R:[2,3]&[4,6]` over the numbers of its vectors.
     """

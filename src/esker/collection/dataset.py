@@ -127,7 +127,12 @@ class Dataset:
         return self._with(MapBatches(schema, self._node, function))
 
     def head(self, rows: int = 10) -> Dataset:
-        """Keep the first `rows` rows; reading stops there."""
+        """Keep the first `rows` rows; reading stops there.
+
+        >>> import esker
+        >>> esker.from_arrow({"n": range(1000)}).head(3).to_arrow()["n"].to_pylist()
+        [0, 1, 2]
+        """
         if not is_whole(rows) or rows < 0:
             raise OptionError(f"head({rows!r}): give a whole number of rows of at least 0")
         return self._with(Head(self.schema, self._node, rows))
@@ -308,7 +313,13 @@ class Dataset:
         return self._with(Sort(self.schema, self._node, tuple(names), down, nulls == "first"))
 
     def group_by(self, by: str | Sequence[str], *, partitions: int = 256) -> GroupBy:
-        """Group the rows that agree on the columns `by`; see `GroupBy.agg` and `GroupBy.map_groups`."""
+        """Group the rows that agree on the columns `by`; see `GroupBy.agg` and `GroupBy.map_groups`.
+
+        >>> import esker
+        >>> rows = esker.from_arrow({"k": ["a", "b", "a"], "v": [1, 2, 3]})
+        >>> rows.group_by("k").agg({"most": ("v", "max")}).sort("k").to_arrow()["most"].to_pylist()
+        [3, 2]
+        """
         names = _names(by, "by")
         require_columns(names, self.schema)
         _check_partitions(partitions)
@@ -392,7 +403,13 @@ class Dataset:
     # Actions
 
     def execute(self, **options: Any) -> Result:
-        """Start a run: iterate the result for batches; its `explanation` has the actual costs afterwards."""
+        """Start a run: iterate the result for batches; its `explanation` has the actual costs afterwards.
+
+        >>> import esker
+        >>> result = esker.from_arrow({"n": [1, 2, 3]}).filter("n > 1").execute()
+        >>> sum(batch.num_rows for batch in result), result.explanation.operator
+        (2, 'scan arrow')
+        """
         context = self._options.updated(options).context()
         try:
             return Result(compile_plan(self._node, context), context)
@@ -404,11 +421,21 @@ class Dataset:
         return iter(self.execute())
 
     def to_arrow(self, **options: Any) -> pa.Table:
-        """Run the plan and hold all rows as a pyarrow table."""
+        """Run the plan and hold all rows as a pyarrow table; `options` are those of `with_options`, for this run.
+
+        >>> import esker
+        >>> esker.from_arrow({"n": [3, 1, 2]}).sort("n").to_arrow(memory="64MiB")["n"].to_pylist()
+        [1, 2, 3]
+        """
         return self.execute(**options).to_arrow()
 
     def count(self, **options: Any) -> int:
-        """Run the plan and count the rows; reads as few columns as it can."""
+        """Run the plan and count the rows; reads as few columns as it can.
+
+        >>> import esker
+        >>> esker.from_arrow({"n": range(1000)}).filter("n % 7 = 0").count(threads=1)
+        143
+        """
         counted = self.select(self.columns[:1]) if self.columns else self
         return sum(batch.num_rows for batch in counted.execute(**options))
 
@@ -462,7 +489,16 @@ class Dataset:
         return self._run(lambda plan, context: write_hive(plan, context, Path(path), hive, parts, overwrite), options)
 
     def write(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
-        """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow."""
+        """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow; gives their number.
+
+        >>> import esker, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "n.csv.gz"
+        >>> esker.from_arrow({"n": [1, 2]}).write(path), esker.read(path).to_arrow()["n"].to_pylist()
+        (2, [1, 2])
+
+        Raises OutputExistsError for a path that is taken, unless `overwrite`; UnsupportedTypeError names a column that
+        the format cannot hold.
+        """
         return self._run(lambda plan, context: write_file(plan, context, Path(path), None, overwrite), options)
 
     def write_partitions(

@@ -27,6 +27,11 @@ from esker.errors import OptionError
 class Options:
     """How a query is run.
 
+    >>> import esker
+    >>> options = esker.Options(memory="512MiB", threads=2)
+    >>> options.updated({"threads": 1}).threads, options.memory
+    (1, '512MiB')
+
     `memory` bounds the anonymous memory of the process over an idle interpreter (bytes, or `512MiB`; default half of
     the machine), `threads` the workers (default all cores), `ordered` keeps rows in the order of the input, `seed`
     is where chance comes from. `spill_folder` and `spill_limit` say where and how much may be spilled. `max_cost`

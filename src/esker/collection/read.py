@@ -45,6 +45,12 @@ def read_parquet(paths: Paths, *, columns: Sequence[str] | None = None) -> Datas
 def read_csv(paths: Paths, *, columns: Sequence[str] | None = None, **options: Any) -> Dataset:
     """Read CSV files, as a stream: `delimiter`, `header`, `null_values`, and `types` (column name -> Arrow type).
 
+    >>> import esker, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "n.csv"
+    >>> written = path.write_text("n;text\\n1;a\\n2;-\\n")
+    >>> esker.read_csv(path, delimiter=";", null_values=["-"]).to_arrow().to_pydict()
+    {'n': [1, 2], 'text': ['a', None]}
+
     Types not given are inferred from the beginning of the file. Raises InputFileError naming file and line of a
     ragged row or of a value that does not fit its type.
     """
@@ -66,6 +72,12 @@ def from_arrow(data: Any, *, name: str | None = None) -> Dataset:
 def read_frozen(path: str | Path, *, columns: Sequence[str] | None = None) -> Dataset:
     """Read a frozen data set (see `esker.freeze`): filters use its index, payload is fetched last.
 
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "months.esker"
+    >>> report = esker.freeze({"month": [1, 6, 7], "text": list("abc")}, folder, index=["month"])
+    >>> esker.read_frozen(folder, columns=["text"]).count()
+    3
+
     Raises InputFileError when `path` is no frozen data set, CatalogCorruptError when it is damaged.
     """
     return _scan(FrozenSource(Path(path)), columns)
@@ -73,6 +85,11 @@ def read_frozen(path: str | Path, *, columns: Sequence[str] | None = None) -> Da
 
 def read(source: Any, *, columns: Sequence[str] | None = None) -> Dataset:
     """Read anything: a Dataset, an Arrow object, the folder of a frozen data set or an index, or files by extension.
+
+    >>> import esker, tempfile, pathlib
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "n.arrow"
+    >>> esker.read({"n": [1, 2, 3]}).write(path), esker.read(path).count()
+    (3, 3)
 
     `esker://host:port/INDEX?token_file=FILE` is an index of a cluster (docs/cluster.md), with its rows.
     """

@@ -34,6 +34,12 @@ from esker.storage import Tier
 class FreezeReport:
     """What a write added, and what it cost on the tier; `ratio` is payload bytes for each byte of keys (c).
 
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "flights.esker"
+    >>> report = esker.freeze({"tail": ["N1", "N2"], "delay": [5, 130]}, folder, keys="tail")
+    >>> report.rows, report.extents, report.payload_bytes > report.hot_bytes
+    (2, 1, True)
+
     `index_bytes` is the whole index; `row_count` is all rows there are now.
     """
 

@@ -37,6 +37,12 @@ class ColumnSpec(ABC):
 class Equality(ColumnSpec):
     """One vector for each distinct value, and one each for NaN and null: every comparison is exact.
 
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "carriers.index"
+    >>> with esker.build_index({"carrier": ["AA", "UA", "AA"]}, folder, {"carrier": esker.Equality()}) as index:
+    ...     index.count("carrier = 'AA'")
+    2
+
     Any number of values: beyond what memory holds, values are sorted by way of the shuffle. With `values_max` more
     values than that are refused.
     """
@@ -52,6 +58,12 @@ class Equality(ColumnSpec):
 class Range(ColumnSpec):
     """One vector for each value, of the rows that are at most that: a range reads two vectors, whatever its width.
 
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "ages.index"
+    >>> with esker.build_index({"age": [20, 76, 42]}, folder, {"age": esker.Range()}) as index:
+    ...     index.count("age BETWEEN 20 AND 50")
+    2
+
     For up to some thousand values; `Bins(..., layout="range")` does the same for bins.
     """
 
@@ -65,6 +77,12 @@ class Range(ColumnSpec):
 @dataclass(frozen=True)
 class Interval(ColumnSpec):
     """One vector for each window of half the values (Chan and Ioannidis): half as many vectors as Range, two a range.
+
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "ages.index"
+    >>> with esker.build_index({"age": [20, 76, 42]}, folder, {"age": esker.Interval()}) as index:
+    ...     index.count("age > 20")
+    2
 
     For up to some thousand values; `Bins(..., layout="interval")` does the same for bins.
     """
@@ -145,6 +163,12 @@ class Bins(ColumnSpec):
 @dataclass(frozen=True)
 class BitSliced(ColumnSpec):
     """One vector for each binary digit of the values: any range, sum, least, greatest or percentile reads them all.
+
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "delays.index"
+    >>> with esker.build_index({"delay": [130, 5, 240]}, folder, {"delay": esker.BitSliced()}) as index:
+    ...     index.sum("delay"), index.max("delay", where="delay < 200")
+    (375, 130)
 
     For integers, decimals, booleans, dates, times and timestamps of any number of values; every comparison is exact.
     Source: O'Neil and Quass, "Improved query performance with variant indexes", SIGMOD 1997.

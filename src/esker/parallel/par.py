@@ -47,7 +47,12 @@ def par(
 
 
 class Par(Generic[T]):
-    """Items and steps, lazy; made by `par`. Iterating over it, or a verb that gives a value, runs the steps."""
+    """Items and steps, lazy; made by `par`. Iterating over it, or a verb that gives a value, runs the steps.
+
+    >>> import esker
+    >>> esker.par(range(10)).filter(lambda n: n % 2).map(lambda n: n * n).to_list()
+    [1, 9, 25, 49, 81]
+    """
 
     def __init__(self, source: Source, steps: tuple[Step, ...], options: ParOptions, items: Any = None) -> None:
         self._source = source

@@ -52,6 +52,12 @@ def read_text(
 def read_files(paths: Paths, *, partitions: int | None = None) -> Bag[tuple[str, bytes]]:
     """Read whole files, as pairs of the path and its bytes, decompressed where the extension says so.
 
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> written = (folder / "a.txt").write_text("ab"), (folder / "b.txt").write_text("cde")
+    >>> esker.read_files(folder / "*.txt").map(lambda pair: len(pair[1])).collect()
+    [2, 3]
+
     Small files share partitions: there are `partitions` of them (default: one for each core), if there are as many
     files.
     """
@@ -145,7 +151,14 @@ def read_csv_rows(
 
 
 def read_records(paths: Paths) -> Bag[bytes]:
-    """Read what `Bag.write_records` wrote: bytes, one partition for each file."""
+    """Read what `Bag.write_records` wrote: bytes, one partition for each file.
+
+    >>> import esker, tempfile, pathlib
+    >>> folder = pathlib.Path(tempfile.mkdtemp()) / "records"
+    >>> count = esker.of([b"one", b"", b"three"], partitions=1).write_records(folder)
+    >>> esker.read_records(folder).collect()
+    [b'one', b'', b'three']
+    """
     return of_splits([RecordsSplit(place) for place in find_places(paths)], "read_records")
 
 
