@@ -149,7 +149,13 @@ class IndexBuild:
         finished = build.finish()
         try:
             written = write_segment(
-                folder / file, finished.meta, finished.blocks(), finished.label_type, row_count, file_system
+                folder / file,
+                finished.meta,
+                finished.blocks(),
+                finished.label_type,
+                row_count,
+                file_system,
+                self._context.check,
             )
         except OSError as error:
             if isinstance(error, EskerError):

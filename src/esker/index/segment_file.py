@@ -212,6 +212,10 @@ class Written(NamedTuple):
     encodings: dict[str, int]
 
 
+def _go_on() -> None:
+    """Nobody asks to stop."""
+
+
 def write_segment(
     path: Path,
     meta: Meta | Callable[[], Meta],
@@ -219,13 +223,15 @@ def write_segment(
     label_type: pa.DataType,
     row_count: int,
     file_system: FileSystem = LOCAL,
+    check: Callable[[], None] = _go_on,
 ) -> Written:
     """Write a segment aside and publish it.
 
-    Holds one block of the directory at a time. `meta` may be asked for at the end, when all is known.
+    Holds one block of the directory at a time. `meta` may be asked for at the end, when all is known. `check` is called
+    between blocks of the directory, and may raise to end the writing: nothing is left then.
     """
     with file_system.write_aside(path) as file:
-        writer = _SegmentWriter(_Out(file, file_system), row_count, label_type)
+        writer = _SegmentWriter(_Out(file, file_system), row_count, label_type, check)
         writer.out.write(MAGIC)
         for block in blocks:
             writer.add(block)
@@ -234,8 +240,9 @@ def write_segment(
 
 
 class _SegmentWriter:
-    def __init__(self, out: _Out, row_count: int, label_type: pa.DataType) -> None:
+    def __init__(self, out: _Out, row_count: int, label_type: pa.DataType, check: Callable[[], None]) -> None:
         self.out = out
+        self._check = check
         self.vector_count = 0
         self.encoded: Counter[str] = Counter()
         self._row_count = row_count
@@ -253,6 +260,7 @@ class _SegmentWriter:
         entries = iter(block.entries)
         for start in range(0, len(block.labels), BLOCK_VECTORS):
             labels = block.labels.slice(start, BLOCK_VECTORS)
+            self._check()
             self._add_block(labels, islice(entries, len(labels)))
 
     def finish(self, meta: Meta) -> None:
@@ -275,6 +283,7 @@ class _SegmentWriter:
         self._add_places(places, labels)
 
     def _add_packed(self, block: PackedBlock, first: int, stop: int) -> None:
+        self._check()
         packed = block.pack(first, stop, self.out.offset)
         begin, data = self.out.offset, packed.data.data
         self.out.write(data)

@@ -13,10 +13,10 @@ import pytest
 from esker.bitmap import Bitmap
 from esker.core.context import QueryContext
 from esker.core.seeded import generator
-from esker.errors import BitmapCorruptError, UnknownColumnError
+from esker.errors import BitmapCorruptError, CancelledError, UnknownColumnError
 from esker.expression import And, Column, Compare, InList, IsNull, Literal, Not, Or, bind, parse
 from esker.index import Bins, Equality, Index, SegmentInfo, build_index
-from esker.index.segment_file import FOOTER, MAGIC, Block, Entry, Meta, write_segment
+from esker.index.segment_file import BLOCK_VECTORS, FOOTER, MAGIC, Block, Entry, Meta, write_segment
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 # Never regenerated: bytes that differ are a new version of the format.
@@ -297,3 +297,20 @@ def test_threads_may_ask_one_index(flights):
         answers = list(pool.map(lambda _: index.evaluate(Or((month(3), late))), range(40)))
         assert index.statistics()["vectors_read"] == before + 40 * alone.vectors_read
     assert all(answer.rows == alone.rows and answer.vectors_read == alone.vectors_read for answer in answers)
+
+
+def test_writing_asks_between_blocks_whether_to_go_on_and_leaves_nothing(tmp_path: Path) -> None:
+    labels = pa.array(range(3 * BLOCK_VECTORS))
+    block = Block(labels, [Entry(Bitmap.from_positions([0], 4))] * len(labels))
+    meta = Meta("v", "equality", "equality", "values", len(labels))
+    asked = 0
+
+    def check() -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            raise CancelledError("stopped")
+
+    with pytest.raises(CancelledError):
+        write_segment(tmp_path / "f.seg", meta, [block], labels.type, 4, check=check)
+    assert asked == 2 and list(tmp_path.iterdir()) == []
