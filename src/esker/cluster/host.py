@@ -95,9 +95,9 @@ class Host:
         for effect in self.machine.take():
             kind = type(effect)
             if kind is Send:
-                self._send(effect)  # type: ignore[arg-type]
+                self._send(effect)  # type: ignore[arg-type]  # told apart by its kind
             elif kind is Append:
-                self._log.append(effect.record)  # type: ignore[union-attr]
+                self._log.append(effect.record)  # type: ignore[union-attr]  # told apart by its kind
             else:
                 self._syncs += 1
                 self._sync_wanted.notify_all()

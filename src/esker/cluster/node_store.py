@@ -168,7 +168,7 @@ class NodeStore:
             for vector, version, segment, offset, length in record.filed
         ]
         entries = tuple(sorted([*found, *record.entries], key=lambda entry: entry[0]))
-        return Kept((UnitCopy(record.unit, record.version, record.digest, entries),))  # type: ignore[arg-type]
+        return Kept((UnitCopy(record.unit, record.version, record.digest, entries),))  # type: ignore[arg-type]  # both lists hold the same triples
 
     def _segment(self, number: int) -> Segment:
         if number not in self._segments:

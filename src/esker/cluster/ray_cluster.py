@@ -151,7 +151,7 @@ class RayCluster:
         with suppress(Exception):  # those that hang or are gone are killed all the same
             self._ray.wait(asked, num_returns=len(asked), timeout=_STOP_SECONDS)
         for actor in actors.values():
-            with suppress(Exception):
+            with suppress(Exception):  # it may be gone
                 self._ray.kill(actor, no_restart=True)
         self._started.clear()
         self._wait_gone()

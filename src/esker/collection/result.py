@@ -31,7 +31,7 @@ class Result:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         # A generator of its own holds this object for as long as someone reads; `yield from` would end the run when
         # the first reader leaves.
-        for batch in self._batches:  # noqa: UP028
+        for batch in self._batches:  # noqa: UP028  # the reason is above
             yield batch
 
     def to_arrow(self) -> pa.Table:
@@ -48,7 +48,7 @@ class Result:
         self._context.close()
 
     def __del__(self) -> None:
-        with suppress(Exception):
+        with suppress(Exception):  # nothing can be raised from here
             self.close()
 
 

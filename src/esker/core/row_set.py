@@ -229,7 +229,7 @@ class RowSet:
 
 def row_ids(values: npt.ArrayLike | Iterable[int], largest: int = ROW_ID_STOP - 1) -> Rows:
     """Turn integers of any type into row ids, or say which one cannot be one."""
-    array = values if isinstance(values, np.ndarray) else np.asarray(list(values))  # type: ignore[arg-type]
+    array = values if isinstance(values, np.ndarray) else np.asarray(list(values))  # type: ignore[arg-type]  # integers, one by one
     if array.ndim != 1:
         raise InputError(f"row ids come as one dimension, not {array.ndim}")
     if not len(array):

@@ -163,7 +163,7 @@ class RayPages(PageNodes):
             ended = [actor.close.remote() for actor in actors.values()]
             self._ray.wait(ended, num_returns=len(ended), timeout=_ANSWER_SECONDS)
         for actor in actors.values():
-            with suppress(Exception):
+            with suppress(Exception):  # it may be gone
                 self._ray.kill(actor, no_restart=True)
 
     def _start(self, node: str) -> Any:

@@ -103,7 +103,7 @@ def _binary(body: Mapping[str, Any]) -> Expression:
     if op in ("Or", "LogicalOr"):
         return Or((left, right))
     if op in _ARITHMETIC:
-        return Arithmetic(_ARITHMETIC[op], left, right)  # type: ignore[arg-type]
+        return Arithmetic(_ARITHMETIC[op], left, right)  # type: ignore[arg-type]  # the table's values are operators
     raise _unknown(op)
 
 

@@ -156,7 +156,7 @@ class _Reader:
         if name == "is_nan":
             return Call("isnan", (parts[0],))
         if name in _ARITHMETIC:
-            return Arithmetic(_ARITHMETIC[name], parts[0], parts[1])  # type: ignore[arg-type]
+            return Arithmetic(_ARITHMETIC[name], parts[0], parts[1])  # type: ignore[arg-type]  # the table's values are operators
         if name in _CALLS:
             return Call(_CALLS[name], tuple(parts))
         raise _unknown(f"the function {name!r}")

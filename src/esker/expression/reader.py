@@ -55,7 +55,7 @@ class Reader:
             return self._compare(node, _COMPARE[name])
         if name in _ARITHMETIC:
             left, right = self.read(node.this), self.read(node.expression)
-            return Arithmetic(_ARITHMETIC[name], left, right, position=self._at(node))  # type: ignore[arg-type]
+            return Arithmetic(_ARITHMETIC[name], left, right, position=self._at(node))  # type: ignore[arg-type]  # the table's values are operators
         reader: Callable[[Any], Expression] = getattr(self, f"_read_{name.lower()}", self._call)
         return reader(node)
 

@@ -145,7 +145,7 @@ class ArrowFileWriter(FileWriter):
 
     def _abandon(self) -> None:
         if self._writer is not None:
-            with suppress(Exception):
+            with suppress(Exception):  # nothing of it stays
                 self._writer.close()
 
 

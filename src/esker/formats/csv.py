@@ -208,7 +208,7 @@ class CsvFileWriter(FileWriter):
             self._compressed.close()
 
     def _abandon(self) -> None:
-        with suppress(Exception):
+        with suppress(Exception):  # nothing of it stays
             self._finish()
 
 

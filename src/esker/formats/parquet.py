@@ -306,7 +306,7 @@ class ParquetFileWriter(FileWriter):
     def _abandon(self) -> None:
         self._pending = []
         if self._writer is not None:
-            with suppress(Exception):
+            with suppress(Exception):  # nothing of it stays
                 self._writer.close()
             self._writer.is_open = False  # else it would try again when collected, on a closed file
 

@@ -129,7 +129,7 @@ class FileSource:
                 yield Fragment(file.path, index, first_row, part.row_count, part.bytes, number)
                 index += 1
                 known = first_row is not None and part.row_count is not None
-                first_row = first_row + part.row_count if known else None  # type: ignore[operator]
+                first_row = first_row + part.row_count if known else None  # type: ignore[operator]  # `known` says that neither is None
 
     def read(
         self, fragment: Fragment, columns: Sequence[str] | None = None, batch_rows: int = 65_536

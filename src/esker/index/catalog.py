@@ -276,7 +276,7 @@ def _contents(store: Row, rows: Mapping[str, list[Row]]) -> StoreContents:
 def _seal(store: Row, rows: Mapping[str, list[Row]]) -> str:
     """The checksum over all records; a record is a line of JSON, so that no two states read alike."""
     checksum = Checksum()
-    plain: Callable[[Any], Any] = lambda value: value.hex() if isinstance(value, bytes) else value  # noqa: E731
+    plain: Callable[[Any], Any] = lambda value: value.hex() if isinstance(value, bytes) else value  # noqa: E731  # used in the line below alone
     for row in (store, *rows["block"], *rows["segment"], *rows["deletion"]):
         checksum.update(json.dumps([plain(value) for value in row]).encode() + b"\n")
     return checksum.text

@@ -19,7 +19,7 @@ def is_async(task: Any) -> bool:
     """Tell whether calling `task` gives something to await."""
     while isinstance(task, partial):
         task = task.func
-    return inspect.iscoroutinefunction(task) or inspect.iscoroutinefunction(getattr(task, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(task) or inspect.iscoroutinefunction(getattr(task, "__call__", None))  # noqa: B004  # an object whose call is a coroutine function
 
 
 def close(tasks: Sequence[Any]) -> None:

@@ -37,7 +37,7 @@ class Source(ABC):
 
     def items(self, content: Any) -> Iterable[Any]:
         """The items of a chunk; called in the worker."""
-        return content  # type: ignore[no-any-return]
+        return content  # type: ignore[no-any-return]  # what was packed there
 
 
 def chunk_items(length: int, size: int | None) -> int:

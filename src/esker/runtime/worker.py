@@ -72,7 +72,7 @@ class _Worker:
             kind, buffers = frames.FAILED, []
             data = dump_error(error)
         for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
+            with suppress(Exception):  # the outcome is told, whatever the user made of the stream
                 stream.flush()
         frames.send(self._connection, kind, data, buffers)
 
@@ -144,7 +144,7 @@ def load_error(data: Bytes) -> BaseException:
     """Read what `dump_error` made."""
     pickled, buffers, text = load(data)
     if pickled is not None:
-        with suppress(Exception):
+        with suppress(Exception):  # an error that cannot be read here is told in words
             error, cause = load(pickled, buffers)
             if isinstance(error, BaseException):
                 error.__cause__ = cause

@@ -45,7 +45,7 @@ lto9-fh, lto10, optical-jukebox, hdd, nvme, s3-standard, glacier-flexible, glaci
             figure: int(found.value) if figure in _WHOLE else float(found.value) for figure, found in figures.items()
         }
         sources = dict.fromkeys(f"{found.source} ({found.date})" for found in figures.values())
-        return DeviceProfile(name=name, source="; ".join(sources), **values)  # type: ignore[arg-type]
+        return DeviceProfile(name=name, source="; ".join(sources), **values)  # type: ignore[arg-type]  # whole numbers where the field wants one
 
     def __iter__(self) -> Iterator[str]:
         return iter(_tables())

@@ -40,7 +40,7 @@ def is_async(function: Callable[..., Any]) -> bool:
     """
     while isinstance(function, partial):
         function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004  # an object whose call is a coroutine function
 
 
 def asynchronous(

@@ -48,7 +48,7 @@ async def consume_dataset(
 
 def _of_rows(rows: list[Mapping[str, Any]], schema: pa.Schema | None) -> list[pa.RecordBatch]:
     try:
-        return pa.Table.from_pylist(rows, schema).to_batches()  # type: ignore[no-any-return]
+        return pa.Table.from_pylist(rows, schema).to_batches()  # type: ignore[no-any-return]  # pyarrow has no types
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError, ValueError) as error:
         raise InputError(f"Sink.dataset: rows do not fit into columns: {error}; pass schema=") from error
 

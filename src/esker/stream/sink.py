@@ -269,7 +269,7 @@ def _fan_out(sinks: Sequence[Sink[T, Any]], mode: str, choose: Callable[[T], int
 
         async with Tasks(run) as tasks:
             for number in range(len(sinks)):
-                tasks.start(lambda number=number: run_one(number))  # type: ignore[misc]
+                tasks.start(lambda number=number: run_one(number))  # type: ignore[misc]  # a default binds it now
             tasks.start(fan_out.start(mode, choose))
             await done.wait()
         if failures:

@@ -106,7 +106,7 @@ def _f(series: Series) -> dict[str, Any]:
         r: {name: series.scans(name, on_disk_point(r)) for name in ("asj", "grace", "sort_merge", "nested_loop")}
         for r in R_GB
     }
-    least = {r: min(found, key=lambda name, found=found: found[name]) == "asj" for r, found in scans.items()}  # type: ignore[misc]
+    least = {r: min(found, key=lambda name, found=found: found[name]) == "asj" for r, found in scans.items()}  # type: ignore[misc]  # a default binds it now
     most = all(found["nested_loop"] > 4 * sorted(found.values())[-2] for found in scans.values())
     return _claim(
         "ASJ scans the relations least, the nested loop by far most",

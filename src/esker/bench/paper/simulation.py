@@ -245,16 +245,16 @@ def _join_chunks(run: _Run, parts: Reel, right: Reel, *, half: bool, flushes: bo
     def reader() -> Process:
         for number in range(count):
             if half:
-                yield lambda number=number: state["joined"] >= number - 1  # type: ignore[misc]
+                yield lambda number=number: state["joined"] >= number - 1  # type: ignore[misc]  # a default binds it now
             if waits:
-                yield lambda number=number: state["flushed"] >= number  # type: ignore[misc]
+                yield lambda number=number: state["flushed"] >= number  # type: ignore[misc]  # a default binds it now
             yield from run.load(0, right, edges[number], edges[number + 1], 1.0)
             state["read"] += 1
 
     room.start(reader())
     memories = run.memories(parts.bytes, count)
     for number in range(count):
-        yield lambda number=number: state["read"] > number  # type: ignore[misc]
+        yield lambda number=number: state["read"] > number  # type: ignore[misc]  # a default binds it now
         for place in range(memories):
             part = [parts.bytes * each // memories for each in (place, place + 1)]
             piece = chunks[number] * (place + 1) // memories - chunks[number] * place // memories
@@ -321,7 +321,7 @@ def _separate(run: _Run, relation: Reel, keys: Reel | None) -> Process:
 
     def writer() -> Process:
         for first, last in run.blocks(0, keys.bytes):
-            yield lambda last=last: ready >= last  # type: ignore[misc]
+            yield lambda last=last: ready >= last  # type: ignore[misc]  # a default binds it now
             yield from room.pass_over(room.drives[1], keys, first, last)
         yield from room.unmount(room.drives[1])
 
@@ -355,14 +355,14 @@ def _join_keys_on_disk(run: _Run, right_keys: Reel | None) -> Process:
         nonlocal read
         for number in range(count):
             if waits:
-                yield lambda number=number: flushed >= number  # type: ignore[misc]
+                yield lambda number=number: flushed >= number  # type: ignore[misc]  # a default binds it now
             yield from run.load(0, right_keys, edges[number], edges[number + 1], 1.0)
             read += 1
 
     room.start(reader())
     memories = run.memories(left_bytes, count)
     for number in range(count):
-        yield lambda number=number: read > number  # type: ignore[misc]
+        yield lambda number=number: read > number  # type: ignore[misc]  # a default binds it now
         chunk = edges[number + 1] - edges[number]
         for place in range(memories):
             piece = chunk * (place + 1) // memories - chunk * place // memories

@@ -251,7 +251,7 @@ class World:
         process.machine.synced()
         self._carry_out(process)
         if len(process.disk) > 40 and process.machine.settled and self.dice.roll() < 0.2:
-            process.disk.replace(process.machine.checkpoint())  # type: ignore[attr-defined]
+            process.disk.replace(process.machine.checkpoint())  # type: ignore[attr-defined]  # both machines have one
             process.told = len(process.disk)
             self.say("{} writes a checkpoint of {} records", _name(process.number), len(process.disk))
 
@@ -270,7 +270,7 @@ class World:
             if kind is Send:
                 self._send(process.number, *effect)
             elif kind is Append:
-                process.disk.append(effect.record)  # type: ignore[union-attr]
+                process.disk.append(effect.record)  # type: ignore[union-attr]  # told apart by its kind
             else:
                 # Syncs end in the order that they were asked for.
                 roll = self.dice.roll()
@@ -309,7 +309,7 @@ class World:
         if process.hung_until > self.now:
             self.at(process.hung_until, self._deliver, source, target, stamp, message)
             return
-        machine.receive(source, stamp, message)  # type: ignore[attr-defined]
+        machine.receive(source, stamp, message)  # type: ignore[attr-defined]  # both machines have one
         if machine._effects:
             self._carry_out(process)
 

@@ -812,7 +812,7 @@ class RDD(Generic[T]):
 
     def sum(self) -> Any:
         """Add up all elements: numbers, or arrays."""
-        return reduce(operator.add, self._each("sum", sum), 0)  # type: ignore[arg-type]
+        return reduce(operator.add, self._each("sum", sum), 0)  # type: ignore[arg-type]  # numbers, as PySpark has it
 
     def stats(self) -> StatCounter:
         """Summarise numbers in one pass: count, mean, variance, extremes."""

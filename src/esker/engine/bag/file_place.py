@@ -123,7 +123,7 @@ def _expand(where: str | Path) -> Iterator[FilePlace]:
         from_text = from_text.removeprefix("file://")
     path = Path(from_text).expanduser()
     if path.is_dir():
-        names = sorted(name for name in os.listdir(path) if not name.startswith((".", "_")))  # noqa: PTH208
+        names = sorted(name for name in os.listdir(path) if not name.startswith((".", "_")))  # noqa: PTH208  # a Path for each name would cost more
         found = [path / name for name in names if (path / name).is_file()]
         if not found:
             raise InputFileError(f"no files in folder {path}")

@@ -93,7 +93,7 @@ class TextSplit(Split):
 
     def _decoded_lines(self) -> Iterator[list[str]]:
         with self.part.place.open_plain() as file:
-            reader = io.TextIOWrapper(io.BufferedReader(file), self.encoding, self.errors, newline="\n")  # type: ignore[type-var]
+            reader = io.TextIOWrapper(io.BufferedReader(file), self.encoding, self.errors, newline="\n")  # type: ignore[type-var]  # any object that reads bytes serves as a raw file
             try:
                 while lines := reader.readlines(READ_BYTES):
                     yield [line.removesuffix("\n").removesuffix("\r") for line in lines]

@@ -273,13 +273,13 @@ def _make(
 def _outcome(kind: int, value: Any) -> Outcome:
     data, buffers = dump(value)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):
+        with suppress(Exception):  # the outcome is told, whatever the user made of the stream
             stream.flush()
     return kind, bytes(data), out_of_band(buffers)
 
 
 def _settle(path: list[str], folder: str) -> None:
     """Import also from where the driver imports from, and be where it is, as far as this machine has that."""
-    sys.path += [entry for entry in path if entry not in sys.path and (not entry or os.path.isdir(entry))]  # noqa: PTH112
+    sys.path += [entry for entry in path if entry not in sys.path and (not entry or os.path.isdir(entry))]  # noqa: PTH112  # an entry is a text
     with suppress(OSError):
         os.chdir(folder)

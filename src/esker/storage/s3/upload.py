@@ -99,7 +99,7 @@ class Upload:
             )
         except BaseException:
             # Parts that are left cost money for ever.
-            with suppress(Exception):
+            with suppress(Exception):  # the error that ended the upload is the one to be seen
                 self._client.abort_multipart_upload(**upload)
             raise
 
