@@ -385,7 +385,9 @@ class World:
             return
         elif type(message) is Failed and message.reason == FORGOTTEN and type(pending) is Put:
             # It may have been done: nobody knows, and nobody is told that it was.
+            client.pending = None
             self._renew(client)
+            return
         elif type(message) is Failed:
             if not self.failures_allowed:
                 raise Violation(f"refused without {self.copies} losses: {message}")
@@ -396,7 +398,7 @@ class World:
         self.after(self.dice.roll() * 0.8, self._next, client)
 
     def _renew(self, client: Client) -> None:
-        """Give a client a new number, as its coordinator does when it comes again."""
+        """Give a client a new number, as its coordinator does when it comes again; until then it does nothing."""
         machine = self.coordinator.machine
         number = machine.new_session() if isinstance(machine, Coordinator) else None
         if number is None:
@@ -404,6 +406,7 @@ class World:
             return
         client.number = number
         self.clients[number] = client
+        self.after(self.dice.roll() * 0.8, self._next, client)
 
     def _some_vectors(self) -> list[int]:
         first = self.dice.below(self.vectors)
