@@ -182,6 +182,19 @@ def test_a_node_that_is_chosen_shows_its_arcs(tab: Tab, tmp_path: Path) -> None:
         tab.screenshot(SHOTS / "page-cluster.png")
 
 
+def test_the_folder_of_a_cluster_shows_what_its_coordinator_wrote(tab: Tab, tmp_path: Path) -> None:
+    (tmp_path / "cluster.json").write_text("{}")
+    (tmp_path / "coordinator").mkdir()
+    events = [event for event in every_event() if event["event"] == "log_opened" or "cluster" in event["event"]]
+    write_log(tmp_path / "coordinator" / "coordinator.jsonl", events)
+    with serving(tmp_path) as server:
+        tab.open(server.link)
+        tab.wait_for("document.querySelectorAll('#cluster .nodename').length === 6")
+        said = tab.evaluate("document.querySelector('#cluster .happened').textContent")
+        assert "has copies" in said and "12 units from node 1, 3.0 MiB" in said and "no answer for 2 s" in said
+        assert tab.evaluate("document.querySelectorAll('#cluster .kind.up').length") == 1
+
+
 def test_a_folder_without_logs_says_how_to_make_one_and_the_end_of_the_server_is_said(tab: Tab, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         tab.open(server.link)
