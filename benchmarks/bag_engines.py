@@ -116,6 +116,16 @@ def esker_keys(setting: Setting, memory: str | None = None) -> Run:
     return lambda: counts.map(operator.itemgetter(1)).aggregate((0, 0), _count_and_sum, _add_counts)
 
 
+def esker_join(setting: Setting) -> Run:
+    """Join many keys with a Bag, one value on each side; how many and what they sum up to comes back."""
+    import esker
+
+    keys = keys_of(setting.data)
+    left, right = (esker.range(keys, partitions=4).with_options(workers=setting.threads) for _ in range(2))
+    joined = left.map(lambda n: (f"key{n:07d}", n)).join(right.map(lambda n: (f"key{keys - 1 - n:07d}", 2 * n)))
+    return lambda: joined.map(_sum_of_match).aggregate((0, 0), _count_and_sum, _add_counts)
+
+
 def esker_pairs(setting: Setting) -> Run:
     """Make all pairs of one record, lazily, and count them."""
     import esker
@@ -236,6 +246,19 @@ def pyspark_keys(setting: Setting) -> Run:
         pairs = sc.range(0, 2 * keys, numSlices=4).map(lambda number: (f"key{number % keys:07d}", 1))
         counts = pairs.reduceByKey(operator.add, 4).map(lambda pair: pair[1])
         return counts.aggregate((0, 0), lambda done, n: (done[0] + 1, done[1] + n), _add_counts)
+
+    return run
+
+
+def pyspark_join(setting: Setting) -> Run:
+    """Join many keys."""
+    sc = pyspark_context(setting)
+    keys = keys_of(setting.data)
+
+    def run() -> Any:
+        left = sc.range(0, keys, numSlices=4).map(lambda n: (f"key{n:07d}", n))
+        right = sc.range(0, keys, numSlices=4).map(lambda n: (f"key{keys - 1 - n:07d}", 2 * n))
+        return left.join(right, 4).map(_sum_of_match).aggregate((0, 0), _count_and_sum, _add_counts)
 
     return run
 
@@ -367,6 +390,20 @@ def one_thread_keys(setting: Setting) -> Run:
             key, one = f"key{number % keys:07d}", 1
             counts[key] = counts[key] + one if key in counts else one
         return len(counts), sum(counts.values())
+
+    return run
+
+
+def one_thread_join(setting: Setting) -> Run:
+    """Join many keys by a dict of lists."""
+    keys = keys_of(setting.data)
+
+    def run() -> tuple[int, int]:
+        right: dict[str, list[int]] = {}
+        for n in range(keys):
+            right.setdefault(f"key{keys - 1 - n:07d}", []).append(2 * n)
+        found = [n + other for n in range(keys) for other in right.get(f"key{n:07d}", ())]
+        return len(found), sum(found)
 
     return run
 
@@ -517,6 +554,10 @@ def _all_pairs(names: list[str]) -> Iterator[str]:
     for place, left in enumerate(names):
         for right in names[place + 1 :]:
             yield f"{left} -> {right}"
+
+
+def _sum_of_match(match: tuple[str, tuple[int, int]]) -> int:
+    return match[1][0] + match[1][1]
 
 
 def _count_and_sum(done: tuple[int, int], number: int) -> tuple[int, int]:

@@ -11,8 +11,6 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks.bag_engines import BUDGET, CSV, GROUPS, PAIR_ELEMENTS, TEXT
 from benchmarks.case import Case, Digest, Workload
 
@@ -135,6 +133,21 @@ def workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Workload]:
         rounds_max=3,
         **common,  # type: ignore[arg-type]
     )
+    matches = rows * 100 // 3
+    yield Workload(
+        name="join",
+        title=f"join of {matches:,} keys, one value on each side",
+        generate=lambda folder: _write_number(folder / "keys", matches),
+        cases=(
+            Case("one thread", f"{_ENGINES}:one_thread_join", "a dict of lists"),
+            Case("esker", f"{_ENGINES}:esker_join", "range, map, join"),
+            Case("pyspark", f"{_ENGINES}:pyspark_join", "range, map, join", _SPARK),
+        ),
+        reference="one thread",
+        digest=f"{_HERE}:digest_pair",
+        rounds_max=3,
+        **common,  # type: ignore[arg-type]
+    )
     pairs = PAIR_ELEMENTS * (PAIR_ELEMENTS - 1) // 2
     yield Workload(
         name="pairs",
@@ -203,7 +216,7 @@ def group_workloads(rows: int, threads: int, memory_bytes: int) -> Iterator[Work
         )
 
 
-# ---- data ----
+# ---- data; NumPy is imported where it is used: what checks results runs in the processes that are measured ----
 
 
 def write_csv(folder: Path, rows: int) -> None:
@@ -211,6 +224,8 @@ def write_csv(folder: Path, rows: int) -> None:
 
     No text has a comma, or "true" or "false" in it, so that all engines do the same.
     """
+    import numpy as np
+
     chance = np.random.default_rng(1)
     kinds = chance.choice(4, COLUMNS, p=[0.6, 0.2, 0.1, 0.1])
     letters = np.array(list("abcdghijkmnopqvwxyz"))
@@ -234,6 +249,8 @@ def write_csv(folder: Path, rows: int) -> None:
 
 def write_words(folder: Path, words: int) -> None:
     """Write lines of ten words, frequent and rare ones (Zipf)."""
+    import numpy as np
+
     chance = np.random.default_rng(2)
     with (folder / TEXT).open("w", encoding="utf-8") as file:
         for begin in range(0, words, 100_000):
@@ -244,6 +261,8 @@ def write_words(folder: Path, words: int) -> None:
 
 def write_groups(folder: Path, rows: int) -> None:
     """Write lines of a key and a text of 512 letters; the lines of a group lie everywhere."""
+    import numpy as np
+
     chance = np.random.default_rng(3)
     pool = chance.integers(97, 123, 1 << 20, dtype=np.uint8).tobytes().decode("ascii")
     with (folder / GROUPS).open("w", encoding="utf-8") as file:
@@ -268,7 +287,7 @@ def digest_folder(target: str, data: Path) -> Digest:
         for line in part.read_bytes().splitlines():
             lines += 1
             letters += len(line)
-            total += int(np.frombuffer(line, np.uint8).sum(dtype=np.int64))
+            total += sum(line)
             key = line[: line.index(b",")]
             keyed = (keyed + zlib.crc32(key) * len(line)) % (1 << 62)
     shutil.rmtree(target)
