@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-SOURCES = sorted(Path("src/esker").rglob("*.py"))
+from tests.unit.house.project import ROOT
+
+SOURCES = sorted((ROOT / "src/esker").rglob("*.py"))
 # `except Exception` that does not raise again is a lint error (BLE001), so that it comes with a `noqa` and its reason.
 SILENCED = re.compile(r"#\s*(?:type: ignore\[[^\]]*\]|noqa: [A-Z0-9, ]*[A-Z0-9])(?P<reason>.*)$")
 SWALLOWED = re.compile(r"suppress\((?:Base)?Exception\)")

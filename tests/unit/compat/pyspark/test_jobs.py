@@ -6,6 +6,9 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -21,7 +24,8 @@ from esker.compat.pyspark.protocol import Py4JJavaError
 from esker.errors import CancelledError
 
 
-def _sleep(n: int) -> int:
+def _sleep(folder: Path, n: int) -> int:
+    (folder / str(n)).touch()
     time.sleep(100)
     return n
 
@@ -30,20 +34,21 @@ def _cancelled_by(sc: SparkContext, mark: Any, cancel: Any) -> BaseException:
     """Run a job that would take minutes in a thread, cancel it when it runs; gives what it raised."""
     raised: list[BaseException] = []
 
-    def work() -> None:
+    def work(folder: Path) -> None:
         mark()
         try:
-            sc.range(4).map(_sleep).collect()
+            sc.range(4).map(partial(_sleep, folder)).collect()
         except BaseException as error:
             raised.append(error)
 
-    thread = InheritableThread(target=work)
-    thread.start()
-    while not sc.statusTracker().getActiveJobsIds():
-        time.sleep(0.01)
-    time.sleep(0.2)
-    cancel()
-    thread.join(30)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        thread = InheritableThread(target=work, args=(folder,))
+        thread.start()
+        while not (sc.statusTracker().getActiveJobsIds() and any(folder.iterdir())):  # within the test's time limit
+            time.sleep(0.001)
+        cancel()
+        thread.join(30)
     assert raised, "the job was not stopped"
     return raised[0]
 
