@@ -218,7 +218,7 @@ def round_ratios(
     return [
         seconds[sample.round_number] / share / sample.seconds
         for sample in samples
-        if sample.round_number in counted and sample.cores_used >= cores_min
+        if sample.round_number in counted & seconds.keys() and sample.cores_used >= cores_min
     ]
 
 

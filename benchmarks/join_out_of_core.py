@@ -34,7 +34,7 @@ TEXT_BYTES = 400
 GROUP_ROWS = 1 << 17
 STRETCHES = 20
 # More than an interpreter holds that has imported a case's packages, and a tenth for what is sampled late.
-IDLE_BYTES = 160 << 20
+IDLE_BYTES = 224 << 20
 ALLOWANCE = 1.05
 
 _HERE = "benchmarks.join_out_of_core"
