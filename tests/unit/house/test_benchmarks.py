@@ -222,15 +222,16 @@ def test_a_fresh_workload_runs_each_round_in_a_process_of_its_own() -> None:
     assert found["counting"].failure == ""
 
 
+def test_a_round_in_which_the_reference_was_stopped_gives_no_ratio() -> None:
+    first, second = Sample(1, 1, 2.0, 2.0, 0, 0), Sample(2, 1, 2.0, 2.0, 0, 0)
+    assert round_ratios([first, second], [first], {1, 2}) == [1.0]
+
+
 def test_a_case_on_a_share_of_the_rows_is_held_against_that_share(tmp_path: Path) -> None:
     def sample(number: int, seconds: float) -> Sample:
         return Sample(number, 1, seconds, seconds, 0, 0)
 
     assert round_ratios([sample(1, 2.0)], [sample(1, 1.0)], {1}, share=4) == [0.125]
-
-
-def test_a_round_in_which_the_reference_was_stopped_gives_no_ratio() -> None:
-    assert round_ratios([sample(1, 2.0), sample(2, 2.0)], [sample(1, 1.0)], {1, 2}) == [0.5]
     shuffle_rows.WIDTHS[0].write(tmp_path, 4_000)
     assert shuffle_rows.read_rows(Setting(tmp_path, threads=1, share=4)).num_rows == 1_000
 
