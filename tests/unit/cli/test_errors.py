@@ -35,7 +35,7 @@ from esker.cli.outcome import exit_code_of, message_of
         (("shuffle", "{flights}", "--output", "by"), "--by"),
         (("shuffle", "{flights}", "--by", "id", "--partitions", "0", "--output", "by"), "partitions=0"),
         (("explain", "{flights}", "--on", "id"), "--join"),
-        (("freeze", "{flights}", "new.esker"), "keys"),
+        (("freeze", "{flights}", "new.esker"), "--key"),
         (("freeze", "{flights}", "new.esker", "--index", "delay:bins=a"), "delay:bins=0,15,60"),
         (("freeze", "{flights}", "new.esker", "--index", "delay:magic"), "magic"),
         (("freeze", "{flights}", "no/new.esker", "--key", "id"), "no"),
