@@ -106,7 +106,17 @@ def freeze(data: esker.Dataset, folder: Path) -> None:
         (UNION, lambda data, _: data.sort("x")),
         (UNION, lambda data, _: data.group_by("x").agg({"n": ("row", "len")})),
     ],
-    ids=str,
+    ids=[
+        "empty lists, Parquet",
+        "empty lists within lists, frozen",
+        "no bytes, Parquet",
+        "no bytes, frozen",
+        "negative scale, frozen",
+        "interval, CSV",
+        "empty struct, sorted",
+        "union, sorted",
+        "union, grouped",
+    ],
 )
 def test_a_column_that_cannot_be_taken_is_named(
     values: pa.Array, verb: Callable[[esker.Dataset, Path], Any], tmp_path: Path
