@@ -148,13 +148,15 @@ def _open_matters(world: World) -> list[str]:
 
 
 def _is_balanced(machine: Coordinator, world: World) -> bool:
-    """Whether no block is too big, and no two neighbours are too small."""
+    """Whether no block is too big, and no two neighbours are too small; an index that lost one stays as it is."""
+    units = machine.directory.units
     for prefix, blocks in machine.directory.maps.items():
-        if machine.directory.may_reshape(prefix):
+        lost = any(units[block.name].version and not units[block.name].copies for block in blocks.blocks)
+        if machine.directory.may_reshape(prefix) and not lost:
             sizes = {
                 block.name: float(sum(map(len, world.checker.contents(block.name, version).values())))
                 for block in blocks.blocks
-                if (version := machine.directory.units[block.name].version)
+                if (version := units[block.name].version)
             }
             limit = HEALED_BOUNDS.split_bytes
             placement = DynamicPlacement.of(blocks.blocks)

@@ -61,6 +61,13 @@ def test_a_planted_mistake_is_found(name: str) -> None:
     assert run(found.seed).violation == ""
 
 
+@pytest.mark.parametrize("seed", [7064, 9887])
+def test_an_index_that_lost_a_block_for_good_comes_to_rest(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.violation == ""
+    assert outcome.counts["losses"]
+
+
 def test_a_failing_seed_replays_with_a_readable_trace() -> None:
     planted = PLANTED["missing_force_at_coordinator"]
     lines: list[str] = []
