@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from esker.cluster.coordinator import Coordinator
 from esker.cluster.directory import Directory
-from esker.cluster.machine import Algebra
 from esker.cluster.messages import Put
 from esker.cluster.node import Node
-from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.reads import ActiveQuery, Reads
 from esker.cluster.records import Record
@@ -22,6 +20,17 @@ class Planted(NamedTuple):
 
     node_class: type[Node] = Node
     coordinator_class: type[Coordinator] = Coordinator
+
+
+class _OtherPart(Coordinator):
+    """A coordinator one part of which is of another class."""
+
+    part: ClassVar[str]
+    other: ClassVar[type]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        getattr(self, self.part).__class__ = self.other
 
 
 class _HastyNode(Node):
@@ -62,34 +71,16 @@ class _TrustingPuts(Puts):
         return False
 
 
-class _TrustingCoordinator(Coordinator):
+class _TrustingCoordinator(_OtherPart):
     """Refuses no session."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        algebra: Algebra,
-        chance: Callable[[int], int],
-        records: Any = (),
-        **options: Any,
-    ) -> None:
-        super().__init__(planner, algebra, chance, records, **options)
-        self.puts.__class__ = _TrustingPuts
+    part, other = "puts", _TrustingPuts
 
 
-class _ForgetfulCoordinator(Coordinator):
+class _ForgetfulCoordinator(_OtherPart):
     """Has no memory of what clients had done."""
 
-    def __init__(
-        self,
-        planner: Planner,
-        algebra: Algebra,
-        chance: Callable[[int], int],
-        records: Any = (),
-        **options: Any,
-    ) -> None:
-        super().__init__(planner, algebra, chance, records, **options)
-        self.puts.__class__ = _ForgetfulPuts
+    part, other = "puts", _ForgetfulPuts
 
 
 class _CarelessReader(Node):
@@ -111,14 +102,10 @@ class _StaleMapReads(Reads):
         return []
 
 
-class _StaleMapCoordinator(Coordinator):
+class _StaleMapCoordinator(_OtherPart):
     """Has the old block answer after it was divided."""
 
-    def __init__(
-        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
-    ) -> None:
-        super().__init__(planner, algebra, chance, records, **options)
-        self.reads.__class__ = _StaleMapReads
+    part, other = "reads", _StaleMapReads
 
 
 class _UncheckedDirectory(Directory):
@@ -128,14 +115,10 @@ class _UncheckedDirectory(Directory):
         return []
 
 
-class _UncheckedCoordinator(Coordinator):
+class _UncheckedCoordinator(_OtherPart):
     """Puts into blocks that became others."""
 
-    def __init__(
-        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
-    ) -> None:
-        super().__init__(planner, algebra, chance, records, **options)
-        self.directory.__class__ = _UncheckedDirectory
+    part, other = "directory", _UncheckedDirectory
 
 
 class _TimelessReshapes(Reshapes):
@@ -145,14 +128,10 @@ class _TimelessReshapes(Reshapes):
         return False
 
 
-class _TimelessCoordinator(Coordinator):
+class _TimelessCoordinator(_OtherPart):
     """Begins no epoch for changes of blocks."""
 
-    def __init__(
-        self, planner: Planner, algebra: Algebra, chance: Callable[[int], int], records: Any = (), **options: Any
-    ) -> None:
-        super().__init__(planner, algebra, chance, records, **options)
-        self.reshapes.__class__ = _TimelessReshapes
+    part, other = "reshapes", _TimelessReshapes
 
     def begin_epoch(self) -> None:
         self.reshapes.begin_epoch()
