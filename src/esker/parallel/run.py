@@ -87,6 +87,7 @@ class Run:
         self._sent: dict[int, _Sent] = {}
         self._more = True
         self._stopped = threading.Event()
+        self._handed = 0
         self._taken = 0
 
     def __enter__(self) -> Run:
@@ -137,13 +138,14 @@ class Run:
         ahead = CHUNKS_AHEAD * self._options.workers
         window = CHUNKS_WAITING * self._options.workers
         while self._more and len(self._sent) < ahead:
-            if self._sent and max(self.outstanding()) - self._taken >= window:
+            if self._handed - self._taken >= window:
                 break
             following: tuple[int, Chunk] | None = next(self._chunks, None)
             if following is None:
                 self._more = False
                 break
             number, chunk = following
+            self._handed += 1
             # A thread cannot be ended: its task asks between two items. A process can, and its task is pickled.
             stopped = None if self._executor.apart else self._stopped.is_set
             self._send(_Sent(number, Task(self._shared, chunk, self._seed, stopped), 0))
