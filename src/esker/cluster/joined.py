@@ -6,7 +6,7 @@ from esker.cluster.client import Cluster
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
 
 

@@ -38,7 +38,7 @@ _TOKEN_BYTES = 32
 _TOKEN_FILE_BYTES = 4096
 _HEADER = "authorization"
 _SCHEME = "Bearer "
-_PROBE_SECONDS = 2.0
+_PROBE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

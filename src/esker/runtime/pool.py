@@ -28,7 +28,8 @@ _SHARED_BYTES_MAX = 64 << 20
 _IDLE_WORKERS_MAX = 64
 # How long a worker that was told to stop may finish what it is at before it is ended.
 _STOP_SECONDS = 0.2
-_EXIT_SECONDS = 1.0
+# How long the server may take to tell how a worker ended whose connection is closed: it does when it comes to it.
+_EXIT_SECONDS = 10.0
 
 
 def current_setting() -> Setting:
