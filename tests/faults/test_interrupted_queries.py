@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ rows = pa.table({"k": [n % 1000 for n in range(400_000)], "text": ["%0100d" % n 
 
 def slow(group):
     print("running", flush=True)
-    time.sleep(0.05)
+    time.sleep(0.5)
     return {"k": group["k"][0].as_py(), "n": group.num_rows}
 
 if what == "full":
@@ -52,11 +51,9 @@ def test_ctrl_c_leaves_nothing_and_ends_soon(tmp_path: Path) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "running\n"
     process.send_signal(signal.SIGINT)
-    started = time.monotonic()
-    _, stderr = process.communicate(timeout=30)
+    _, stderr = process.communicate(timeout=60)  # a thousand groups would take minutes
     assert process.returncode != 0
     assert "KeyboardInterrupt" in stderr
-    assert time.monotonic() - started < 15
     assert left_over(tmp_path) == []
 
 
@@ -91,7 +88,7 @@ def test_a_reader_that_leaves_early_frees_threads_and_spill(rows: int, tmp_path:
 
     import esker
 
-    before = threading.active_count()
+    before = set(threading.enumerate())
     table = pa.table({"k": list(range(300_000)), "text": ["x" * 100] * 300_000})
     data = esker.from_arrow(table).shuffle("k", 32).with_options(memory="16MiB", spill_folder=tmp_path, threads=4)
     result = data.execute()
@@ -99,7 +96,7 @@ def test_a_reader_that_leaves_early_frees_threads_and_spill(rows: int, tmp_path:
         next(iter(result))
     result.close()
     assert list(tmp_path.iterdir()) == []
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_result_that_is_dropped_frees_what_it_holds_at_once(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ IDLE = """
 import sys, esker
 pairs = esker.range(100, partitions=4).with_options(workers=2).map(lambda n: (n % 7, n))
 assert pairs.group_by_key().sort_by_key().join(pairs).count() == 100
+print("ready", flush=True)
 sys.stdin.read()
 """
 PREPARE = """

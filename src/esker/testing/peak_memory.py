@@ -24,6 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
     rows.group_by("k").map_groups(lambda group: {"n": group.num_rows}).join(rows, left_on="n", right_on="k").count()
     esker.freeze(rows, path / "rows.esker", keys="k", index=["k"])
     esker.find(path / "rows.esker", "k = 1").to_arrow()
+print("ready", flush=True)
 sys.stdin.read()
 """
 
@@ -74,11 +75,13 @@ def process_tree(pid: int) -> list[int]:
 def idle_bytes(code: str = _IDLE) -> int:
     """Anonymous memory of an interpreter, and all below it, that has imported Esker, run tiny queries, and now waits.
 
-    `code` is run for it, and must read standard input to its end; by default it runs one query of each kind of a
-    Dataset's.
+    `code` is run for it, and must print a line when it is done, then read standard input to its end; by default it runs
+    one query of each kind of a Dataset's.
     """
-    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        # On a busy machine a process stands still for seconds before it is done.
+        assert process.stdout is not None and process.stdout.readline(), "the idle process failed"
         settled = -1
         while (now := anonymous_bytes(process.pid)) != settled or now == 0:
             settled = now

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,7 +38,7 @@ def shown(*arguments: object, **environment: str) -> Iterator[tuple[subprocess.P
 
 
 def status_of(port: str, path: str) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=60)
     try:
         connection.request("GET", path)
         return connection.getresponse().status
@@ -66,6 +67,7 @@ def test_a_browser_is_led_to_the_link_by_a_private_file_that_does_not_stay(tmp_p
     with shown(tmp_path, BROWSER=f"{browser} %s") as (process, link, _):
         while not opened.exists():
             assert process.poll() is None
+            time.sleep(0.01)
         url = opened.read_text().strip()
         assert url.startswith("file://")
         assert link[2] not in url

@@ -40,7 +40,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     try:
         with connect(server.address) as cluster:
-            deadline = SYSTEM_CLOCK.seconds() + 30
+            deadline = SYSTEM_CLOCK.seconds() + 120
             while len(cluster.coordinator_status()["members"]) < 3:
                 assert SYSTEM_CLOCK.seconds() < deadline
                 SYSTEM_CLOCK.sleep(0.05)
@@ -103,7 +103,7 @@ def test_blocks_that_are_divided_take_their_deletions_with_them(address: str) ->
         cluster.put_many(known, index="hot")
         expected = set(known[1].rows().to_numpy().tolist()) - set(known[0].rows().to_numpy().tolist())
         assert cluster.delete([(0, 0)], index="hot") == len(known[0].rows())
-        deadline = SYSTEM_CLOCK.seconds() + 60
+        deadline = SYSTEM_CLOCK.seconds() + 120
         number = 4
         while len(cluster.blocks("hot")) < 3:
             assert SYSTEM_CLOCK.seconds() < deadline

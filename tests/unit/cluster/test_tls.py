@@ -65,7 +65,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def test_a_cluster_under_tls_is_put_to_and_asked_by_all_kinds_of_clients(served: Served) -> None:
     trust = served.signer.certificate
     with connect(served.address, token=served.token, authority=trust) as cluster:
-        deadline = SYSTEM_CLOCK.seconds() + 30
+        deadline = SYSTEM_CLOCK.seconds() + 120
         while len(cluster.status()["members"]) < 3:
             assert SYSTEM_CLOCK.seconds() < deadline
             SYSTEM_CLOCK.sleep(0.1)

@@ -70,7 +70,7 @@ def test_an_error_in_one_partition_reaches_the_reader_and_stops_the_others() -> 
     with pytest.raises(ValueError, match="broken"):
         list(exchange)
     for thread in threads:
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         assert not thread.is_alive()
 
 
@@ -85,5 +85,5 @@ def test_producers_stop_when_the_reader_leaves_or_the_query_is_cancelled() -> No
         else:
             cancellation.cancel("test")
         for thread in threads:
-            thread.join(timeout=10)
+            thread.join(timeout=60)
             assert not thread.is_alive()

@@ -193,14 +193,14 @@ def test_readers_go_on_during_a_build(tmp_path):
     def slow():
         begun.set()
         yield people(500, seed=2).to_batches()[0]
-        gate.wait(20)
+        gate.wait(60)
         yield people(500, seed=3).to_batches()[0]
 
     reader = pa.RecordBatchReader.from_batches(people(1).schema, slow())
     writer = esker.open_index(path)
     thread = threading.Thread(target=lambda: writer.append(reader))
     thread.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     with esker.open_index(path) as other:
         asked.append(other.count("age < 50"))
         with pytest.raises(LockedError):

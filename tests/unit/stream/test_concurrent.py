@@ -74,7 +74,7 @@ def test_no_more_elements_are_held_than_there_are_workers(ordered: bool) -> None
 
 
 def test_functions_that_block_run_in_threads_as_many_as_there_are_workers() -> None:
-    together = threading.Barrier(3, timeout=30)
+    together = threading.Barrier(3, timeout=60)
     names = Stream(range(6)).map_async(lambda n: (together.wait(), threading.get_ident())[1], workers=3).collect()
     assert len(set(names)) == 3
     assert threading.get_ident() not in names

@@ -49,7 +49,7 @@ def test_a_wait_is_ended_from_another_thread_and_its_source_closed(tmp_path: Pat
     waiting = threading.Event()
 
     def throw() -> None:
-        waiting.wait(timeout=30)
+        waiting.wait(timeout=60)
         switch.shutdown()
 
     thread = threading.Thread(target=throw, daemon=True)
@@ -57,7 +57,7 @@ def test_a_wait_is_ended_from_another_thread_and_its_source_closed(tmp_path: Pat
     # An hour between looks: only the switch can end this.
     stream = Stream.tail(path, from_start=True, poll_seconds=3600).kill_switch(switch)
     assert stream.foreach(lambda line: waiting.set()).collect() == ["one"]
-    thread.join(timeout=30)
+    thread.join(timeout=60)
     assert not thread.is_alive()
     assert open_files(path) == 0
 

@@ -48,7 +48,7 @@ def _cancelled_by(sc: SparkContext, mark: Any, cancel: Any) -> BaseException:
         while not (sc.statusTracker().getActiveJobsIds() and any(folder.iterdir())):  # within the test's time limit
             time.sleep(0.001)
         cancel()
-        thread.join(30)
+        thread.join(60)
     assert raised, "the job was not stopped"
     return raised[0]
 

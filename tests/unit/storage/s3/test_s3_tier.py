@@ -98,7 +98,7 @@ def test_a_gap_pays_less_when_requests_run_side_by_side(server: RangeServer) -> 
 
 
 def test_requests_of_a_fetch_are_under_way_together(server: RangeServer) -> None:
-    meeting = threading.Barrier(4, timeout=20)
+    meeting = threading.Barrier(4, timeout=60)
 
     def wait_for_others(asked: ServedRequest) -> Fault | None:
         meeting.wait()

@@ -33,7 +33,7 @@ def serving(place: Path, **more: Any) -> Iterator[Server]:
 
 def ask(server: Server, path: str, method: str = "GET", **headers: str) -> Answer:
     """Ask for a path; a header's underscores are dashes."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
@@ -53,7 +53,7 @@ def cookie_of(server: Server) -> str:
 @contextmanager
 def events_of(server: Server, query: str = "") -> Iterator[Iterator[tuple[str, Any]]]:
     """The events of the stream, one by one."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("GET", f"/events{query}", headers={"Cookie": cookie_of(server)})
     answer = connection.getresponse()
     assert answer.status == 200, answer.read()

@@ -236,7 +236,7 @@ def test_what_a_coordinator_says_is_drawn_and_a_node_that_it_drops_is_down() -> 
 
 
 def wait_for(source: ClusterSource, states: list[str]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while [
         node["state"] for node in ((json.loads(source.shown) or {}).get("status") or {"nodes": []})["nodes"]
     ] != states:
@@ -282,7 +282,7 @@ def test_a_cluster_that_runs_is_shown_and_a_node_that_is_killed_is_seen_to_be_do
 
 def wait_for_log(logs: Logs) -> dict[str, Any]:
     """The cluster as the log of its coordinator tells, when all copies are there again after a failure."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     name = logs.newest()
     assert name == "coordinator.jsonl"
     log = logs.find(name)

@@ -213,7 +213,8 @@ def test_a_new_query_in_the_folder_is_followed_and_an_old_one_can_be_chosen(tmp_
     with serving(tmp_path) as server, events_of(server) as events, events_of(server, "?log=a.jsonl&run=0") as chosen:
         until(events, "summary", lambda one: one["state"] == "done")
         write_log(tmp_path / "b.jsonl", every_event(done=False))
-        assert until(events, "log", lambda one: one["name"] == "b.jsonl")["runs"] == 1
+        # It may be seen before its first line is.
+        until(events, "log", lambda one: one["name"] == "b.jsonl" and one["runs"] == 1)
         assert until(events, "summary", lambda one: True)["state"] == "running"
         told = []
         for name, content in chosen:
@@ -276,6 +277,8 @@ def test_closing_ends_open_streams_and_leaves_no_thread_and_no_file(folder: Path
             for _ in events:  # to its end
                 pass
     assert not opener.parent.exists()
-    assert {thread.name for thread in set(threading.enumerate()) - before} <= {"asyncio_0", "asyncio_1"}
+    # Those of the module's server come and go.
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert {name for name in left if not name.startswith("asyncio_")} == set()
     with pytest.raises(ConnectionError):
         socket.create_connection(("127.0.0.1", server.port), timeout=5)
