@@ -23,6 +23,7 @@
 #include "esker/objects/byte_log.h"
 #include "esker/objects/entry.h"
 #include "esker/objects/key_map.h"
+#include "iteration.h"
 #include "list_maker.h"
 #include "object_codec.h"
 #include "pair_reader.h"
@@ -41,8 +42,6 @@ using objects::Reader;
 
 // A run's entries are counted in 32 bits; tables are written before they hold so much.
 constexpr std::uint64_t kTableBytesMax = std::uint64_t{2} << 30;
-// Pairs between two looks for Ctrl-C, where the iterator runs no Python code that would look.
-constexpr std::uint64_t kSignalEvery = 1 << 14;
 constexpr std::uint32_t kNoKey = UINT32_MAX;
 
 std::uint32_t remainder(std::int64_t hash, std::uint32_t count) {
@@ -120,29 +119,6 @@ class Weave {
   std::vector<Head> heads_;
 };
 
-// Called by the interpreter for each item, without the way through a method: reading is what groups are for.
-PyObject* next_item(PyObject* self) noexcept {
-  try {
-    return nb::inst_ptr<ItemReader>(nb::handle(self))->next();
-  } catch (nb::python_error& error) {
-    error.restore();
-  } catch (const ObjectsCorrupt& error) {
-    raise_corrupt(error);
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
-
-PyObject* same_object(PyObject* self) noexcept {
-  Py_INCREF(self);
-  return self;
-}
-
-PyType_Slot item_reader_slots[] = {{Py_tp_iter, reinterpret_cast<void*>(same_object)},
-                                   {Py_tp_iternext, reinterpret_cast<void*>(next_item)},
-                                   {0, nullptr}};
-
 nb::bytes encode_items(nb::handle items, nb::object dump) {
   const ObjectCodec codec({nb::none(), std::move(dump), nb::none()});
   Buffer out;
@@ -194,7 +170,7 @@ class Table {
     const auto next = reinterpret_cast<iternextfunc>(PyType_GetSlot(Py_TYPE(iterator.ptr()), Py_tp_iternext));
     if (next == nullptr) throw nb::type_error("pairs come from an iterator");
     for (std::uint64_t taken = 0; taken < limit; ++taken) {
-      if (taken % kSignalEvery == kSignalEvery - 1 && PyErr_CheckSignals() != 0) throw nb::python_error();
+      look_for_signals(taken);
       nb::object item = nb::steal(next(iterator.ptr()));
       if (!item.is_valid()) {
         // The end is told by StopIteration, or by nothing.
@@ -714,53 +690,29 @@ class CombineTable : public Table {
   bool estimated_ = false;
 };
 
-}  // namespace
-
-void bind_collect(nb::module_& module) {
-  nb::class_<ItemReader>(module, "ItemReader", nb::type_slots(item_reader_slots))
-      .def(nb::init<nb::object, nb::object>(), nb::arg("block"), nb::arg("load"));
-  nb::class_<PairReader>(module, "PairReader")
-      .def(nb::init<nb::object, bool, nb::object>(), nb::arg("section"), nb::arg("groups"), nb::arg("load"))
-      .def("take", &PairReader::take, nb::arg("count"));
-  nb::class_<Weave>(module, "Weave")
-      .def(nb::init<const nb::list&>(), nb::arg("readers"))
-      .def("take", &Weave::take, nb::arg("count"));
-  module.def("encode_items", &encode_items, nb::arg("items"), nb::arg("dump"));
-  module.def("stable_hash", &stable_hash, nb::arg("key").none(), nb::arg("plain"));
-
-  nb::class_<GroupTable>(module, "GroupTable")
+// A table that keeps every value of a key.
+template <class Values>
+nb::class_<Values> bind_kept_values(nb::module_& module, const char* name) {
+  nb::class_<Values> bound(module, name);
+  bound
       .def(
           "__init__",
-          [](GroupTable* table, std::uint32_t partition_count, std::uint64_t memory_bytes, nb::object plain,
+          [](Values* table, std::uint32_t partition_count, std::uint64_t memory_bytes, nb::object plain,
              nb::object dump, nb::object load, nb::object pair, std::optional<nb::object> partition) {
-            new (table) GroupTable(partition_count, memory_bytes,
-                                   {std::move(plain), std::move(dump), std::move(load)}, std::move(pair),
-                                   std::move(partition));
+            new (table)
+                Values(partition_count, memory_bytes, {std::move(plain), std::move(dump), std::move(load)},
+                       std::move(pair), std::move(partition));
           },
           nb::arg("partition_count"), nb::arg("memory_bytes"), nb::arg("plain"), nb::arg("dump"),
           nb::arg("load"), nb::arg("pair"), nb::arg("partition").none())
-      .def("__len__", &GroupTable::size)
-      .def("take", &GroupTable::take, nb::arg("iterator"))
-      .def("take_items", &GroupTable::take_items, nb::arg("pairs"))
-      .def_prop_ro("source_failed", &GroupTable::source_failed)
-      .def("write", &GroupTable::write, nb::arg("fd"));
+      .def("__len__", &Values::size)
+      .def("take", &Values::take, nb::arg("iterator"))
+      .def_prop_ro("source_failed", &Values::source_failed)
+      .def("write", &Values::write, nb::arg("fd"));
+  return bound;
+}
 
-  nb::class_<RecordTable>(module, "RecordTable")
-      .def(
-          "__init__",
-          [](RecordTable* table, std::uint32_t partition_count, std::uint64_t memory_bytes, nb::object plain,
-             nb::object dump, nb::object load, nb::object pair, std::optional<nb::object> partition) {
-            new (table) RecordTable(partition_count, memory_bytes,
-                                    {std::move(plain), std::move(dump), std::move(load)}, std::move(pair),
-                                    std::move(partition));
-          },
-          nb::arg("partition_count"), nb::arg("memory_bytes"), nb::arg("plain"), nb::arg("dump"),
-          nb::arg("load"), nb::arg("pair"), nb::arg("partition").none())
-      .def("__len__", &RecordTable::size)
-      .def("take", &RecordTable::take, nb::arg("iterator"))
-      .def_prop_ro("source_failed", &RecordTable::source_failed)
-      .def("write", &RecordTable::write, nb::arg("fd"));
-
+void bind_combine_table(nb::module_& module) {
   nb::class_<CombineTable>(module, "CombineTable")
       .def(
           "__init__",
@@ -788,6 +740,26 @@ void bind_collect(nb::module_& module) {
       .def_prop_ro("source_failed", &CombineTable::source_failed)
       .def_prop_ro("current_key", &CombineTable::current_key)
       .def("largest_key", &CombineTable::largest_key);
+}
+
+}  // namespace
+
+void bind_collect(nb::module_& module) {
+  nb::class_<ItemReader>(module, "ItemReader", nb::type_slots(iterator_slots<ItemReader>))
+      .def(nb::init<nb::object, nb::object>(), nb::arg("block"), nb::arg("load"));
+  nb::class_<PairReader>(module, "PairReader")
+      .def(nb::init<nb::object, bool, nb::object>(), nb::arg("section"), nb::arg("groups"), nb::arg("load"))
+      .def("take", &PairReader::take, nb::arg("count"));
+  nb::class_<Weave>(module, "Weave")
+      .def(nb::init<const nb::list&>(), nb::arg("readers"))
+      .def("take", &Weave::take, nb::arg("count"));
+  module.def("encode_items", &encode_items, nb::arg("items"), nb::arg("dump"));
+  module.def("stable_hash", &stable_hash, nb::arg("key").none(), nb::arg("plain"));
+
+  bind_kept_values<GroupTable>(module, "GroupTable")
+      .def("take_items", &GroupTable::take_items, nb::arg("pairs"));
+  bind_kept_values<RecordTable>(module, "RecordTable");
+  bind_combine_table(module);
 }
 
 }  // namespace esker::bind

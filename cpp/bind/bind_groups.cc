@@ -19,6 +19,7 @@
 #include "esker/objects/byte_log.h"
 #include "esker/objects/entry.h"
 #include "esker/objects/key_map.h"
+#include "iteration.h"
 #include "list_maker.h"
 #include "object_codec.h"
 #include "pair_reader.h"
@@ -33,8 +34,6 @@ using objects::Buffer;
 using objects::ByteLog;
 using objects::Bytes;
 using objects::Reader;
-
-constexpr std::uint64_t kSignalEvery = 1 << 14;
 
 // Values of one key that lie together.
 struct Part {
@@ -194,7 +193,7 @@ class PlaceTable {
   // True at the end of the section; false when the table is full.
   bool take(PlaceReader& section) {
     for (std::uint64_t taken = 0; section.next(); ++taken) {
-      if (taken % kSignalEvery == kSignalEvery - 1 && PyErr_CheckSignals() != 0) throw nb::python_error();
+      look_for_signals(taken);
       places_.clear();
       section.put_place(places_);
       if (add(section.key(), places_.bytes(), place_++)) return false;
@@ -299,41 +298,12 @@ Py_ssize_t size_of_group(PyObject* self) noexcept {
 }
 
 PyObject* read_group(PyObject* self) noexcept {
-  try {
-    return nb::cast(GroupReader(nb::borrow(self))).release().ptr();
-  } catch (nb::python_error& error) {
-    error.restore();
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
-
-PyObject* next_value(PyObject* self) noexcept {
-  try {
-    return nb::inst_ptr<GroupReader>(nb::handle(self))->next();
-  } catch (nb::python_error& error) {
-    error.restore();
-  } catch (const ObjectsCorrupt& error) {
-    raise_corrupt(error);
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_RuntimeError, error.what());
-  }
-  return nullptr;
-}
-
-PyObject* same_reader(PyObject* self) noexcept {
-  Py_INCREF(self);
-  return self;
+  return made_or_raised([self] { return nb::cast(GroupReader(nb::borrow(self))).release().ptr(); });
 }
 
 PyType_Slot group_slots[] = {{Py_sq_length, reinterpret_cast<void*>(size_of_group)},
                              {Py_tp_iter, reinterpret_cast<void*>(read_group)},
                              {0, nullptr}};
-
-PyType_Slot group_reader_slots[] = {{Py_tp_iter, reinterpret_cast<void*>(same_reader)},
-                                    {Py_tp_iternext, reinterpret_cast<void*>(next_value)},
-                                    {0, nullptr}};
 
 std::string shown(const Group& group) {
   return "<Group of " + std::to_string(group.size()) + " values>";
@@ -348,7 +318,7 @@ nb::tuple reduced(nb::handle group) {
 }  // namespace
 
 void bind_groups(nb::module_& module) {
-  nb::class_<GroupReader>(module, "GroupReader", nb::type_slots(group_reader_slots));
+  nb::class_<GroupReader>(module, "GroupReader", nb::type_slots(iterator_slots<GroupReader>));
   nb::class_<Group>(
       module, "Group", nb::type_slots(group_slots),
       "The values of a key, in input order: read from the spill file anew each time it is "
