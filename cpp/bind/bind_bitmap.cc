@@ -314,9 +314,7 @@ bool same(const Vector& left, const Vector& right) {
   return unlocked(left.data().size(), [&] { return bitmap::same_rows(left, right); });
 }
 
-}  // namespace
-
-void bind_bitmap(nb::module_& module) {
+void bind_vector(nb::module_& module) {
   nb::class_<Vector>(module, "Vector")
       .def_prop_ro("row_count", &Vector::row_count, "Rows there are, set or not.")
       .def_prop_ro(
@@ -365,22 +363,34 @@ void bind_bitmap(nb::module_& module) {
   nb::class_<bitmap::RowCursor>(module, "RowCursor")
       .def(nb::init<const Vector&>(), nb::arg("vector"), nb::keep_alive<1, 2>())
       .def("next", &next_rows, nb::arg("size"));
+}
+
+void bind_stored(nb::module_& module) {
   module.def("pack", &packed, nb::arg("rows"), nb::arg("starts"), nb::arg("row_count"), nb::arg("encoding"),
              nb::arg("profile"), nb::arg("offset"), nb::arg("aligned_bytes"), nb::arg("alignment"));
   module.def("encoding_name",
              [](std::uint8_t encoding) { return bitmap::name_of(static_cast<bitmap::Encoding>(encoding)); });
+}
+
+void bind_narrowing(nb::module_& module) {
   nb::class_<Narrowed>(module, "Narrowing")
       .def(nb::init<nb::handle>(), nb::arg("vectors"))
       .def("within", &Narrowed::within, nb::arg("vectors"))
       .def("outside", &Narrowed::outside, nb::arg("vectors"))
       .def("count", &Narrowed::count)
       .def("take", &Narrowed::take);
+}
+
+void bind_makers(nb::module_& module) {
   module.def("vector_from_positions", &made_from_positions, nb::arg("type"), nb::arg("rows"),
              nb::arg("row_count"), nb::arg("encoding"), nb::arg("profile"));
   module.def("vector_from_runs", &made_from_runs, nb::arg("type"), nb::arg("starts"), nb::arg("stops"),
              nb::arg("row_count"), nb::arg("encoding"), nb::arg("profile"));
   module.def("vector_from_data", &made_from_data, nb::arg("type"), nb::arg("data"), nb::arg("row_count"),
              nb::arg("encoding"), nb::arg("profile"));
+}
+
+void bind_many(nb::module_& module) {
   module.def("unite_all", &combined_all<bitmap::unite_all>, nb::arg("vectors"));
   module.def("intersect_all", &combined_all<bitmap::intersect_all>, nb::arg("vectors"));
   module.def("threshold", &threshold, nb::arg("vectors"), nb::arg("least"));
@@ -388,6 +398,9 @@ void bind_bitmap(nb::module_& module) {
   module.def("between", &between, nb::arg("slices"), nb::arg("low"), nb::arg("high"));
   module.def("ranges", &ranges, nb::arg("bounds"));
   module.def("count_ranges", &count_ranges, nb::arg("bounds"));
+}
+
+void bind_column_writer(nb::module_& module) {
   nb::class_<Wah32ColumnWriter>(module, "Wah32ColumnWriter")
       .def(nb::init<>())
       .def("add", &column_add, nb::arg("slots"), nb::arg("first_row"), nb::arg("slot_count"))
@@ -400,6 +413,17 @@ void bind_bitmap(nb::module_& module) {
             return slot_words(writer.finish(row_count));
           },
           nb::arg("row_count"));
+}
+
+}  // namespace
+
+void bind_bitmap(nb::module_& module) {
+  bind_vector(module);
+  bind_stored(module);
+  bind_narrowing(module);
+  bind_makers(module);
+  bind_many(module);
+  bind_column_writer(module);
 }
 
 }  // namespace esker::bind
