@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,8 @@ from pyarrow import flight
 
 from esker.bitmap import Bitmap
 from esker.cluster.blocks import block_of
+from esker.cluster.calls import Calls
 from esker.cluster.codec import CodecError, unpack
-from esker.cluster.inner import InnerSession
 from esker.cluster.layout import DELETED, Layout, array_of, block_rows_for, describe, layout_unit
 from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Terms, Write
 from esker.cluster.placement import Part
@@ -39,9 +39,6 @@ from esker.errors import (
 from esker.expression import Expression, evaluate, read_predicate
 from esker.expression import columns as columns_of
 from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors, read_token
-
-if TYPE_CHECKING:
-    from esker.cluster.ray_calls import RayCalls
 
 DEFAULT_INDEX = "vectors"
 _LAYOUT_RETRIES = 5
@@ -103,12 +100,12 @@ class Cluster:
         location: str,
         security: Security,
         limits: Limits,
-        session: Session | RayCalls | InnerSession | None = None,
+        session: Calls | None = None,
     ) -> None:
         """Use `connect`."""
         self.location = location
         self._security = security
-        self._session: Session | RayCalls | InnerSession = session or Session(location, security, limits)
+        self._session: Calls = session or Session(location, security, limits)
         self._layouts: dict[str, tuple[int, Layout]] = {}
         # Of indexes that are partitioned dynamically: their blocks when last heard of.
         self._blocks: dict[str, list[Part]] = {}
@@ -230,7 +227,8 @@ class Cluster:
         """
         if not layout.chunk_rows:
             raise InputError(f"index {layout.name!r} was built without its rows")
-        numbers = [layout.schema.names.index(name) for name in columns]
+        names = layout.schema.names
+        numbers = [names.index(name) for name in columns]
         schema = pa.schema([layout.schema.field(name) for name in columns])
         for part in layout.row_parts():
             wanted = rows.slice(part.start, part.stop)

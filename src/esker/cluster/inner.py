@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from esker.cluster import wire
+from esker.cluster.calls import Calls
 from esker.cluster.messages import Answer, Done, Failed, Put, Query
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import CancelledError, DeadlineExceededError
@@ -15,7 +14,7 @@ from esker.errors import CancelledError, DeadlineExceededError
 _REPEAT_SECONDS = 1.0
 
 
-class InnerSession:
+class InnerSession(Calls):
     """Calls of one question: all of them end at `deadline` (of the system's clock), or when `cancelled` says so.
 
     `deliver` gives the machine a message in this client's name; what the machine says comes by `send`.
@@ -24,25 +23,12 @@ class InnerSession:
     def __init__(
         self, number: int, deliver: Callable[[int, Put | Query], None], deadline: float, cancelled: Callable[[], bool]
     ) -> None:
+        super().__init__()
         self.number = number
         self.deadline = deadline
         self._deliver = deliver
         self._cancelled = cancelled
-        self._putting = threading.Lock()
         self._waiting: dict[int, SimpleQueue[Done | Answer | Failed]] = {}
-        self._last = 0
-
-    def next_number(self) -> int:
-        """Give the number of the next call."""
-        self._last += 1
-        return self._last
-
-    def put(self, writes: Any) -> Done | Failed:
-        """Put, after the puts before."""
-        with self._putting:
-            answer = self.call(Put(self.next_number(), tuple(writes)))
-        assert not isinstance(answer, Answer), "a put is done or fails"
-        return answer
 
     def call(self, message: Put | Query, seconds: float | None = None) -> Done | Answer | Failed:
         """Say it, again each second, and wait for what comes back; DeadlineExceededError, CancelledError."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import threading
-from itertools import count
 from typing import Any
 
 from esker.cluster import wire
+from esker.cluster.calls import Calls, put_forgotten, worded
 from esker.cluster.greeting import NEW
-from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query, Write
+from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query
 from esker.cluster.ray_actors import CLIENTS
-from esker.cluster.session import put_forgotten
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits
@@ -21,38 +20,23 @@ _CALL_SECONDS = 5.0
 _AGAIN_SECONDS = 0.1
 
 
-class RayCalls:
-    """Calls of one client, from any number of threads; it has the face of `esker.cluster.session.Session`.
+class RayCalls(Calls):
+    """Calls of one client, from any number of threads.
 
     While the actor is away a call waits, and is made again when it is back, until its deadline.
     """
 
     def __init__(self, actor: Any, limits: Limits) -> None:
+        super().__init__()
         self._actor = actor
         self._ray: Any = importlib.import_module("ray")
         self._limits = limits
         self._client = NEW
-        self._numbers = count(1)
-        self._putting = threading.Lock()
         self._naming = threading.Lock()
         self._closed = False
 
-    def next_number(self) -> int:
-        """Give the number of the next call."""
-        return next(self._numbers)
-
-    def put(self, writes: tuple[Write, ...]) -> Done | Failed:
-        """Put, after the puts before; DeadlineExceededError when it takes too long, and may be done yet."""
-        with self._putting:
-            answer = self.call(Put(self.next_number(), writes))
-        assert not isinstance(answer, Answer), "a put is done or fails"
-        return answer
-
     def call(self, message: Put | Query, seconds: float | None = None) -> Done | Answer | Failed:
-        """Say it, and wait for what comes back; DeadlineExceededError when that takes too long."""
-        data = wire.encode(0, message)
-        self._limits.check(len(data), f"a {type(message).__name__.lower()}")
-        deadline = SYSTEM_CLOCK.seconds() + (self._limits.deadline_seconds if seconds is None else seconds)
+        data, deadline, late = worded(message, self._limits, seconds)
         away: EskerError | None = None
         said = 0
         while (left := deadline - SYSTEM_CLOCK.seconds()) > 0:
@@ -79,11 +63,9 @@ class RayCalls:
                 said = 0
         if away is not None:
             raise away
-        late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
         raise DeadlineExceededError(f"the cluster did not answer in time; {late}")
 
     def close(self) -> None:
-        """End; calls that wait fail. Calling it again does nothing."""
         self._closed = True
 
     def _asked(self, number: int, data: bytes, seconds: float) -> bytes | None:

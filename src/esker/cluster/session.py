@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 
 from esker.cluster import wire
+from esker.cluster.calls import Calls, Words, put_forgotten, worded
 from esker.cluster.greeting import CLIENT, NEW, Caller, greeting, read_number
 from esker.cluster.link import next_word
-from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query, Write
+from esker.cluster.messages import FORGOTTEN, Answer, Done, Failed, Put, Query
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import DeadlineExceededError, EskerError, PeerError, PeerUnreachableError
 from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors
@@ -22,25 +23,15 @@ _WATCH_SECONDS = 0.1
 _AGAIN_SECONDS = 0.1
 
 
-def put_forgotten(location: str) -> PeerError:
-    """Say that a put may have been done, and that nobody knows."""
-    return PeerError(
-        f"the cluster at {location} has forgotten what this client had done, and cannot say whether this put was: "
-        "look, and put it again if it was not"
-    )
-
-
 class _Waiting:
     """A call that waits; `turn` is set when it is answered, or when it is its turn to read for all."""
 
     __slots__ = ("answer", "data", "deadline", "is_put", "late", "repeat_at", "said", "turn")
 
-    def __init__(self, data: bytes, deadline: float, late: str, is_put: bool) -> None:
-        self.data = data
+    def __init__(self, words: Words, is_put: bool) -> None:
+        self.data, self.deadline, self.late = words
         self.is_put = is_put
         self.said = 0
-        self.deadline = deadline
-        self.late = late
         self.repeat_at = SYSTEM_CLOCK.seconds() + _REPEAT_SECONDS
         self.turn = threading.Event()
         self.answer: Any = None
@@ -65,50 +56,29 @@ class _Stream:
         self.client.close()
 
 
-class Session:
+class Session(Calls):
     """Calls of one client, from any number of threads. A put that is said again is done once.
-
-    Puts go one after the other: the coordinator takes a later one as the end of those before.
 
     While the coordinator is away a call waits, and goes on when it is back, until its deadline. The thread that waits
     reads the stream itself, for all that wait: an answer wakes nobody twice. One thread watches deadlines.
     """
 
     def __init__(self, location: str, security: Security, limits: Limits) -> None:
+        super().__init__()
         self.location = location
         self._limits = limits
         self._security = security
         self._caller = Caller(CLIENT, NEW)
         self._lock = threading.Lock()
-        self._putting = threading.Lock()
         self._reading = threading.Lock()
         self._waiting: dict[int, _Waiting] = {}
-        self._last = 0
         self._stream: _Stream | None = None
         self._refused: EskerError | None = None
         self._watcher: threading.Thread | None = None
         self._closed = threading.Event()
 
-    def next_number(self) -> int:
-        """Give the number of the next call."""
-        with self._lock:
-            self._last += 1
-            return self._last
-
-    def put(self, writes: tuple[Write, ...]) -> Done | Failed:
-        """Put, after the puts before; DeadlineExceededError when it takes too long, and may be done yet."""
-        with self._putting:
-            answer = self.call(Put(self.next_number(), writes))
-        assert not isinstance(answer, Answer), "a put is done or fails"
-        return answer
-
     def call(self, message: Put | Query, seconds: float | None = None) -> Done | Answer | Failed:
-        """Say it, and wait for what comes back; DeadlineExceededError when that takes too long."""
-        data = wire.encode(0, message)
-        self._limits.check(len(data), f"a {type(message).__name__.lower()}")
-        limit = self._limits.deadline_seconds if seconds is None else seconds
-        late = "the put may be done yet: put it again" if isinstance(message, Put) else "ask again"
-        number, waiting = message[0], _Waiting(data, SYSTEM_CLOCK.seconds() + limit, late, isinstance(message, Put))
+        number, waiting = message[0], _Waiting(worded(message, self._limits, seconds), isinstance(message, Put))
         with self._lock:
             if self._refused is not None:
                 raise self._refused
@@ -135,7 +105,6 @@ class Session:
         return found
 
     def close(self) -> None:
-        """End; calls that wait fail. Calling it again does nothing."""
         self._closed.set()
         self._refused = PeerUnreachableError(f"the connection to {self.location} was closed")
         self._fail_all(self._refused)
