@@ -80,8 +80,7 @@ class FileSystem:
         """As `write_aside`, for writers that want a path; the caller syncs, or the rename does it for them."""
         if not overwrite and target.exists():
             raise OutputExistsError(f"{target} exists already; choose another name or remove it")
-        aside = target.with_name(f".{target.name}{ASIDE_MARK}{secrets.token_hex(4)}")
-        try:
+        with self.name_aside(target) as aside:
             yield aside
             fd = os.open(aside, os.O_RDONLY)
             try:
@@ -89,8 +88,18 @@ class FileSystem:
                 os.fsync(fd)
             finally:
                 os.close(fd)
+        self.sync_folder(target.parent)
+
+    @contextmanager
+    def name_aside(self, target: Path) -> Iterator[Path]:
+        """Yield a path of which `target` is made, or made anew, when the block ends well; nothing is synced.
+
+        For what is synced with its folder, or goes with the query: who looks finds all of it, or nothing.
+        """
+        aside = target.with_name(f".{target.name}{ASIDE_MARK}{secrets.token_hex(4)}")
+        try:
+            yield aside
             self.rename(aside, target)
-            self.sync_folder(target.parent)
         except BaseException:
             with suppress(OSError):
                 self.delete(aside)

@@ -98,6 +98,7 @@ class LocalPages(PageNodes):
 
 def remove_pages(folder: Path, shuffle: str) -> None:
     """Remove the files of a shuffle from a folder, whole or not."""
-    for path in folder.glob(f"{shuffle}-*"):
-        with suppress(FileNotFoundError):
-            path.unlink()
+    for pattern in (f"{shuffle}-*", f".{shuffle}-*"):
+        for path in folder.glob(pattern):
+            with suppress(FileNotFoundError):
+                path.unlink()

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import secrets
 import struct
 import weakref
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esker.core.checksum import checksum_file
+from esker.core.file_system import LOCAL
 from esker.core.spill import SpillFolder
 from esker.engine.session import Session, current_session
 from esker.errors import EskerError, SpillError, WorkerLostError
@@ -166,18 +166,13 @@ class Elsewhere:
 
 def _copy(data: Iterator[bytes], target: Path) -> None:
     """Write aside and rename, so that those who look meanwhile find all of it, or nothing."""
-    aside = target.with_name(f"{target.name}-{secrets.token_hex(4)}")
     try:
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
+        with LOCAL.name_aside(target) as aside, LOCAL.open_new(aside) as file:
             file.writelines(data)
-        aside.rename(target)
     except OSError as error:
         if isinstance(error, EskerError):
             raise
         raise SpillError(f"a broadcast value cannot be kept in {target.parent}: {error.strerror}") from error
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _write(folder: SpillFolder, value: Any, name: str = "broadcast") -> str:

@@ -6,14 +6,14 @@ import bz2
 import gzip
 import json
 import lzma
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from esker.core.file_system import LOCAL
 from esker.engine.bag.task import batches
 from esker.engine.bag.task_state import current_task
 from esker.errors import InputError, OptionError, OutputFileError
@@ -43,19 +43,14 @@ class WritePart:
         task = current_task()
         assert task is not None, "partitions are written by tasks"
         final = Path(self.folder) / f"part-{task.partition:05d}{self.writer.extension}"
-        aside = final.with_name(f".{final.name}.{secrets.token_hex(4)}")
         try:
-            count = self.writer.write(elements, aside)
             # A try that was given up may have been whole; it wrote the same.
-            aside.replace(final)
+            with LOCAL.name_aside(final) as aside:
+                return self.writer.write(elements, aside)
         except OSError as error:
             if isinstance(error, InputError):
                 raise
             raise OutputFileError(f"writing {final} failed: {error.strerror or error}") from error
-        finally:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
-        return count
 
 
 @dataclass(frozen=True)
