@@ -1,113 +1,66 @@
-"""The jobs of the Bag benchmarks: the two programs of source 000 as they stand there, and what they are compared with.
+"""The jobs of the Bag benchmarks: the two programs of source 000, and what they are compared with.
 
-Nothing here imports an engine at the top: each runs in an interpreter that has the others not. Functions that go to
-workers are made within functions, so that engines send them by value.
+The programs stand in `examples/spark_csv_columns.py`. Nothing here imports an engine at the top: each runs in an
+interpreter that has the others not.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from benchmarks.interpreter import ROOT
+
+
+def example(name: str) -> Any:
+    """Load a program of `examples` as a module that no process can import: engines send its functions by value."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None, "there is a loader for a Python file"
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_PROGRAMS = example("spark_csv_columns")
 
 
 def question(sc: Any, path: str, target: str) -> None:
     """Run the question's code, from `textFile` to the file of (dimension, joined values) on disk."""
-    input = sc.textFile(path, minPartitions=6)
-    DELIM_1 = "\001"
-
-    def drop_first_line(index, itr):  # type: ignore[no-untyped-def]
-        if index == 0:
-            return iter(list(itr)[1:])
-        return itr
-
-    input2 = input.mapPartitionsWithIndex(drop_first_line)
-
-    def separate_cols(line):  # type: ignore[no-untyped-def]
-        line = line.replace("true", "1").replace("false", "0")
-        vals = line.split(",")
-        vals2 = ["VAR_%04d%s%s" % (e, DELIM_1, val.strip('"')) for e, val in enumerate(vals)]  # noqa: UP031
-        return vals2  # noqa: RET504  # as the source has it
-
-    input3 = input2.flatMap(separate_cols)
-
-    def to_key_val(kv):  # type: ignore[no-untyped-def]
-        key, val = kv.split(DELIM_1)
-        return (key, val)
-
-    input4 = input3.map(to_key_val)
-
-    def vals_concat(v1, v2):  # type: ignore[no-untyped-def]
-        return v1 + "," + v2
-
-    input5 = input4.reduceByKey(vals_concat)
-    input5.saveAsTextFile(target)
+    _PROGRAMS.question(sc, path).saveAsTextFile(target)
 
 
 def answer(sc: Any, path: str, target: str) -> None:
     """Run the answer's code, likewise."""
-
-    def drop_first_line(index, itr):  # type: ignore[no-untyped-def]
-        if index == 0:
-            return iter(list(itr)[1:])
-        return itr
-
-    def separate_cols(line):  # type: ignore[no-untyped-def]
-        line = line.replace("true", "1").replace("false", "0")
-        vals = line.split(",")
-        for i, x in enumerate(vals):  # noqa: UP028  # as the source has it
-            yield (i, x)
-
-    input = sc.textFile(path, minPartitions=6).mapPartitionsWithIndex(drop_first_line)
-    pairs = input.flatMap(separate_cols)
-    result = pairs.groupByKey().map(lambda kv: "{0},{1}".format(kv[0], ",".join(kv[1])))  # noqa: UP030
-    result.saveAsTextFile(target)
+    _PROGRAMS.answer(sc, path).saveAsTextFile(target)
 
 
 def question_with_bag(lines: Any, target: str) -> None:
-    """Run the question's code with a Bag's names for the steps; the functions are the same."""
-    delimiter = "\001"
-
-    def drop_first_line(index: int, itr: Iterator[str]) -> Iterator[str]:
-        if index == 0:
-            return iter(list(itr)[1:])
-        return itr
-
-    def separate_cols(line: str) -> list[str]:
-        line = line.replace("true", "1").replace("false", "0")
-        vals = line.split(",")
-        vals2 = ["VAR_%04d%s%s" % (e, delimiter, val.strip('"')) for e, val in enumerate(vals)]  # noqa: UP031
-        return vals2  # noqa: RET504  # as the source has it
-
-    def to_key_val(kv: str) -> tuple[str, str]:
-        key, val = kv.split(delimiter)
-        return (key, val)
-
-    def vals_concat(v1: str, v2: str) -> str:
-        return v1 + "," + v2
-
-    cells = lines.map_partitions_with_index(drop_first_line).flat_map(separate_cols)
-    _write_parts(cells.map(to_key_val).reduce_by_key(vals_concat), target)
+    """Run the question's code with a Bag's names for the steps."""
+    _write_parts(_PROGRAMS.question(_BagAsSpark(lines), "").bag, target)
 
 
 def answer_with_bag(lines: Any, target: str) -> None:
     """Run the answer's code likewise."""
+    _write_parts(_PROGRAMS.answer(_BagAsSpark(lines), "").bag, target)
 
-    def drop_first_line(index: int, itr: Iterator[str]) -> Iterator[str]:
-        if index == 0:
-            return iter(list(itr)[1:])
-        return itr
 
-    def separate_cols(line: str) -> Iterator[tuple[int, str]]:
-        line = line.replace("true", "1").replace("false", "0")
-        vals = line.split(",")
-        for i, x in enumerate(vals):  # noqa: UP028  # as the source has it
-            yield (i, x)
+class _BagAsSpark:
+    """A Bag, its steps called by Spark's names: `flatMap` is `flat_map`."""
 
-    pairs = lines.map_partitions_with_index(drop_first_line).flat_map(separate_cols)
-    result = pairs.group_by_key().map(lambda kv: "{0},{1}".format(kv[0], ",".join(kv[1])))  # noqa: UP030
-    _write_parts(result, target)
+    def __init__(self, bag: Any) -> None:
+        self.bag = bag
+
+    def textFile(self, path: str, minPartitions: int) -> _BagAsSpark:
+        """Give the lines, which are there already."""
+        return self
+
+    def __getattr__(self, name: str) -> Callable[..., _BagAsSpark]:
+        step = getattr(self.bag, re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name))
+        return lambda *arguments: _BagAsSpark(step(*arguments))
 
 
 def _write_parts(elements: Any, target: str) -> None:
