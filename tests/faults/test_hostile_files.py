@@ -18,7 +18,7 @@ import esker
 from esker.core.checksum import checksum_bytes
 from esker.core.event_log import read_events
 from esker.errors import CatalogCorruptError, EskerError, InputFileError
-from esker.frozen.catalog_file import connect_reading, connect_writing
+from esker.frozen.database import connect_reading, connect_writing
 
 PROGRAM = Path(__file__).with_name("opening_runs_no_code.py")
 

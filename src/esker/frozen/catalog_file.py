@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import TracebackType
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterable
 
-import apsw
 import pyarrow as pa
 
 from esker.core.checksum import Checksum
 from esker.core.extent import Extent
-from esker.errors import CatalogCorruptError, EskerError, InputFileError, ResourceError
+from esker.errors import CatalogCorruptError
+from esker.frozen.database import Database, Row
 from esker.frozen.records import (
     CATALOG_FILE,
     FORMAT_VERSION,
@@ -31,11 +24,6 @@ from esker.frozen.records import (
 
 # "ESKR": tells `file` and other programs whose database this is.
 _APPLICATION_ID = 0x45534B52
-
-# Readers and the one writer meet only for moments: when a log is folded in, or recovered after a crash.
-BUSY_MILLISECONDS = 10_000
-
-RESTORE = "restore the folder from a copy, or freeze the data again"
 
 _TABLES = """
 CREATE TABLE dataset (
@@ -92,57 +80,25 @@ _READ_PARTS = "SELECT file, first_row, row_count, bytes, checksum, footer_checks
 _READ_EXTENTS = "SELECT key, first_row, row_count, bytes, checksum, footer_checksum FROM extent ORDER BY first_row"
 _READ_SEGMENTS = "SELECT file, column_name, kind, bytes, checksum, spec FROM segment ORDER BY file"
 
-Row = tuple[Any, ...]
 
-
-class CatalogFile:
+class CatalogFile(Database):
     """A connection to catalog.db: reads one committed state, or writes the next in one transaction.
 
-    Threads may share it; calls take turns. A damaged database raises CatalogCorruptError whoever finds it: SQLite
-    by its own structure, or the seal, a checksum over every record that the last transaction wrote.
+    Damage is found by SQLite, in its own structure, or by the seal, a checksum over every record that the last
+    transaction wrote.
     """
 
-    def __init__(self, folder: Path, connection: apsw.Connection) -> None:
-        self.path = folder / CATALOG_FILE
-        self._connection = connection
-        self._lock = threading.RLock()
-
-    @classmethod
-    def open(cls, folder: Path, *, local: bool = True) -> CatalogFile:
-        """Open for reading; `local` is False on a network file system, where no shared memory can be trusted."""
-        path = folder / CATALOG_FILE
-        with database_errors(path):
-            file = cls(folder, connect_reading(path, local))
-            return file._checked_version()
-
-    @classmethod
-    def open_writing(cls, folder: Path) -> CatalogFile:
-        """Open for writing, making the database if there is none; the caller holds the folder's writer lock."""
-        path = folder / CATALOG_FILE
-        with database_errors(path):
-            connection = connect_writing(path)
-            file = cls(folder, connection)._checked_version()
-            make_durable(connection, _TABLES, _APPLICATION_ID, FORMAT_VERSION)
-            return file
-
-    def close(self) -> None:
-        """Close the connection; calling it again does nothing."""
-        # The last to close folds the log into the database. What is in the log is committed all the same, and whoever
-        # opens next folds it in: a disk that is full now takes nothing back.
-        with self._lock, suppress(apsw.Error):
-            self._connection.close()
-
-    def __enter__(self) -> CatalogFile:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    file_name = CATALOG_FILE
+    application_id = _APPLICATION_ID
+    format_version = FORMAT_VERSION
+    tables = _TABLES
+    title = "the catalogue of a frozen data set"
+    restore = "restore the folder from a copy, or freeze the data again"
+    again = "freeze again"
 
     def read(self) -> Contents | None:
         """Read the committed state, whole and checked against its seal; None when no write was ever committed."""
-        if is_blank(self._connection):
+        if self._is_blank():
             return None
         with self._reading() as query:
             datasets = query(_READ_DATASET)
@@ -150,8 +106,8 @@ class CatalogFile:
         if not datasets:
             return None
         if seal(datasets[0][:-1], parts, extents, segments) != datasets[0][-1]:
-            raise CatalogCorruptError(f"{self.path} is damaged: its records do not match their seal; {RESTORE}")
-        with database_errors(self.path):
+            raise CatalogCorruptError(f"{self.path} is damaged: its records do not match their seal; {self.restore}")
+        with self._errors():
             return Contents(
                 _description(datasets[0]),
                 tuple(HotPart(*row) for row in parts),
@@ -161,7 +117,7 @@ class CatalogFile:
 
     def writings(self) -> list[Writing]:
         """The writes that were begun and neither committed nor undone."""
-        if is_blank(self._connection):
+        if self._is_blank():
             return []
         with self._reading() as query:
             return [Writing(*row) for row in query("SELECT * FROM writing ORDER BY token")]
@@ -207,62 +163,17 @@ class CatalogFile:
             )
             connection.execute("DELETE FROM writing WHERE token = ?", (token,))
 
-    def check_structure(self) -> None:
-        """Ask SQLite to check every page and index of the database."""
-        with self._reading() as query:
-            found = [str(row[0]) for row in query("PRAGMA integrity_check(10)")]
-        if found != ["ok"]:
-            raise CatalogCorruptError(f"{self.path} is damaged: {'; '.join(found)}; {RESTORE}")
-
-    def _checked_version(self) -> CatalogFile:
-        try:
-            if is_blank(self._connection):
-                return self
-            if self._connection.pragma("application_id") != _APPLICATION_ID:
-                raise InputFileError(f"{self.path} is a database, but not the catalogue of a frozen data set")
-            version = self._connection.pragma("user_version")
-            if version != FORMAT_VERSION:
-                raise CatalogCorruptError(
-                    f"{self.path} has format version {version}; this Esker reads version {FORMAT_VERSION}:"
-                    " upgrade Esker, or freeze again with this one"
-                )
-        except BaseException:
-            self._connection.close()
-            raise
-        return self
-
     def _footer_reader(self, first_row: int) -> Callable[[], bytes]:
         def read() -> bytes:
             with self._reading() as query:
                 rows = query("SELECT footer FROM extent WHERE first_row = ?", (first_row,))
             if len(rows) != 1:
-                raise CatalogCorruptError(f"{self.path} has no footer for the extent at row {first_row}; {RESTORE}")
+                raise CatalogCorruptError(
+                    f"{self.path} has no footer for the extent at row {first_row}; {self.restore}"
+                )
             return bytes(rows[0][0])
 
         return read
-
-    @contextmanager
-    def _reading(self) -> Iterator[Callable[..., list[Row]]]:
-        """One transaction, so that all queries see the same committed state."""
-        with self._lock, database_errors(self.path):
-            self._connection.execute("BEGIN")
-            try:
-                yield lambda sql, values=(): list(self._connection.execute(sql, values))
-            finally:
-                with suppress(apsw.Error):
-                    self._connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[apsw.Connection]:
-        with self._lock, database_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(apsw.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
 
 
 def seal(dataset: Row, parts: Iterable[Row], extents: Iterable[Row], segments: Iterable[Row]) -> str:
@@ -308,76 +219,3 @@ def _extent_row(frozen: FrozenExtent) -> Row:
     return (
         extent.key, extent.first_row, extent.row_count, extent.bytes, extent.checksum, frozen.footer_checksum,
     )  # fmt: skip
-
-
-def is_blank(connection: apsw.Connection) -> bool:
-    """Tell a database in which nothing was ever committed: a freeze was killed while making it."""
-    return (
-        connection.pragma("application_id") == 0
-        and connection.pragma("user_version") == 0
-        and not list(connection.execute("SELECT 1 FROM sqlite_schema"))
-    )
-
-
-def connect_writing(path: Path) -> apsw.Connection:
-    """Open the database for writing, making the file if there is none."""
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(BUSY_MILLISECONDS)
-    return _wary(connection)
-
-
-def _wary(connection: apsw.Connection) -> apsw.Connection:
-    """Let a schema that somebody else wrote call no function with side effects, and reach no shadow table."""
-    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    return connection
-
-
-def make_durable(connection: apsw.Connection, tables: str, application_id: int, version: int) -> None:
-    """Make every commit reach the disk, and give a blank database its tables and its marks."""
-    connection.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
-    if is_blank(connection):
-        with connection:
-            connection.execute(tables)
-            connection.execute(f"PRAGMA application_id = {application_id}")
-            connection.execute(f"PRAGMA user_version = {version}")
-
-
-def connect_reading(path: Path, local: bool) -> apsw.Connection:
-    """Connect so that nothing is left behind.
-
-    A read-only connection to a WAL database leaves its -wal and -shm files when it closes last; one that may write
-    but is told not to removes them. Where the folder cannot be written, the file is read as one that does not change.
-    """
-    if local and os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_timeout(BUSY_MILLISECONDS)
-        connection.execute("PRAGMA query_only = 1")
-        return _wary(connection)
-    log = path.with_name(path.name + "-wal")
-    if log.exists() and log.stat().st_size:
-        raise InputFileError(
-            f"{path} has a log that was not folded in ({log.name}), and its folder cannot be written here: open it"
-            " once where it can be, or copy the folder to a local disk"
-        )
-    uri = f"file:{quote(str(path))}?immutable=1"
-    return _wary(apsw.Connection(uri, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI))
-
-
-@contextmanager
-def database_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors, and what only damaged records can cause, into ours."""
-    try:
-        yield
-    except EskerError:
-        raise
-    except apsw.FullError as error:
-        raise ResourceError(f"no space left to write {path}: free space on that disk and try again") from error
-    except apsw.BusyError as error:
-        raise ResourceError(f"{path} is locked by another program; try again when it is done") from error
-    except (apsw.CantOpenError, apsw.PermissionsError, apsw.ReadOnlyError, apsw.AuthError) as error:
-        raise InputFileError(f"cannot open {path}: {error}") from error
-    except apsw.IOError as error:
-        raise InputFileError(f"cannot read or write {path}: {error}") from error
-    except (apsw.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise CatalogCorruptError(f"{path} is damaged: {error}; {RESTORE}") from error

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-import apsw
 import pyarrow as pa
 
 from esker.core.checksum import Checksum
-from esker.errors import CatalogCorruptError, InputFileError
-from esker.frozen.catalog_file import connect_reading, connect_writing, database_errors, is_blank, make_durable
+from esker.errors import CatalogCorruptError
+from esker.frozen.database import Database, Row
 from esker.frozen.records import IndexSegment
 from esker.index.row_format import RowFile
 
@@ -24,7 +19,6 @@ CATALOG_FILE = "index.db"
 FORMAT_VERSION = 1
 # "ESKI": tells `file` and other programs whose database this is.
 _APPLICATION_ID = 0x45534B49
-_RESTORE = "restore the folder from a copy, or build the index again"
 
 _TABLES = """
 CREATE TABLE store (
@@ -67,8 +61,6 @@ _READ = {
     "segment": "SELECT block, file, column_name, kind, bytes, checksum, spec FROM segment ORDER BY block, rowid",
     "deletion": "SELECT file, row_count, bytes, checksum FROM deletion",
 }
-
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -121,48 +113,29 @@ class StoreContents:
         return found | ({self.deletion.file} if self.deletion is not None else set())
 
 
-class IndexCatalog:
+class IndexCatalog(Database):
     """A connection to index.db: reads one committed state, or writes the next in one transaction."""
 
-    def __init__(self, folder: Path, connection: apsw.Connection) -> None:
-        self.path = folder / CATALOG_FILE
-        self._connection = connection
-        self._lock = threading.RLock()
-
-    @classmethod
-    def open(cls, folder: Path, *, local: bool = True) -> IndexCatalog:
-        """Open for reading."""
-        path = folder / CATALOG_FILE
-        with database_errors(path):
-            return cls(folder, connect_reading(path, local))._checked()
-
-    @classmethod
-    def open_writing(cls, folder: Path) -> IndexCatalog:
-        """Open for writing, making the database if there is none; the caller holds the folder's writer lock."""
-        path = folder / CATALOG_FILE
-        with database_errors(path):
-            connection = connect_writing(path)
-            catalog = cls(folder, connection)._checked()
-            make_durable(connection, _TABLES, _APPLICATION_ID, FORMAT_VERSION)
-            return catalog
+    file_name = CATALOG_FILE
+    application_id = _APPLICATION_ID
+    format_version = FORMAT_VERSION
+    tables = _TABLES
+    title = "the catalogue of an index"
+    restore = "restore the folder from a copy, or build the index again"
+    again = "build the index again"
 
     def read(self) -> StoreContents | None:
         """Read the committed state, whole and checked against its seal; None when nothing was ever committed."""
-        with self._lock, database_errors(self.path):
-            if is_blank(self._connection):
-                return None
-            self._connection.execute("BEGIN")
-            try:
-                rows = {name: list(self._connection.execute(sql)) for name, sql in _READ.items()}
-            finally:
-                with suppress(apsw.Error):
-                    self._connection.execute("ROLLBACK")
+        if self._is_blank():
+            return None
+        with self._reading() as query:
+            rows = {name: query(sql) for name, sql in _READ.items()}
         if not rows["store"]:
             return None
         (store,) = rows["store"]
         if _seal(store[:-1], rows) != store[-1]:
-            raise CatalogCorruptError(f"{self.path} is damaged: its records do not match their seal; {_RESTORE}")
-        with database_errors(self.path):
+            raise CatalogCorruptError(f"{self.path} is damaged: its records do not match their seal; {self.restore}")
+        with self._errors():
             return _contents(store, rows)
 
     def commit(self, contents: StoreContents) -> None:
@@ -195,55 +168,6 @@ class IndexCatalog:
                 rows["segment"],
             )
             connection.executemany("INSERT INTO deletion VALUES (?, ?, ?, ?)", rows["deletion"])
-
-    def check_structure(self) -> None:
-        """Ask SQLite to check every page of the database."""
-        with self._lock, database_errors(self.path):
-            found = [str(row[0]) for row in self._connection.execute("PRAGMA integrity_check(10)")]
-        if found != ["ok"]:
-            raise CatalogCorruptError(f"{self.path} is damaged: {'; '.join(found)}; {_RESTORE}")
-
-    def close(self) -> None:
-        """Close the connection; calling it again does nothing."""
-        with self._lock, suppress(apsw.Error):
-            self._connection.close()
-
-    def __enter__(self) -> IndexCatalog:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _checked(self) -> IndexCatalog:
-        try:
-            if is_blank(self._connection):
-                return self
-            if self._connection.pragma("application_id") != _APPLICATION_ID:
-                raise InputFileError(f"{self.path} is a database, but not the catalogue of an index")
-            version = self._connection.pragma("user_version")
-            if version != FORMAT_VERSION:
-                raise CatalogCorruptError(
-                    f"{self.path} has format version {version}; this Esker reads version {FORMAT_VERSION}: upgrade"
-                    " Esker, or build the index again with this one"
-                )
-        except BaseException:
-            self._connection.close()
-            raise
-        return self
-
-    @contextmanager
-    def _transaction(self) -> Iterator[apsw.Connection]:
-        with self._lock, database_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                with suppress(apsw.Error):
-                    self._connection.execute("ROLLBACK")
-                raise
 
 
 def _block_row(block: RowBlock) -> Row:
