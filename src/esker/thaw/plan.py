@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -122,54 +122,61 @@ def plan_thaw(
     layouts = [source if isinstance(source, Layout) else Layout(source) for source in extents]
     wanted = _by_extent(layouts, rows)
     everything = {number: range(layout.group_count) for number, layout in enumerate(layouts)}
+    waits = must_ask(tier)
+    window_bytes = read_ahead_bytes or _window_bytes(tier)
 
-    def cut(touched: Mapping[int, Sequence[int]], of: RowSet | None) -> Sequence[Window]:
+    def way(touched: Mapping[int, Sequence[int]], of: RowSet | None) -> _Way:
         reads = (
             _cheapest(GroupRead(layouts[number], group, columns, of), tier)
             for number, groups in touched.items()
             for group in groups
         )
-        return [*windows(reads, columns, tier.device.gap_bytes, window_bytes, by_extent=waits)]
-
-    waits = must_ask(tier)
-    window_bytes = read_ahead_bytes or _window_bytes(tier)
-
-    def priced(chosen: Sequence[Window]) -> tuple[Cost, Sequence[Extent], Cost]:
-        cold = _to_recall(chosen, held) if waits else ()
+        cut = [*windows(reads, columns, tier.device.gap_bytes, window_bytes, by_extent=waits)]
+        cold = _to_recall(cut, held) if waits else ()
         recall = _recall_cost(tier, cold)
-        return _price(tier, chosen, held) + recall, cold, recall
+        return _Way(touched, cut, _price(tier, cut, held) + recall, cold, recall)
 
     all_whole = wanted == everything and len(rows) == sum(layout.extent.row_count for layout in layouts)
-    scan_windows = cut(everything, None)
-    scan, scan_cold, scan_recall = priced(scan_windows)
-    fetch_windows = scan_windows if all_whole else cut(wanted, rows)
-    fetch, fetch_cold, fetch_recall = (scan, scan_cold, scan_recall) if all_whole else priced(fetch_windows)
-    group_count = sum(map(len, everything.values()))
-    touched_count = sum(map(len, wanted.values()))
-    page_count = sum(read.page_count for window in fetch_windows for read in window.groups)
-    touched_text = f"{touched_count:,} of {group_count:,} row groups"
+    scan = way(everything, None)
+    fetch = scan if all_whole else way(wanted, rows)
+    page_count = sum(read.page_count for window in fetch.windows for read in window.groups)
+    touched_text = f"{fetch.group_count:,} of {scan.group_count:,} row groups"
     if page_count:
         touched_text = f"{page_count:,} pages of {touched_text}"
-    choice, reason = _choose(fetch, scan, len(rows), group_count, touched_text)
-    chosen = wanted if choice == "fetch" else everything
+    choice, reason = _choose(fetch.cost, scan.cost, len(rows), scan.group_count, touched_text)
+    chosen = fetch if choice == "fetch" else scan
     return ThawPlan(
         rows=rows,
         schema=pa.schema([schema.field(name) for name in columns]),
         tier=tier,
-        windows=fetch_windows if choice == "fetch" else scan_windows,
-        fetch=fetch,
-        scan=scan,
+        windows=chosen.windows,
+        fetch=fetch.cost,
+        scan=scan.cost,
         full=tier.estimate([_whole(layout.extent) for layout in layouts])
         + (_recall_cost(tier, [layout.extent for layout in layouts]) if waits else NO_COST),
         choice=choice,
         reason=reason,
         extent_count=len(layouts),
-        group_count=group_count,
+        group_count=scan.group_count,
         page_count=page_count if choice == "fetch" else 0,
-        recalls=fetch_cold if choice == "fetch" else scan_cold,
-        recall=fetch_recall if choice == "fetch" else scan_recall,
-        touched={layouts[number].extent.key: [*groups] for number, groups in chosen.items()},
+        recalls=chosen.recalls,
+        recall=chosen.recall,
+        touched={layouts[number].extent.key: [*groups] for number, groups in chosen.touched.items()},
     )
+
+
+class _Way(NamedTuple):
+    """A way to the rows: row groups of each extent, their reads, what these cost, and what of it is recalled."""
+
+    touched: Mapping[int, Sequence[int]]
+    windows: Sequence[Window]
+    cost: Cost
+    recalls: Sequence[Extent]
+    recall: Cost
+
+    @property
+    def group_count(self) -> int:
+        return sum(map(len, self.touched.values()))
 
 
 def check_limits(cost: Cost, max_cost: Mapping[str, float], what: str) -> None:
