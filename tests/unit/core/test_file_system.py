@@ -30,6 +30,19 @@ def test_a_full_disk_leaves_the_old_file_as_it_was(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_name_aside_replaces_the_target_when_the_block_ends_well(tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), LOCAL.name_aside(target) as aside:
+        aside.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"old"]
+    with LOCAL.name_aside(target) as aside:
+        aside.write_bytes(b"whole")
+        assert target.read_bytes() == b"old"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]
+
+
 def test_an_existing_target_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"old")
     with pytest.raises(OutputExistsError, match="out exists"), LOCAL.write_aside(tmp_path / "out"):
