@@ -199,7 +199,8 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
             raise SchemaMismatchError(
                 f"column {field.name!r} is {column.type}, not {field.type}, and cannot be cast: {error}"
             ) from error
-    extra = [name for name in names if name not in schema.names]
+    known = frozenset(schema.names)
+    extra = [name for name in names if name not in known]
     if extra:
         raise SchemaMismatchError(f"unexpected column {extra[0]!r}; expected: {', '.join(schema.names)}")
     return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -207,13 +208,17 @@ def conform(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 
 def require_columns(names: Sequence[str], schema: pa.Schema, where: str = "") -> None:
     """Raise UnknownColumnError for the first of `names` that `schema` does not have."""
+    known = frozenset(schema.names)
     for name in names:
-        if name not in schema.names:
+        if name not in known:
             raise UnknownColumnError.of(name, schema.names, where)
 
 
 def slices(batch: pa.RecordBatch, rows_max: int) -> Iterator[pa.RecordBatch]:
     """Cut `batch` into zero-copy slices of at most `rows_max` rows; an empty batch gives none."""
+    if 0 < batch.num_rows <= rows_max:
+        yield batch
+        return
     for start in range(0, batch.num_rows, rows_max):
         yield batch.slice(start, rows_max)
 

@@ -13,12 +13,21 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from esker.core.batch import require_columns, slices
+from esker.core.context import BYTES_OF_A_ROW
 from esker.core.file_system import LOCAL, FileSystem
 from esker.errors import InputFileError, OptionError, SchemaMismatchError, UnsupportedTypeError
 from esker.formats.csv_faults import explain
 from esker.formats.format import FileWriter, Format, read_options, reading
 from esker.formats.place import STREAM_AHEAD_BYTES, Place, open_native
 from esker.formats.source import DataFile, FilePart
+
+_BLOCK_BYTES = 256 << 10
+_WIDE_BLOCK_BYTES = 4 * _BLOCK_BYTES
+_BLOCKS_AHEAD = 32
+# Of a block each column is an array of its own, which costs as much as some hundred bytes of values.
+_COLUMN_BYTES = 1 << 10
+# A query has 4 KiB for each row of its batches, of which so much is read ahead.
+_AHEAD_BYTES_OF_A_ROW = BYTES_OF_A_ROW // 8
 
 
 @dataclass(frozen=True)
@@ -27,8 +36,9 @@ class CsvReadOptions:
 
     `types` gives the types of some columns, `schema` of all; without a header the names come from `schema`, or are
     f0, f1 and so on. An unquoted field that is one of `null_values` is null; a quoted one never is, so that "" is an
-    empty string. Types are told from the first four blocks. A record must fit into `block_bytes`; pyarrow reads up to
-    32 blocks ahead, which is what reading costs in memory.
+    empty string. Types are told from the first four blocks. A record must fit into `block_bytes`: 256 KiB, and up to
+    four times that where there are many columns and memory for it. pyarrow reads up to 32 blocks ahead, which is what
+    reading costs in memory.
     """
 
     delimiter: str | None = None
@@ -37,7 +47,7 @@ class CsvReadOptions:
     types: Mapping[str, pa.DataType | str] = field(default_factory=dict)
     schema: pa.Schema | None = None
     encoding: str = "utf-8"
-    block_bytes: int = 256 << 10
+    block_bytes: int | None = None
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and len(self.delimiter) != 1:
@@ -92,7 +102,7 @@ class CsvFile(DataFile):
         # Without a column there would be nothing to count rows by.
         wanted = list(columns) or self.schema.names[:1]
         types = {name.name: name.type for name in self.schema}
-        with self._open(self._stream(), self._options.block_bytes, types, wanted) as reader:
+        with self._open(self._stream(), self._block_bytes(batch_rows), types, wanted) as reader:
             while True:
                 with self._explained():
                     try:
@@ -103,13 +113,19 @@ class CsvFile(DataFile):
 
     def _infer(self) -> pa.Schema:
         types = {name: _type(given) for name, given in self._options.types.items()}
-        block_bytes = 4 * self._options.block_bytes
+        block_bytes = 4 * (_BLOCK_BYTES if self._options.block_bytes is None else self._options.block_bytes)
         with self._explained(), self._stream() as file:
             # Twice that, so that the block ends between records, and no more, so that nothing is read ahead.
             beginning = pa.BufferReader(file.read(2 * block_bytes))
         with self._open(beginning, block_bytes, types, None) as reader, self._explained():
             _ = reader.schema.names  # pyarrow reads names without looking whether they are UTF-8
             return reader.schema
+
+    def _block_bytes(self, batch_rows: int) -> int:
+        if self._options.block_bytes is not None:
+            return self._options.block_bytes
+        wanted = min(_COLUMN_BYTES * len(self.schema), _AHEAD_BYTES_OF_A_ROW * batch_rows // _BLOCKS_AHEAD)
+        return min(max(wanted, _BLOCK_BYTES), _WIDE_BLOCK_BYTES)
 
     def _settle(self, found: pa.Schema, first: pa.Schema | None) -> pa.Schema:
         given = self._options.schema

@@ -147,7 +147,8 @@ class FileSource:
         for batch in file.read(fragment.part, names, batch_rows):
             rows += batch.num_rows
             if batch.num_rows:
-                yield cast_batch(batch.select(names), schema)
+                chosen = batch if batch.schema.names == names else batch.select(names)
+                yield cast_batch(chosen, schema)
         if fragment.row_count is not None and rows != fragment.row_count:
             raise InputFileError(
                 f"{fragment.path} is damaged: part {fragment.part} has {rows:,} rows, its footer says"

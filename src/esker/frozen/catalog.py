@@ -221,5 +221,6 @@ def open_payload_tier(uri: str, name: str, *, needed: bool = True) -> Tier:
 
 def _narrow(schema: pa.Schema, columns: Sequence[str], *, in_order: bool = False) -> pa.Schema:
     """The fields named, in the schema's order or in that of `columns`."""
-    names = columns if in_order else [name for name in schema.names if name in set(columns)]
+    chosen = set(columns)
+    names = columns if in_order else [name for name in schema.names if name in chosen]
     return pa.schema([schema.field(name) for name in names])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ def frozen_schema(schema: pa.Schema, hot_columns: Sequence[str]) -> pa.Schema:
     """
     if not schema.names:
         raise SchemaMismatchError("there is nothing to freeze: the input has no columns")
-    double = next((name for name in schema.names if schema.names.count(name) > 1), None)
+    double = next((name for name, count in Counter(schema.names).items() if count > 1), None)
     if double is not None:
         raise SchemaMismatchError(f"two columns are named {double!r}; rename one before freezing")
     if not hot_columns:

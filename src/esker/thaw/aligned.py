@@ -29,7 +29,8 @@ def _rest(rows: RowBatch, start: int) -> RowBatch | None:
 
 
 def _join(left: pa.RecordBatch, right: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-    sides = [left if name in left.schema.names else right for name in columns]
+    lefts = frozenset(left.schema.names)
+    sides = [left if name in lefts else right for name in columns]
     fields = [side.schema.field(name) for side, name in zip(sides, columns, strict=True)]
     arrays = [side.column(name) for side, name in zip(sides, columns, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))

@@ -66,7 +66,8 @@ class FilePages:
     def rows(self, read: GroupRead, schema: pa.Schema, piece_bytes: int, batch_rows: int) -> Iterator[RowBatch]:
         """Yield the rows that `read` was made for, in order; `schema` has those of its columns read by pages."""
         parts = [part for part in read.parts if part.paged is not None]
-        fields = {name: read.layout.footer.schema.to_arrow_schema().field(name) for name in schema.names}
+        stored = read.layout.footer.schema.to_arrow_schema()
+        fields = {name: stored.field(name) for name in schema.names}
         with _reading(self._path), self._path.open("rb") as file:
             descriptor = file.fileno()
             decoders = [_Pages(part, descriptor, fields[part.column], str(self._path)) for part in parts]

@@ -52,6 +52,22 @@ def test_a_fraction_of_a_second_may_come_later(path: Path) -> None:
     assert rows(path, block_bytes=1000)[-1]["t"] == datetime(2013, 1, 1, 0, 0, 0, 250_000)  # noqa: DTZ001
 
 
+def test_blocks_grow_with_the_columns_where_memory_allows(path: Path) -> None:
+    names = [f"c{number}" for number in range(1000)]
+    with path.open("w") as file:
+        file.write(",".join(names) + "\n")
+        file.writelines(",".join(f"{row * column}" for column in range(1000)) + "\n" for row in range(400))
+
+    def read(batch_rows: int = 65_536, **options: object) -> list[pa.RecordBatch]:
+        return list(open_files(path, **options).batches(batch_rows=batch_rows))
+
+    plain = read(block_bytes=256 << 10)
+    wide, narrow_memory = read(), read(batch_rows=1024)
+    assert pa.Table.from_batches(wide) == pa.Table.from_batches(plain)
+    assert 2 * len(wide) < len(plain)
+    assert [batch.num_rows for batch in narrow_memory] == [batch.num_rows for batch in plain]
+
+
 def test_types_override_what_would_be_inferred(path: Path) -> None:
     path.write_text("zip,n\n00501,1\n")
     assert rows(path) == [{"zip": 501, "n": 1}]

@@ -80,8 +80,10 @@ def _as_asked(node: Node, names: list[str]) -> Node:
 
 
 def _in_order(schema: pa.Schema, wanted: Iterable[str]) -> list[str]:
-    asked = list(wanted)
-    return asked if isinstance(wanted, list) else [name for name in schema.names if name in set(asked)]
+    if isinstance(wanted, list):
+        return list(wanted)
+    asked = set(wanted)
+    return [name for name in schema.names if name in asked]
 
 
 def _subset(schema: pa.Schema, names: list[str]) -> pa.Schema:
