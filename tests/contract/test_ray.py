@@ -295,3 +295,40 @@ def _marked(mark: str) -> list[int]:
         except OSError:
             continue
     return found
+
+
+CANCELLING = """
+import random, sys, time
+import ray
+import esker
+from esker.runtime.ray_client import cancel
+
+chance = random.Random(1)
+with esker.connect("ray", workers=4):
+    @ray.remote(num_cpus=0, max_retries=0, num_returns="streaming", _generator_backpressure_num_objects=2)
+    def items():
+        yield 1
+        time.sleep(0.02)
+        yield bytes(50_000)
+
+    until = time.monotonic() + 40
+    while time.monotonic() < until:
+        begun = []
+        for _ in range(4):
+            stream = items.remote()
+            ray.get(next(stream))
+            begun.append((time.monotonic(), stream))
+        for at, stream in begun:
+            time.sleep(max(0, at + chance.uniform(0.019, 0.026) - time.monotonic()))
+            cancel([stream], force=False)
+        ray.wait([stream.completed() for _, stream in begun], num_returns=4, timeout=5)
+        cancel([stream for _, stream in begun], force=True)
+print("ended well")
+"""
+
+
+def test_tasks_may_be_cancelled_in_the_moment_in_which_they_end() -> None:
+    script = subprocess.run(
+        [sys.executable, "-c", CANCELLING], capture_output=True, text=True, timeout=200, check=False
+    )
+    assert script.stdout == "ended well\n", script.stderr

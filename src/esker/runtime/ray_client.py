@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from esker.errors import MissingExtraError, ResourceError, WorkerLostError
 
+# How long Ray's own thread may take to come to what it is asked to do.
+_TURN_SECONDS = 10.0
 # From here on a cluster that Ray starts asks for a token. No version after the next major one was tried.
 RAY_VERSION_MIN = (2, 60)
 RAY_VERSION_STOP = (3, 0)
@@ -37,6 +42,31 @@ def running_ray() -> Any:
     if not ray.is_initialized():
         raise ResourceError("no Ray cluster is connected: with esker.connect('ray'): ...")
     return ray
+
+
+def cancel(references: Sequence[Any], *, force: bool) -> None:
+    """Cancel tasks of this process, in the thread in which Ray takes their replies.
+
+    Cancelled by any other thread, a task that ends in that very moment counts as failed before its reply is taken, and
+    Ray aborts the whole process: "Tried to complete task that was not pending" (seen with 2.60; ray-project/ray#54798
+    tells of the same race). In its own thread the one comes after the other.
+    """
+    ray = require_ray()
+    if not references or not ray.is_initialized():
+        return
+    done = threading.Event()
+    # Ray's thread calls back when a value is there, and this one always is. It has to be until then.
+    there = [ray.put(b"")]
+
+    def in_turn(_: Any) -> None:
+        for reference in references:
+            with suppress(Exception):  # it may have ended by itself
+                ray.cancel(reference, force=force)
+        there.clear()
+        done.set()
+
+    there[0]._on_completed(in_turn)
+    done.wait(_TURN_SECONDS)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from esker.runtime import frames
 from esker.runtime.attempt import Attempt, attempting
 from esker.runtime.pickled import dump, dump_task, load, load_task, out_of_band
 from esker.runtime.queued_executor import Job, QueuedExecutor
-from esker.runtime.ray_client import is_of_a_node, lost, running_ray
+from esker.runtime.ray_client import cancel, is_of_a_node, lost, running_ray
 from esker.runtime.worker import dump_error, load_error
 
 # How often whoever waits for Ray looks whether the query was cancelled.
@@ -197,10 +197,7 @@ class RayExecutor(QueuedExecutor[_Job]):
     def _end(self, jobs: Sequence[_Job], *, force: bool) -> None:
         left = [job.ended for job in jobs]
         for forced in (True,) if force else (False, True):
-            for job in jobs:
-                if job.ended in left:
-                    with suppress(Exception):  # it may have ended by itself
-                        self._ray.cancel(job.reference, force=forced)
+            cancel([job.reference for job in jobs if job.ended in left], force=forced)
             if left:
                 _, left = self._ray.wait(left, num_returns=len(left), timeout=_STOP_SECONDS, fetch_local=False)
         for job in jobs:
