@@ -42,11 +42,12 @@ def tab(browser: Browser) -> Iterator[Tab]:
         yield made
 
 
-def panels(tab: Tab) -> list[str]:
-    found: list[str] = tab.evaluate(
-        "[...document.querySelectorAll('.panel')].filter((one) => !one.hidden).map((one) => one.id)"
+def wait_for_panels(tab: Tab) -> None:
+    """Wait until all parts are shown: each comes in an event of its own."""
+    tab.wait_for(
+        f"{json.dumps(PANELS)}.every((name) => [...document.querySelectorAll('.panel')]"
+        ".some((one) => one.id === name && !one.hidden))"
     )
-    return found
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -57,7 +58,7 @@ def test_a_finished_log_is_shown_in_every_part_readable_and_named(tab: Tab, tmp_
         tab.wait_for(
             "document.querySelector('#state')?.textContent === 'done' && !!document.querySelector('.u-legend')"
         )
-        assert set(PANELS) <= set(panels(tab))
+        wait_for_panels(tab)
         assert "token" not in tab.evaluate("location.href")
         assert "1,204,113" in tab.evaluate("document.querySelector('#tiles').innerText")
         tab.wait_for("document.querySelectorAll('#devices rect').length > 200")
@@ -117,7 +118,7 @@ def test_a_name_that_is_html_is_shown_as_text_and_runs_nothing(tab: Tab, tmp_pat
         tab.screenshot(SHOTS / "page-hostile.png")
         assert tab.evaluate("window.broken ?? null") is None
         assert tab.evaluate("document.querySelectorAll('main img, main script, main b img').length") == 0
-        assert set(PANELS) <= set(panels(tab))
+        wait_for_panels(tab)
         # Nor would the browser let it: text does not become HTML on this page.
         assert tab.evaluate(f"{PROBES} madeHtml({json.dumps(EVIL)})") == "TypeError"
         assert tab.evaluate("madeScript()") is None
