@@ -19,8 +19,10 @@ from esker.runtime.worker import dump_error, load_error
 
 # How often whoever waits for Ray looks whether the query was cancelled.
 _LOOK_SECONDS = 0.1
-# How long a task that was told to stop may take before its process is ended.
-_STOP_SECONDS = 1.0
+# How long a task that was told to stop may take before its process is ended. Far from the second that Ray takes to see
+# that a stream which waits for its reader was cancelled: a process that is ended for a task that is done by then may
+# have another one of ours.
+_STOP_SECONDS = 10.0
 # More items than this never wait: Ray counts them in 32 bits.
 _WINDOW_MAX = 1 << 20
 
@@ -195,13 +197,19 @@ class RayExecutor(QueuedExecutor[_Job]):
             self._nodes.give_back(job.node)
 
     def _end(self, jobs: Sequence[_Job], *, force: bool) -> None:
-        left = [job.ended for job in jobs]
+        left = self._not_ended([job.ended for job in jobs], 0)
         for forced in (True,) if force else (False, True):
             cancel([job.reference for job in jobs if job.ended in left], force=forced)
-            if left:
-                _, left = self._ray.wait(left, num_returns=len(left), timeout=_STOP_SECONDS, fetch_local=False)
+            left = self._not_ended(left, _STOP_SECONDS)
         for job in jobs:
             self._leave(job)
+
+    def _not_ended(self, tasks: list[Any], seconds: float) -> list[Any]:
+        """Those that have not ended after so long."""
+        if not tasks:
+            return []
+        left: list[Any] = self._ray.wait(tasks, num_returns=len(tasks), timeout=seconds, fetch_local=False)[1]
+        return left
 
 
 def _sent(task: Callable[[], Any]) -> tuple[Any, ...]:
