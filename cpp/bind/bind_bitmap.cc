@@ -310,6 +310,13 @@ void column_add(Wah32ColumnWriter& writer, const Input<std::int32_t>& slots, std
   writer.add(span_of(slots), first_row, slot_count);
 }
 
+void column_add_vectors(Wah32ColumnWriter& writer, const Input<std::uint32_t>& words,
+                        const Input<std::uint64_t>& offsets, const Input<std::int32_t>& slots,
+                        std::uint64_t first_row, std::uint64_t row_count, std::size_t slot_count) {
+  const NoGil released;
+  writer.add_vectors(span_of(words), span_of(offsets), span_of(slots), first_row, row_count, slot_count);
+}
+
 bool same(const Vector& left, const Vector& right) {
   return unlocked(left.data().size(), [&] { return bitmap::same_rows(left, right); });
 }
@@ -404,6 +411,8 @@ void bind_column_writer(nb::module_& module) {
   nb::class_<Wah32ColumnWriter>(module, "Wah32ColumnWriter")
       .def(nb::init<>())
       .def("add", &column_add, nb::arg("slots"), nb::arg("first_row"), nb::arg("slot_count"))
+      .def("add_vectors", &column_add_vectors, nb::arg("words"), nb::arg("offsets"), nb::arg("slots"),
+           nb::arg("first_row"), nb::arg("row_count"), nb::arg("slot_count"))
       .def_prop_ro("slot_count", &Wah32ColumnWriter::slot_count)
       .def_prop_ro("held_bytes", &Wah32ColumnWriter::held_bytes)
       .def("drain", [](Wah32ColumnWriter& writer) { return slot_words(writer.drain()); })

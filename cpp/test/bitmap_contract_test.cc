@@ -337,6 +337,67 @@ void a_column_drained_on_the_way_gives_the_same_vectors() {
   CHECK(refused([&writer] { writer.add(std::vector<std::int32_t>{0, 2}, 0, 2); }));
 }
 
+void vectors_put_behind_give_the_same_column_as_their_rows() {
+  Chance chance(6);
+  for (int round = 0; round < 60; ++round) {
+    constexpr std::int32_t kSlots = 4;
+    Wah32ColumnWriter of_rows;
+    Wah32ColumnWriter of_vectors;
+    std::uint64_t row_count = 0;
+    for (int batch = 0; batch < 10; ++batch) {
+      std::vector<std::int32_t> slots(chance.below(400));
+      auto slot = static_cast<std::int32_t>(chance.below(kSlots));
+      for (auto& each : slots) {
+        if (chance.below(round % 2 == 0 ? 2 : 90) == 0)
+          slot = static_cast<std::int32_t>(chance.below(kSlots));
+        each = slot;
+      }
+      of_rows.add(slots, row_count, kSlots);
+      Wah32ColumnWriter part;
+      // The part knows the slots by other numbers.
+      std::vector<std::int32_t> turned(slots);
+      for (auto& each : turned) each = kSlots - 1 - each;
+      part.add(turned, 0, kSlots);
+      const SlotWords made = part.finish(slots.size());
+      of_vectors.add_vectors(made.words, made.offsets, std::vector<std::int32_t>{3, 2, 1, 0}, row_count,
+                             slots.size(), kSlots);
+      row_count += slots.size();
+    }
+    const SlotWords expected = of_rows.finish(row_count);
+    const SlotWords found = of_vectors.finish(row_count);
+    CHECK(found.words == expected.words);
+    CHECK(found.offsets == expected.offsets);
+  }
+}
+
+void vectors_that_are_not_those_of_a_batch_are_refused() {
+  Wah32ColumnWriter part;
+  part.add(std::vector<std::int32_t>{0, 1, 0}, 0, 2);
+  const SlotWords made = part.finish(3);
+  const std::vector<std::int32_t> slots{0, 1};
+  Wah32ColumnWriter writer;
+  const auto refuses = [&](const auto& words, const auto& offsets, const auto& to, std::uint64_t rows) {
+    return refused([&] { writer.add_vectors(words, offsets, to, 0, rows, 2); });
+  };
+  CHECK(refuses(made.words, made.offsets, std::vector<std::int32_t>{0, 2}, 3));
+  CHECK(refuses(made.words, made.offsets, std::vector<std::int32_t>{0}, 3));
+  CHECK(refuses(made.words, std::vector<std::uint64_t>{0, 9, made.words.size()}, slots, 3));
+  CHECK(refuses(made.words, std::vector<std::uint64_t>{}, slots, 3));
+  const auto corrupt = [&](const auto& words, std::uint64_t rows) {
+    try {
+      writer.add_vectors(words, made.offsets, slots, 0, rows, 2);
+    } catch (const BitmapCorrupt&) {
+      return true;
+    }
+    return false;
+  };
+  CHECK(corrupt(made.words, 2));
+  CHECK(corrupt(made.words, 4));
+  CHECK(corrupt(std::vector<std::uint32_t>{1, 2}, 3));
+  writer.add_vectors(made.words, made.offsets, slots, 0, 3, 2);
+  CHECK(refused([&] { writer.add_vectors(made.words, made.offsets, slots, 2, 3, 2); }));
+}
+
 }  // namespace
 
 int main() {
@@ -351,4 +412,6 @@ int main() {
   words_not_in_the_one_form_are_corrupt();
   what_does_not_fit_is_refused();
   a_column_drained_on_the_way_gives_the_same_vectors();
+  vectors_put_behind_give_the_same_column_as_their_rows();
+  vectors_that_are_not_those_of_a_batch_are_refused();
 }

@@ -16,6 +16,32 @@ void Wah32ColumnWriter::add(std::span<const std::int32_t> slots, std::uint64_t f
   row_stop_ = row;
 }
 
+void Wah32ColumnWriter::add_vectors(std::span<const std::uint32_t> words,
+                                    std::span<const std::uint64_t> offsets,
+                                    std::span<const std::int32_t> slots, std::uint64_t first_row,
+                                    std::uint64_t row_count, std::size_t slot_count) {
+  if (first_row < row_stop_) throw InvalidInput("rows must ascend");
+  if (offsets.size() != slots.size() + 1 || offsets.front() != 0 || offsets.back() != words.size())
+    throw InvalidInput("the vectors are not all of the words");
+  std::uint64_t count = 0;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i] < 0 || static_cast<std::size_t>(slots[i]) >= slot_count) throw InvalidInput("no such slot");
+    if (offsets[i + 1] < offsets[i] || offsets[i + 1] > words.size())
+      throw InvalidInput("the vectors are not all of the words");
+    count += wah::check<Groups31>(words.subspan(offsets[i], offsets[i + 1] - offsets[i]), row_count);
+  }
+  if (count != row_count) throw BitmapCorrupt("not every row is in one vector");
+  if (slot_count > writers_.size()) writers_.resize(slot_count);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    SlotWriter& writer = writers_[static_cast<std::size_t>(slots[i])];
+    const wah::Source<Groups31> source(words.subspan(offsets[i], offsets[i + 1] - offsets[i]));
+    for_each_row_run<Groups31>(source, [&writer, first_row](std::uint64_t start, std::uint64_t stop) {
+      writer.add_run(first_row + start, first_row + stop);
+    });
+  }
+  row_stop_ = first_row + row_count;
+}
+
 std::size_t Wah32ColumnWriter::held_bytes() const {
   std::size_t bytes = writers_.capacity() * sizeof(SlotWriter);
   for (const SlotWriter& writer : writers_) bytes += writer.capacity_bytes();

@@ -19,6 +19,7 @@ struct SlotWords {
 class SlotWriter {
  public:
   void add_row(std::uint64_t row) { writer_.add_row(row); }
+  void add_run(std::uint64_t start, std::uint64_t stop) { writer_.add_run(start, stop); }
   void drain(std::vector<std::uint32_t>& out) { writer_.sink().drain(out); }
   std::size_t capacity_bytes() const { return writer_.sink().words().capacity_bytes(); }
 
@@ -44,6 +45,14 @@ class Wah32ColumnWriter {
   // InvalidInput when a slot is not below the count, or rows do not ascend from call to call;
   // nothing was added then.
   void add(std::span<const std::int32_t> slots, std::uint64_t first_row, std::size_t slot_count);
+
+  // Puts the rows of finished vectors behind: bit `r` of vector `i` is row `first_row + r`, and goes to
+  // slot `slots[i]`. Every row of `row_count` has to lie in one vector. Throws BitmapCorrupt when words
+  // are not what `finish` gives or rows are missing or too many, InvalidInput as `add` does; nothing was
+  // added then.
+  void add_vectors(std::span<const std::uint32_t> words, std::span<const std::uint64_t> offsets,
+                   std::span<const std::int32_t> slots, std::uint64_t first_row, std::uint64_t row_count,
+                   std::size_t slot_count);
 
   std::size_t slot_count() const { return writers_.size(); }
 

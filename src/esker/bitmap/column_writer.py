@@ -56,6 +56,16 @@ class ColumnWriter:
         self._writer.add(slots, self.row_count, slot_count)
         self.row_count += len(slots)
 
+    def add_vectors(
+        self, words: Words, offsets: Offsets, slots: npt.NDArray[np.int32], row_count: int, slot_count: int
+    ) -> None:
+        """Put the rows of finished vectors behind: those of vector i (see `slot_words`) go to `slots[i]`.
+
+        Raises BitmapCorruptError for words that are not such vectors of `row_count` rows together.
+        """
+        self._writer.add_vectors(words, offsets, slots, self.row_count, row_count, slot_count)
+        self.row_count += row_count
+
     @property
     def slot_count(self) -> int:
         """Slots there are so far."""
@@ -118,6 +128,19 @@ class ColumnWriter:
         for path, _ in self._spilled:
             path.unlink(missing_ok=True)
         self._spilled.clear()
+
+
+def slot_words(slots: npt.NDArray[np.int32], slot_count: int) -> tuple[Words, Offsets]:
+    """Make a vector for each slot, with the rows that `slots` puts there: WAH32 words, slot after slot, and where.
+
+    >>> words, offsets = slot_words(np.array([0, 2, 0], np.int32), 3)
+    >>> offsets.tolist()
+    [0, 1, 2, 3]
+    """
+    writer = _kernel.Wah32ColumnWriter()
+    writer.add(slots, 0, slot_count)
+    words, offsets = writer.finish(len(slots))
+    return words, offsets
 
 
 def _bitmap(words: Words, row_count: int) -> Bitmap:

@@ -14,7 +14,17 @@ from esker.core.context import QueryContext
 from esker.core.file_system import LOCAL, FileSystem
 from esker.core.memory import Reservation
 from esker.errors import EskerError, InputError, OutputFileError, UnknownColumnError
-from esker.index.column_spec import Bins, BitSliced, ColumnSpec, Equality, Interval, Range, TimeQuantum, typed_edges
+from esker.index.column_spec import (
+    Bins,
+    BitSliced,
+    ColumnSpec,
+    Equality,
+    Interval,
+    Range,
+    TimeQuantum,
+    time_levels,
+    typed_edges,
+)
 from esker.index.encode import Encoder
 from esker.index.segment import SegmentInfo
 from esker.index.segment_file import Block, Meta, PackedBlock, write_segment
@@ -70,7 +80,7 @@ class Finished(Protocol):
         ...
 
 
-def _column_build(
+def column_build(
     column: str, column_type: pa.DataType, spec: ColumnSpec, row_count: int, encoder: Encoder, context: QueryContext
 ) -> ColumnBuild:
     """Choose how a column is built: the one place that knows every kind."""
@@ -91,40 +101,41 @@ def _column_build(
     return binned(BinSlots(typed_edges(spec.edges, column, column_type)))
 
 
-def time_levels(column: str, column_type: pa.DataType, spec: TimeQuantum) -> tuple[str, ...]:
-    """Give the quanta that suit the type, or say that it has none."""
-    from esker.errors import UnsupportedTypeError
-
-    if pa.types.is_timestamp(column_type):
-        return spec.levels
-    if pa.types.is_date(column_type):
-        return tuple(level for level in spec.levels if level != "hour")
-    raise UnsupportedTypeError(f"column {column!r} ({column_type}) has no quanta of time; that takes dates, timestamps")
-
-
 class IndexBuild:
     """The columns being built, and the memory they share."""
 
     def __init__(
-        self, specs: Mapping[str, ColumnSpec], reservation: Reservation, encoder: Encoder, context: QueryContext
+        self,
+        specs: Mapping[str, ColumnSpec],
+        prepared: Mapping[str, ColumnBuild],
+        reservation: Reservation,
+        encoder: Encoder,
+        context: QueryContext,
     ) -> None:
         self._specs = specs
         self._reservation = reservation
         self._encoder = encoder
         self._context = context
+        self._prepared = dict(prepared)
         self._columns: dict[str, ColumnBuild] = {}
+        self._reading: dict[str, ColumnBuild] = {}
 
     def begin(self, schema: pa.Schema, row_count: int) -> None:
         """Check columns, types and edges before any row is looked at."""
         for column, spec in self._specs.items():
+            if column in self._prepared:
+                self._columns[column] = self._prepared.pop(column)
+                continue
             if schema.get_field_index(column) < 0:
                 raise UnknownColumnError.of(column, schema.names, "the hot columns")
             type_ = indexed_type(column, schema.field(column).type)
-            self._columns[column] = _column_build(column, type_, spec, row_count, self._encoder, self._context)
+            build = column_build(column, type_, spec, row_count, self._encoder, self._context)
+            self._columns[column] = self._reading[column] = build
+        self._stay_within_budget()
 
     def add(self, batch: pa.RecordBatch, each: Callable[[list[Callable[[], None]]], None]) -> None:
         """Add the next rows, a task for each column."""
-        each([partial(build.add, batch.column(column)) for column, build in self._columns.items()])
+        each([partial(build.add, batch.column(column)) for column, build in self._reading.items()])
         self._stay_within_budget()
 
     def finish(self, folder: Path, row_count: int, file_system: FileSystem) -> Iterator[SegmentInfo]:
@@ -140,7 +151,7 @@ class IndexBuild:
 
     def close(self) -> None:
         """Remove what was spilled."""
-        for build in self._columns.values():
+        for build in (*self._columns.values(), *self._prepared.values()):
             build.close()
 
     def _written(self, build: ColumnBuild, folder: Path, row_count: int, file_system: FileSystem) -> SegmentInfo:
@@ -188,12 +199,14 @@ def build_index(
     file_system: FileSystem = LOCAL,
     encoding: str = "wah32",
     profile: str = "balanced",
+    prepared: Mapping[str, ColumnBuild] | None = None,
 ) -> list[SegmentInfo]:
     """Write a segment for each column of `specs` to `folder`, and say what the catalogue has to record.
 
     `batches` hold the columns in row-id order, `row_count` rows in all; an empty data set still sends one batch, for
     its schema. `encoding` is that of every vector, or "auto" to choose for each by `profile`. Columns are built in the
-    context's threads. Each file is written aside, synced and renamed under a name never used before; when anything
+    context's threads; those that are `prepared` have all rows already, and are closed here: where all are, no batch is
+    read. Each file is written aside, synced and renamed under a name never used before; when anything
     fails, no file of this call stays. Nothing refers to the files until the caller records them.
     """
     seen_rows: int | None = None
@@ -214,8 +227,12 @@ def build_index(
                     if completion.error is not None:
                         raise completion.error
 
-        build = IndexBuild(specs, reservation, Encoder(encoding, profile), context)
+        build = IndexBuild(specs, prepared or {}, reservation, Encoder(encoding, profile), context)
         try:
+            if prepared and prepared.keys() >= specs.keys():
+                build.begin(pa.schema([]), row_count)
+                seen_rows, batches = row_count, ()
+                context.progress.advance("index", row_count, row_count, "rows")
             for batch in batches:
                 context.check()
                 if seen_rows is None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esker.errors import EskerError, OptionError
+from esker.errors import EskerError, OptionError, UnsupportedTypeError
 from esker.expression import Column, Compare, Literal, bind
 
 BINS_MAX = 1_024
@@ -252,6 +252,15 @@ def spec_of_word(kind: str) -> ColumnSpec:
     if kind == "bins":
         raise OptionError("bins need edges: esker.Bins([0, 15]), Bins.quantile(100) or Bins.equal_width(100)")
     return spec_from_json({"kind": kind})
+
+
+def time_levels(column: str, column_type: pa.DataType, spec: TimeQuantum) -> tuple[str, ...]:
+    """Give the quanta that suit the type, or say that it has none."""
+    if pa.types.is_timestamp(column_type):
+        return spec.levels
+    if pa.types.is_date(column_type):
+        return tuple(level for level in spec.levels if level != "hour")
+    raise UnsupportedTypeError(f"column {column!r} ({column_type}) has no quanta of time; that takes dates, timestamps")
 
 
 def typed_edges(edges: Sequence[Any], column: str, column_type: pa.DataType) -> pa.Array:

@@ -17,6 +17,7 @@ from esker.index.layout import Span
 from esker.index.layouts import LAYOUTS
 from esker.index.segment_file import Block, Entry, Meta
 from esker.index.slots import FIRST_SLOT, SlotMap, next_quantum, plain_values, quantum_start
+from esker.index.vector_parts import VectorPart
 
 
 class SlotBuild:
@@ -53,6 +54,15 @@ class SlotBuild:
     def add(self, values: pa.Array) -> None:
         assigned = self._slots.assign(plain_values(values, self.label_type))
         self._writer.add(assigned, self._slots.slot_count)
+
+    @property
+    def takes_parts(self) -> bool:
+        return True
+
+    def add_part(self, part: VectorPart) -> None:
+        """Add the next rows by their vectors."""
+        slots = self._slots.adopt(part.values)
+        self._writer.add_vectors(part.words, part.offsets, slots, part.row_count, self._slots.slot_count)
 
     def spill(self, *, at_once: bool) -> None:
         if at_once or self._writer.held_bytes >= self._spill_at_bytes:

@@ -27,8 +27,17 @@ class SlotMap(Protocol):
     @property
     def nbytes(self) -> int: ...
 
+    @property
+    def known(self) -> pa.Array:
+        """What the slots from the first one on stand for, in their order; empty where all maps have the same slots."""
+        ...
+
     def assign(self, values: pa.Array) -> Slots:
         """Give the slot of each value; may make new slots."""
+        ...
+
+    def adopt(self, known: pa.Array) -> Slots:
+        """Give the slot here of each slot of another map of the same column; may make new slots."""
         ...
 
     def labels(self) -> pa.Array:
@@ -65,6 +74,13 @@ class ValueSlots:
             found = pc.index_in(values, value_set=self._values)
         slots = found.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int32) + FIRST_SLOT
         return np.where(missing < FIRST_SLOT, missing, slots).astype(np.int32)
+
+    @property
+    def known(self) -> pa.Array:
+        return self._values
+
+    def adopt(self, known: pa.Array) -> Slots:
+        return np.concatenate([np.arange(FIRST_SLOT, dtype=np.int32), self.assign(known)])
 
     def _learn(self, new: pa.Array) -> None:
         if self._values_max is not None and len(self._values) + len(new) > self._values_max:
@@ -103,6 +119,13 @@ class BinSlots:
             slots += pc.greater_equal(values, edge).fill_null(False).to_numpy(zero_copy_only=False)
         return np.where(missing < FIRST_SLOT, missing, slots).astype(np.int32)
 
+    @property
+    def known(self) -> pa.Array:
+        return self._edges[:0]
+
+    def adopt(self, known: pa.Array) -> Slots:
+        return np.arange(self.slot_count, dtype=np.int32)
+
     def labels(self) -> pa.Array:
         return pa.concat_arrays([pa.nulls(FIRST_SLOT + 1, self._edges.type), self._edges])
 
@@ -128,6 +151,13 @@ class QuantumSlots:
 
     def assign(self, values: pa.Array) -> Slots:
         return self._starts.assign(quantum_start(values, self._quantum))
+
+    @property
+    def known(self) -> pa.Array:
+        return self._starts.known
+
+    def adopt(self, known: pa.Array) -> Slots:
+        return self._starts.adopt(known)
 
     @property
     def edges(self) -> pa.Array:

@@ -23,6 +23,7 @@ from esker.index.encode import Encoder
 from esker.index.segment_file import Block, Entry, Meta, Packed, PackedBlock
 from esker.index.slot_build import SlotBuild
 from esker.index.slots import FIRST_SLOT, NAN_SLOT, NULL_SLOT, ValueSlots, missing_slots, plain_values
+from esker.index.vector_parts import VectorPart
 from esker.shuffle.operator import ShuffleOperator
 
 # Distinct values beyond which a column is sorted: each holds an open word, and is looked up for every batch.
@@ -71,9 +72,24 @@ class EqualityBuild:
             assert self._few is not None, "values are few or many"
             self._few.add(values)
             self._row_count += len(values)
-            few_bytes = self._context.budget.total_bytes // PARTITION_SHARE
-            if self._slots.slot_count > VALUES_IN_MEMORY or self._slots.nbytes > few_bytes:
+            if self._has_many:
                 self._turn_to_sorting()
+
+    @property
+    def takes_parts(self) -> bool:
+        """Whether values are few: rows of many are sorted by their values, which vectors do not have."""
+        return self._few is not None and not self._has_many
+
+    def add_part(self, part: VectorPart) -> None:
+        """Add the next rows by their vectors; not asked of a column that `takes_parts` no more."""
+        assert self._few is not None, "values are few"
+        self._few.add_part(part)
+        self._row_count += part.row_count
+
+    @property
+    def _has_many(self) -> bool:
+        few_bytes = self._context.budget.total_bytes // PARTITION_SHARE
+        return self._slots.slot_count > VALUES_IN_MEMORY or self._slots.nbytes > few_bytes
 
     def spill(self, *, at_once: bool) -> None:
         if self._few is not None:

@@ -44,6 +44,7 @@ from esker.index.catalog import CATALOG_FILE, Deletion, IndexCatalog, RowBlock, 
 from esker.index.column_spec import ColumnSpec, spec_from_json
 from esker.index.encode import AUTO, Encoder, every_row
 from esker.index.index import Index
+from esker.index.prepared import PreparedColumns
 from esker.index.row_format import ReadPrice, RowReader
 from esker.index.row_formats import ROW_FORMATS
 from esker.index.vector_cache import VectorCache
@@ -373,8 +374,17 @@ class StoreWriter:
         self._file_system = file_system
         self._clock = clock
 
-    def build(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema, options: StoreOptions) -> StoreContents:
-        """Make a new index folder; raises OutputExistsError when there is one."""
+    def build(
+        self,
+        batches: Iterator[pa.RecordBatch],
+        schema: pa.Schema,
+        options: StoreOptions,
+        prepared: PreparedColumns | None = None,
+    ) -> StoreContents:
+        """Make a new index folder; raises OutputExistsError when there is one.
+
+        Columns that are `prepared` while `batches` are read need no second look at the rows.
+        """
         plain = plain_schema(schema)
         require_columns(list(options.specs), plain, "the data to index")
         made = self._make_folder()
@@ -388,7 +398,7 @@ class StoreWriter:
                     blank = StoreContents(
                         secrets.token_hex(16), name, plain, options.to_json(), float(self._clock.wall_seconds())
                     )
-                    return self._commit(catalog, blank, lambda: self._extended(blank, batches))
+                    return self._commit(catalog, blank, lambda: self._extended(blank, batches, prepared=prepared))
             except BaseException:
                 if made:
                     self._remove_folder()
@@ -399,10 +409,10 @@ class StoreWriter:
         with self._changing() as (catalog, before):
             return self._commit(catalog, before, lambda: change(before))
 
-    def append(self, batches: Iterator[pa.RecordBatch]) -> StoreContents:
-        """Add rows behind those there are, as a block with an index of its own."""
+    def append(self, batches: Iterator[pa.RecordBatch], prepared: PreparedColumns | None = None) -> StoreContents:
+        """Add rows behind those there are, as a block with an index of its own; see `build`."""
         with self._changing() as (catalog, before):
-            return self._commit(catalog, before, lambda: self._extended(before, batches))
+            return self._commit(catalog, before, lambda: self._extended(before, batches, prepared=prepared))
 
     def delete(self, find: Any) -> int:
         """Mark the rows `find(store)` gives as deleted; says how many were not before."""
@@ -441,7 +451,11 @@ class StoreWriter:
         return _Changing(self._folder, self._collect)
 
     def _extended(
-        self, before: StoreContents, batches: Iterator[pa.RecordBatch], number: int | None = None
+        self,
+        before: StoreContents,
+        batches: Iterator[pa.RecordBatch],
+        number: int | None = None,
+        prepared: PreparedColumns | None = None,
     ) -> StoreContents:
         """Write a block of rows and its index."""
         options = StoreOptions.from_json(before.options)
@@ -454,10 +468,13 @@ class StoreWriter:
         if not file.row_count:
             self._file_system.delete(path)
             return before
+        taken = prepared.take(file.row_count) if prepared is not None else {}
         reader = format_.open(path.parent, file, before.schema)
         try:
             infos = build_index(
-                reader.scan(list(options.specs), self._context) if options.specs else iter(()),
+                reader.scan([name for name in options.specs if name not in taken], self._context)
+                if options.specs
+                else iter(()),
                 file.row_count if options.specs else 0,
                 options.specs,
                 self._folder / VECTORS_FOLDER,
@@ -465,6 +482,7 @@ class StoreWriter:
                 file_system=self._file_system,
                 encoding=options.encoding,
                 profile=options.profile,
+                prepared=taken,
             )
         finally:
             reader.close()
