@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from esker.core.context import QueryContext
+from esker.engine.stages import Stage
 from esker.engine.stream import PartitionedStream, run
 
 Ids = npt.NDArray[np.int32]
@@ -45,10 +46,18 @@ class RoundRobin:
         self._partition_count = partition_count
 
     def numbered(self, stream: PartitionedStream, context: QueryContext) -> Iterator[pa.RecordBatch]:
-        schema = numbered_schema(stream.schema)
-        row = 0
         # Here, and not in a stage: only the one who sees all batches in order knows the number of a row.
-        for batch in run(stream, context, "scan before repartition"):
-            ids = np.arange(row, row + batch.num_rows) % self._partition_count
+        return deal_stage(0, self._partition_count)(run(stream, context, "scan before repartition"))
+
+
+def deal_stage(first_row: int, partition_count: int) -> Stage:
+    """Put the numbers of partitions behind rows that are dealt out one by one, of which `first_row` come before."""
+
+    def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        row = first_row
+        for batch in batches:
+            ids = np.arange(row, row + batch.num_rows) % partition_count
             row += batch.num_rows
-            yield with_ids(batch, ids.astype(np.int32), schema)
+            yield with_ids(batch, ids.astype(np.int32), numbered_schema(batch.schema))
+
+    return stage

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.engine.placement import Ids, numbered_schema, with_ids
-from esker.engine.sample import sample_rows
+from esker.engine.sample import draw, sample_rows
 from esker.engine.sources.stored import table_stream
 from esker.engine.splitters import Splitters
 from esker.engine.stages import Stage, project_stage
@@ -26,50 +27,56 @@ SAMPLE_ROWS_MAX = 1 << 18
 _SAMPLE_SHARE = 32
 
 
+# Rows with the numbers that they drew: so many are wanted, by a seed.
+Draw = Callable[[int, int], PartitionedStream]
+
+
 class RangePlacement:
     """Puts keys that are less into partitions that come earlier; equal keys are in one.
 
-    Splitters come from a seeded sample. `keys` are the key columns of the same rows, to be read beside them: a pass
-    of its own. Without it the rows can be read once, or are dear to make: they are spooled, and sampled there. What is
-    less is said by the order of a sort: `descending` columns, nulls last or first.
+    Splitters come from a seeded sample. `drawn` gives the key columns of the same rows, in a pass of its own, with the
+    numbers that they drew (`sample.draw`), for a number of rows and a seed. Without it the rows can be read once, or
+    are dear to make: they are spooled, and sampled there. What is less is said by the order of a sort: `descending`
+    columns, nulls last or first.
     """
 
     def __init__(
         self,
         by: Sequence[str],
         partition_count: int,
-        keys: PartitionedStream | None,
+        drawn: Draw | None,
         descending: Sequence[bool] = (),
         nulls_first: bool = False,
     ) -> None:
         self._by = tuple(by)
         self._partition_count = partition_count
-        self._keys = keys
+        self._drawn = drawn
         self._order = (descending, nulls_first)
 
     def numbered(self, stream: PartitionedStream, context: QueryContext) -> Iterator[pa.RecordBatch]:
-        keys = self._keys
-        if keys is None:
+        drawn = self._drawn
+        if drawn is None:
             rows = spool(run(stream, context, "scan before shuffle"), stream.schema, "range shuffle", context)
             stream = table_stream(rows, stream.schema.names, context)
-            keys = stream
-        splitters = self._splitters_of(keys, context)
+            keys = stream.then(project_stage(self._by), pa.schema([stream.schema.field(name) for name in self._by]))
+            drawn = partial(draw, keys)
+        splitters = self._splitters_of(drawn, context)
         return run(stream.then(ids_stage(splitters), numbered_schema(stream.schema)), context, "scan before shuffle")
 
     def splitters(self, context: QueryContext) -> Splitters:
         """Draw the sample of the keys, and choose."""
-        assert self._keys is not None, "asked where the keys are a stream of their own"
-        return self._splitters_of(self._keys, context)
+        assert self._drawn is not None, "asked where the keys are a stream of their own"
+        return self._splitters_of(self._drawn, context)
 
-    def _splitters_of(self, keys: PartitionedStream, context: QueryContext) -> Splitters:
-        narrow = keys.then(project_stage(self._by), pa.schema([keys.schema.field(name) for name in self._by]))
-        if self._partition_count == 1:
-            return Splitters(narrow.schema.empty_table(), self._by, *self._order)
+    def _splitters_of(self, drawn: Draw, context: QueryContext) -> Splitters:
         row_count = self._partition_count * SAMPLE_ROWS_OF_A_PARTITION
         row_count = min(max(row_count, SAMPLE_ROWS_MIN), SAMPLE_ROWS_MAX)
         bytes_max = context.budget.total_bytes // _SAMPLE_SHARE
-        sampled = sample_rows(narrow, row_count, context.seed, context, bytes_max)
-        keys_seen = pa.Table.from_batches(sampled, narrow.schema)
+        stream = drawn(row_count, context.seed)
+        schema = pa.schema(list(stream.schema)[:-1])
+        if self._partition_count == 1:
+            return Splitters(schema.empty_table().select(self._by), self._by, *self._order)
+        keys_seen = pa.Table.from_batches(sample_rows(stream, row_count, context, bytes_max), schema)
         return Splitters.of_sample(keys_seen, self._by, self._partition_count, *self._order)
 
 

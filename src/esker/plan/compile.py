@@ -11,13 +11,14 @@ import pyarrow as pa
 
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
+from esker.core.seeded import generator
 from esker.core.sort import sort_batches
 from esker.engine.aggregate import aggregate, partial_stage
 from esker.engine.distinct import distinct, distinct_stage
 from esker.engine.map_groups import map_group_batches, map_groups
-from esker.engine.placement import Placement, RoundRobin
+from esker.engine.placement import Placement, RoundRobin, deal_stage
 from esker.engine.range_placement import RangePlacement, ids_stage
-from esker.engine.sample import sample, sample_rows
+from esker.engine.sample import RowChance, drawn_stage, sample, sample_rows
 from esker.engine.session import session_of
 from esker.engine.shuffle_barrier import FetchedBarrier, ShuffleBarrier
 from esker.engine.sources.stored import spooled_source
@@ -33,7 +34,9 @@ from esker.plan.join_apart import joined_apart
 from esker.plan.node_task import EXCHANGED, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
+    Dealt,
     Distinct,
+    Drawn,
     Exchanged,
     Filter,
     FirstRows,
@@ -54,7 +57,7 @@ from esker.plan.nodes import (
     Shuffle,
     Sort,
 )
-from esker.plan.ranges import Ranges, ranged
+from esker.plan.ranges import Ranges, dealt, drawing, drawing_kept, kept_in_pages, ranged
 from esker.plan.rules import optimise
 
 # Smaller joins of files are done by the script: to move rows takes longer than to read them.
@@ -191,10 +194,20 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     if node.function == "range":
         keys = _keys_again(node, context)
         explanation.detail["splitters"] = "from spooled rows" if keys is None else "from a pass over the keys"
-        placement = RangePlacement(node.by, node.partition_count, keys)
-        if session is not None and keys is not None and below.apart is not None:
+        drawn = drawing(keys, _compile_task, context) if keys is not None else None
+        placement = RangePlacement(node.by, node.partition_count, drawn)
+        if session is not None and below.apart is not None:
+            if drawn is None:
+                explanation.detail["splitters"] = "from rows in pages"
+                below = kept_in_pages(below, None, _compile_task, session, context)
+                # Drawn by their places, as from spooled rows.
+                drawn = drawing_kept(below, node.by, True, _compile_task, session, context)
+                placement = RangePlacement(node.by, node.partition_count, drawn)
             stream, numbered = ranged(below, placement, _compile_task, session, context), True
             placement = None
+    elif not node.by and session is not None and below.apart is not None:
+        stream, numbered = dealt(below, node.partition_count, _compile_task, session, context), True
+        placement = None
     barrier = ShuffleBarrier(
         stream,
         node.by,
@@ -210,13 +223,13 @@ def _shuffle(node: Shuffle, context: QueryContext) -> Compiled:
     return _behind(node, barrier, barrier.stream(), explanation, direct=True)
 
 
-def _keys_again(node: Shuffle | Sort, context: QueryContext) -> PartitionedStream | None:
-    """The keys of the input as a stream of its own, or None where the input is dear to run, or runs only once."""
+def _keys_again(node: Shuffle | Sort, context: QueryContext) -> Compiled | None:
+    """The keys of the input as a plan of its own, or None where the input is dear to run, or runs only once."""
     if not _is_cheap_to_repeat(node.input):
         return None
     names = [name for name in node.input.schema.names if name in node.by]
     keys = Project(pa.schema([node.input.schema.field(name) for name in names]), node.input)
-    return _compile(optimise(keys), context).stream
+    return _compile(optimise(keys), context)
 
 
 def _is_cheap_to_repeat(node: Node) -> bool:
@@ -311,12 +324,27 @@ def _numbered(node: Numbered, context: QueryContext) -> Compiled:
     return replace(_narrow(node, below, stream, below.explanation), counted=False)
 
 
+def _drawn(node: Drawn, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    first = node.first_row
+    chance = generator(node.seed, node.partition).random if first is None else RowChance(node.seed, first)
+    stream = below.stream.then(drawn_stage(chance, node.rows, node.schema), node.schema)
+    return Compiled(stream, below.explanation, counted=False)
+
+
+def _dealt(node: Dealt, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stream = below.stream.then(deal_stage(node.first_row, node.partition_count), node.schema)
+    return Compiled(stream, below.explanation, counted=False)
+
+
 def _sample(node: Sample, context: QueryContext) -> Compiled:
     below = _as_one(_compile(node.input, context), context)
     explanation = Explanation("sample", inputs=[below.explanation])
     if node.rows is not None:
         explanation.detail |= {"n": node.rows, "seed": node.seed}
-        some = partial(sample_rows, below.stream, node.rows, node.seed, context)
+        drawn = drawing(below, _compile_task, context)(node.rows, node.seed)
+        some = partial(sample_rows, drawn, node.rows, context)
         return Compiled(single(node.schema, some), explanation)
     assert node.fraction is not None, "a sample is a fraction or a number of rows"
     explanation.detail |= {"fraction": node.fraction, "seed": node.seed}
@@ -442,6 +470,8 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     FirstRows: _first_rows,
     Partials: _partials,
     Numbered: _numbered,
+    Drawn: _drawn,
+    Dealt: _dealt,
     Keyed: _keyed,
     JoinPart: _join_part,
     JoinedRows: _joined_rows,

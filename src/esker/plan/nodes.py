@@ -193,6 +193,27 @@ class Numbered(OneInput):
 
 
 @dataclass(frozen=True, eq=False)
+class Drawn(OneInput):
+    """Rows of a partition that may be among `rows` of all, with the numbers that they drew behind.
+
+    The partition's own number says what they draw, or, where it is known, the place of its first row in a table.
+    """
+
+    rows: int
+    seed: int
+    partition: int
+    first_row: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dealt(OneInput):
+    """Rows of which the first is number `first_row` of all, with the numbers of the partitions they are dealt to."""
+
+    first_row: int
+    partition_count: int
+
+
+@dataclass(frozen=True, eq=False)
 class Keyed(OneInput):
     """Partition `partition` of a side of a join, with the numbers of its rows and its keys behind."""
 
