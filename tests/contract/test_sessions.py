@@ -103,7 +103,26 @@ DATASETS: dict[str, Callable[[Path, Path], Any]] = {
     "shuffle": lambda here, _: _rows(here).shuffle("key", 8).to_arrow(),
     "shuffle, then map": lambda here, _: _rows(here).shuffle("key", 8).map_batches(_doubled).to_arrow(),
     "range shuffle": lambda here, _: _rows(here).shuffle("price", 8, function="range").to_arrow(),
+    "range shuffle of what a function made": lambda here, _: (
+        _rows(here).map_batches(_doubled).shuffle("twice", 8, function="range").to_arrow()
+    ),
+    "range shuffle of groups": lambda here, _: (
+        _rows(here)
+        .group_by("key", partitions=8)
+        .agg({"total": ("price", "sum")})
+        .shuffle(["total", "key"], 5, function="range")
+        .to_arrow()
+    ),
     "repartition": lambda here, _: _rows(here).repartition(5).to_arrow(),
+    "repartition of what a function made": lambda here, _: (
+        _rows(here).filter("key < 90").map_batches(_doubled).repartition(4).to_arrow()
+    ),
+    "repartition of groups, then map": lambda here, _: (
+        _rows(here).shuffle("key", 6).repartition(7).map_batches(_doubled).sample(0.1, seed=3).to_arrow()
+    ),
+    "sample n of what a function made": lambda here, _: (
+        _rows(here).filter("key < 150").map_batches(_doubled).sample(n=70, seed=3).to_arrow()
+    ),
     "distinct": lambda here, _: _rows(here).distinct("name", partitions=8).to_arrow(),
     "aggregate": lambda here, _: (
         _rows(here).group_by("key", partitions=8).agg({"total": ("price", "sum"), "n": ("id", "count")}).to_arrow()
@@ -156,6 +175,30 @@ DATASETS: dict[str, Callable[[Path, Path], Any]] = {
         .agg({"n": ("id", "count")})
         .to_arrow(),
     ),
+    "index files": lambda here, empty: _index_files(here, empty),
+    "index files, behind groups": lambda here, empty: (
+        esker.build_index(
+            _rows(here).group_by("key", partitions=8).agg({"n": ("id", "count")}), empty / "index", {"n": "range"}
+        ).count("n > 130"),
+        _segments(empty / "index" / "vectors"),
+    ),
+    "index files, appended": lambda here, empty: (
+        esker.build_index(_rows(here).filter("key < 50"), empty / "index", ["key", "name"]).append(
+            _rows(here).filter("key >= 250")
+        ),
+        _segments(empty / "index" / "vectors"),
+    ),
+    "index files of a freeze in order": lambda here, empty: (
+        esker.freeze(
+            _rows(here).map_batches(_without_some),
+            empty / "rows.esker",
+            keys=["id"],
+            index=["name", "key"],
+            order_by=["key", "price"],
+        ).rows,
+        _segments(empty / "rows.esker" / "index"),
+        esker.read_frozen(empty / "rows.esker").select(["id", "key"]).to_arrow(),
+    ),
     "index": lambda here, empty: esker.build_index(_rows(here), empty / "index", ["key"]).count("key < 10"),
 }
 
@@ -197,6 +240,29 @@ GRAPHS: dict[str, Callable[[Path, Path], Any]] = {
     "page rank": lambda here, _: _graph().page_rank(iterations=5).to_arrow(),
     "degrees": lambda here, _: _graph().degrees().to_arrow(),
 }
+
+
+def _without_some(batch: pa.RecordBatch) -> pa.RecordBatch:
+    return batch.filter(pa.array(np.asarray(batch["id"]) % 5 != 3))
+
+
+def _index_files(here: Path, empty: Path) -> tuple[int, dict[str, list[bytes]]]:
+    columns = {
+        "name": "equality",
+        "key": esker.Bins([50, 100, 200]),
+        "price": esker.Bins.quantile(8),
+        "id": "bit_sliced",
+    }
+    with esker.build_index(_rows(here).filter("key < 250"), empty / "index", columns) as index:
+        return index.count("name = 'name 5' AND key > 120"), _segments(empty / "index" / "vectors")
+
+
+def _segments(folder: Path) -> dict[str, list[bytes]]:
+    """The bytes of index files by their column: their names are new each time."""
+    found: dict[str, list[bytes]] = {}
+    for path in folder.iterdir():
+        found.setdefault(path.name.partition(".")[0], []).append(path.read_bytes())
+    return {column: sorted(files) for column, files in found.items()}
 
 
 def _with_broadcast() -> list[Any]:

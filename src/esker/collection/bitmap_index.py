@@ -12,6 +12,7 @@ import pyarrow as pa
 from esker.bitmap import Bitmap
 from esker.collection.dataset import Dataset
 from esker.collection.freeze import IndexOption, index_specs
+from esker.collection.indexed_rows import indexed_rows
 from esker.collection.options import DEFAULT_OPTIONS, Options
 from esker.collection.read import read
 from esker.core.batch import require_columns
@@ -20,13 +21,12 @@ from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
 from esker.core.row_set import RowSet
 from esker.engine.sources.indexed import IndexedSource, cost_of, find_batches
-from esker.engine.stream import run
 from esker.errors import OptionError
 from esker.expression import Expression, read_predicate, to_sql
 from esker.index import aggregate
+from esker.index.encode import Encoder
 from esker.index.plan import StorePlan, plan_store
 from esker.index.store import IndexStore, StoreOptions, StoreWriter
-from esker.plan.compile import compile_plan
 from esker.plan.nodes import Scan
 
 TEXTS_KEPT = 64
@@ -70,9 +70,9 @@ def build_index(
         dataset = dataset.select([name for name in dataset.columns if name in {*store, *specs}])
     chosen = StoreOptions(specs, encoding, profile, rows)
     with dataset._options.context() as context:
-        compiled = compile_plan(dataset._node, context)
-        batches = run(compiled.stream, context, "build index")
-        StoreWriter(Path(target), context).build(batches, dataset.schema, chosen)
+        encoder = Encoder(encoding, profile)
+        with indexed_rows(dataset._node, specs, encoder, context, "build index") as (batches, prepared):
+            StoreWriter(Path(target), context).build(batches, dataset.schema, chosen, prepared)
     return BitmapIndex(target, dataset._options)
 
 
@@ -286,8 +286,10 @@ class BitmapIndex:
         dataset = dataset.select(list(self.schema.names)) if dataset.columns != self.schema.names else dataset
         before = self.store.row_count
         with self._changing(dataset._options) as (writer, context):
-            batches = run(compile_plan(dataset._node, context).stream, context, "append to index")
-            writer.append(batches)
+            made = StoreOptions.from_json(self.store.contents.options)
+            encoder = Encoder(made.encoding, made.profile)
+            with indexed_rows(dataset._node, made.specs, encoder, context, "append to index") as (batches, prepared):
+                writer.append(batches, prepared)
         return self.store.row_count - before
 
     def delete(self, rows: Any) -> int:

@@ -10,18 +10,20 @@ import pyarrow as pa
 
 from esker import frozen
 from esker.collection.dataset import Dataset
+from esker.collection.indexed_rows import indexed_rows
 from esker.collection.read import read
 from esker.collection.write import require_parent
 from esker.core.batch import require_columns
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
-from esker.engine.stream import run
+from esker.engine.session import session_of
 from esker.errors import OptionError
 from esker.frozen import FreezeReport
 from esker.frozen.write import ROW_GROUP_ROWS
 from esker.index import ColumnSpec, Equality, SegmentInfo, build_index, spec_of_word
 from esker.index.encode import Encoder
-from esker.plan.compile import compile_plan
+from esker.index.prepared import PreparedColumns
+from esker.plan.nodes import Sort
 from esker.storage import Tier, open_tier
 
 IndexOption = Sequence[str] | Mapping[str, str | ColumnSpec]
@@ -70,21 +72,26 @@ def freeze(
     frozen.require_unfrozen(path)
     names = _as_list(order_by)
     with dataset._options.context() as context:
-        compiled = compile_plan(dataset._node, context)
-        return frozen.freeze(
-            run(compiled.stream, context, "freeze"),
-            dataset.schema,
-            path,
-            hot_columns=hot,
-            tier=_open(tier, path),
-            order_by=names,
-            split_by=split_by,
-            extent_rows=extent_rows,
-            row_group_rows=ROW_GROUP_ROWS if row_group_rows is None else row_group_rows,
-            page_bytes=page_bytes,
-            context=context,
-            index_builder=_builder(specs, encoder, context) if specs else None,
-        )
+        node, is_sorted = dataset._node, False
+        if names and session_of(context) is not None:
+            require_columns(names, dataset.schema, "order_by")
+            node, is_sorted = Sort(dataset.schema, node, tuple(names), (False,) * len(names)), True
+        with indexed_rows(node, specs, encoder, context, "freeze") as (batches, prepared):
+            return frozen.freeze(
+                batches,
+                dataset.schema,
+                path,
+                hot_columns=hot,
+                tier=_open(tier, path),
+                order_by=names,
+                is_sorted=is_sorted,
+                split_by=split_by,
+                extent_rows=extent_rows,
+                row_group_rows=ROW_GROUP_ROWS if row_group_rows is None else row_group_rows,
+                page_bytes=page_bytes,
+                context=context,
+                index_builder=_builder(specs, encoder, context, prepared) if specs else None,
+            )
 
 
 def plan_freeze(
@@ -141,7 +148,9 @@ def _checked(
     return dataset, specs, hot
 
 
-def _builder(specs: Mapping[str, ColumnSpec], encoder: Encoder, context: QueryContext) -> frozen.IndexBuilder:
+def _builder(
+    specs: Mapping[str, ColumnSpec], encoder: Encoder, context: QueryContext, prepared: PreparedColumns | None = None
+) -> frozen.IndexBuilder:
     def build(batches: Iterator[pa.RecordBatch], row_count: int, folder: Path) -> Sequence[SegmentInfo]:
         return build_index(
             batches,
@@ -151,6 +160,7 @@ def _builder(specs: Mapping[str, ColumnSpec], encoder: Encoder, context: QueryCo
             context=context,
             encoding=encoder.encoding,
             profile=encoder.profile,
+            prepared=prepared.take(row_count) if prepared is not None else None,
         )
 
     return build

@@ -73,6 +73,7 @@ def freeze(
     context: QueryContext,
     payload_prefix: str | None = None,
     order_by: Sequence[str] = (),
+    is_sorted: bool = False,
     split_by: str | None = None,
     extent_rows: int | None = None,
     row_group_rows: int = ROW_GROUP_ROWS,
@@ -83,7 +84,8 @@ def freeze(
 ) -> FreezeReport:
     """Write rows as a frozen data set in the new folder `target`, with the payload on `tier`.
 
-    `order_by` sorts first, within the context's budget: ascending, nulls last, equal rows as they came. `split_by`
+    `order_by` sorts first, within the context's budget: ascending, nulls last, equal rows as they came; rows that
+    come so are said to be `is_sorted`. `split_by`
     starts a new extent where that column's value changes; otherwise extents have `extent_rows` rows, or about
     128 MiB. Hot columns are repeated in the folder, so that finds and joins decide without the payload; the payload
     keeps all columns and is plain Parquet. Raises OutputExistsError when `target` holds anything but an unfinished
@@ -114,7 +116,7 @@ def freeze(
                         f"{folder} is a frozen data set already; append to it, or choose another name"
                     )
                 place = WritePlace(folder, file, tier, context, file_system, clock)
-                return _write(place, Contents(described), batches, index_builder)
+                return _write(place, Contents(described), batches, index_builder, is_sorted=is_sorted)
         except BaseException:
             _clear_unfinished(folder, made)
             raise
@@ -170,7 +172,12 @@ def rebuild_index(
 
 
 def _write(
-    place: WritePlace, before: Contents, batches: Iterator[pa.RecordBatch], index_builder: IndexBuilder | None
+    place: WritePlace,
+    before: Contents,
+    batches: Iterator[pa.RecordBatch],
+    index_builder: IndexBuilder | None,
+    *,
+    is_sorted: bool = False,
 ) -> FreezeReport:
     counted = place.tier.counted
     log = place.context.log
@@ -179,7 +186,8 @@ def _write(
     if collected:
         log.emit("garbage_collected", files=len(collected.files), objects=len(collected.objects))
     with Write(place, before) as write:
-        write.add_rows(batches, FreezeOptions.from_json(dict(before.description.options)))
+        options = FreezeOptions.from_json(dict(before.description.options))
+        write.add_rows(batches, options, sort=not is_sorted)
         if index_builder is not None:
             write.build_index(index_builder)
         write.commit()

@@ -134,8 +134,11 @@ class Write:
         # the catalogue, so a stop between the commit and here loses nothing.
         self._undo()
 
-    def add_rows(self, batches: Iterator[pa.RecordBatch], options: FreezeOptions) -> None:
-        """Write rows after those that are there: payload extents to the tier, key files to the folder."""
+    def add_rows(self, batches: Iterator[pa.RecordBatch], options: FreezeOptions, *, sort: bool = True) -> None:
+        """Write rows after those that are there: payload extents to the tier, key files to the folder.
+
+        Without `sort` they come in the order that the options name.
+        """
         described, budget = self.after.description, self._place.context.budget
         shape = options.shape(self._place.tier, budget.free_bytes)
         hot_schema = pa.schema([field for field in described.schema if field.name in described.hot_columns])
@@ -161,7 +164,7 @@ class Write:
         )
         with budget.reserve("freeze", 4 * shape.row_group_bytes):
             try:
-                self._write_rows(self._laid_out(batches, options), payload, hot)
+                self._write_rows(self._laid_out(batches, options, sort), payload, hot)
             except BaseException as error:
                 payload.abandon()
                 hot.abandon(error)
@@ -196,11 +199,11 @@ class Write:
         self._place.file.commit(self.after, self._footers, self._token)
 
     def _laid_out(
-        self, batches: Iterator[pa.RecordBatch], options: FreezeOptions
+        self, batches: Iterator[pa.RecordBatch], options: FreezeOptions, sort: bool
     ) -> Iterator[tuple[pa.RecordBatch, bool]]:
         schema = self.after.description.schema
         rows: Iterator[pa.RecordBatch] = (fit(batch, schema) for batch in batches)
-        if options.order_by:
+        if options.order_by and sort:
             rows = sort_batches(rows, options.order_by, schema, self._place.context, operator="freeze order_by")
         return divide(rows, options.split_by)
 

@@ -25,6 +25,7 @@ from esker.engine.sources.stored import spooled_source
 from esker.engine.stages import count_stage, filter_stage, head, map_stage, project_stage
 from esker.engine.stream import PartitionedStream, run, single
 from esker.engine.user_function import function_name
+from esker.engine.vector_parts import vectors_stage
 from esker.expression import to_sql
 from esker.join import plan_join
 from esker.join.input import JoinInput
@@ -56,6 +57,7 @@ from esker.plan.nodes import (
     Scan,
     Shuffle,
     Sort,
+    Vectored,
 )
 from esker.plan.ranges import Ranges, dealt, drawing, drawing_kept, kept_in_pages, ranged
 from esker.plan.rules import optimise
@@ -64,11 +66,16 @@ from esker.plan.rules import optimise
 JOIN_APART_BYTES = 64 << 20
 
 
-def compile_plan(node: Node, context: QueryContext) -> Compiled:
-    """Optimise and compile. Reads only what is hot: footers, catalogues, key columns, the index."""
+def compile_plan(node: Node, context: QueryContext, last: Callable[[Node], Node] | None = None) -> Compiled:
+    """Optimise and compile; `last` puts a step behind what was optimised.
+
+    Reads only what is hot: footers, catalogues, key columns, the index.
+    """
     facts = Facts()
     context.log.listen(facts.see)
-    compiled = replace(_as_one(_compile(optimise(node), context), context), facts=facts)
+    optimised = optimise(node)
+    compiled = _compile(last(optimised) if last is not None else optimised, context)
+    compiled = replace(_as_one(compiled, context), facts=facts)
     compiled.explanation.number()
     context.log.emit("query_planned", plan=compiled.explanation.to_json())
     return compiled
@@ -338,6 +345,12 @@ def _dealt(node: Dealt, context: QueryContext) -> Compiled:
     return Compiled(stream, below.explanation, counted=False)
 
 
+def _vectored(node: Vectored, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    stage = vectors_stage(node.parts, node.schema, context.batch_rows)
+    return replace(_narrow(node, below, below.stream.then(stage, node.schema), below.explanation), counted=False)
+
+
 def _sample(node: Sample, context: QueryContext) -> Compiled:
     below = _as_one(_compile(node.input, context), context)
     explanation = Explanation("sample", inputs=[below.explanation])
@@ -472,6 +485,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Numbered: _numbered,
     Drawn: _drawn,
     Dealt: _dealt,
+    Vectored: _vectored,
     Keyed: _keyed,
     JoinPart: _join_part,
     JoinedRows: _joined_rows,

@@ -13,6 +13,7 @@ from esker.engine.distributed_shuffle import FetchedPartition
 from esker.engine.range_placement import Numbering
 from esker.engine.source import Source
 from esker.expression import Expression
+from esker.index.vector_parts import VectorParts
 
 if TYPE_CHECKING:
     from esker.plan.join_apart import Keying
@@ -211,6 +212,13 @@ class Dealt(OneInput):
 
     first_row: int
     partition_count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Vectored(OneInput):
+    """The rows with the vectors of an index behind, batch by batch."""
+
+    parts: VectorParts
 
 
 @dataclass(frozen=True, eq=False)
