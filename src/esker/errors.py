@@ -11,6 +11,7 @@
     │   ├── InputFileError (OSError)         a file or folder that is missing, unreadable, truncated or ragged
     │   ├── EmptyBagError                    an element was asked for, and there is none
     │   ├── NestedCollectionError            a function that runs on partitions uses a collection
+    │   ├── UnknownIndexError (KeyError)     an index that a cluster has not, or that was dropped
     │   └── UnpicklableFunctionError (TypeError)  a function, or what it holds, cannot go to another process
     ├── CorruptError                         stored bytes are not what was written; names file and place
     │   ├── PageCorruptError
@@ -175,6 +176,25 @@ class UnpicklableFunctionError(InputError, TypeError):
     """A function, or something it holds, cannot go to another process; the message names what."""
 
     code = "ESK-110"
+
+
+class UnknownIndexError(InputError, KeyError):
+    """An index that a cluster has not, or no more.
+
+    >>> raise UnknownIndexError("census", "flights", dropped=True)
+    Traceback (most recent call last):
+        ...
+    esker.errors.UnknownIndexError: index 'census' of the cluster was dropped; there is: flights [ESK-111]
+    """
+
+    code = "ESK-111"
+
+    def __init__(self, index: str, there: str, *, dropped: bool) -> None:
+        """Name the index, and those that there are."""
+        said = f"index {index!r} of the cluster was dropped" if dropped else f"the cluster has no index {index!r}"
+        super().__init__(f"{said}; there is: {there}")
+        self.index = index
+        self.dropped = dropped
 
 
 class CorruptError(EskerError):

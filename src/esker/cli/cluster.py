@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from esker.cli.arguments import Debug, DryRun, Json, Quiet
+from esker.cli.arguments import Authority, Debug, DryRun, Json, Quiet
 from esker.cli.outcome import report_error
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import CancelledError, OptionError
 
 if TYPE_CHECKING:
+    from esker.cluster import Cluster
     from esker.runtime.flight import Limits, Security
 
 # How soon a process that ended is noticed.
@@ -29,6 +30,7 @@ cluster = typer.Typer(
 node = typer.Typer(name="node", no_args_is_help=True, rich_markup_mode=None, help="Run a node of a replicated index.")
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The cluster's folder.")]
+Where = Annotated[str, typer.Argument(metavar="FOLDER|URL", help="A cluster's folder, or its coordinator.")]
 Data = Annotated[Path, typer.Option("--data", metavar="FOLDER", help="What this process keeps; made when missing.")]
 Listen = Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 is any that is free.")]
 TokenFile = Annotated[
@@ -37,7 +39,6 @@ TokenFile = Annotated[
 ]
 Certificate = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="TLS: certificate (PEM).")]
 Key = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="TLS: its key (PEM).")]
-Authority = Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE", help="TLS: whose certificates to trust.")]
 MessageLimit = Annotated[str, typer.Option(metavar="SIZE", help="The biggest message that is taken.")]
 Events = Annotated[bool, typer.Option("--events/--no-events", help="Keep an event log in the folder, for esker ui.")]
 SplitBytes = Annotated[
@@ -231,8 +232,46 @@ def down(
 
 
 @cluster.command()
+def drop(
+    where: Where,
+    index: Annotated[str, typer.Argument(metavar="INDEX", help="The name of the index.")],
+    token_file: TokenFile = None,
+    tls_ca: Authority = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask a person at a terminal before.")] = False,
+    debug: Debug = False,
+) -> Callable[[], None]:
+    """Remove an index, all of it: its rows and vectors are gone from every node, and nothing brings them back.
+
+    \b
+    esker cluster drop my.cluster census
+    esker cluster drop grpc://10.0.0.1:7070 census --token-file token --yes
+    """
+
+    def run() -> None:
+        from esker.cli.session import Session
+
+        with _opened(where, token_file, tls_ca) as one:
+            layout = one.layout(index)
+            if dry_run:
+                would = {"would_drop": index, "rows": layout.row_count}
+                print(json_.dumps(would) if json else f"would drop {index}, {layout.row_count:,} rows")
+                return
+            Session(yes=yes).confirm(f"dropping index {index} of {layout.row_count:,} rows, for good")
+            one.drop(index)
+        if json:
+            print(json_.dumps({"dropped": index, "rows": layout.row_count}))
+        elif not quiet:
+            print(f"dropped {index}, {layout.row_count:,} rows")
+
+    return run
+
+
+@cluster.command()
 def status(
-    where: Annotated[str, typer.Argument(metavar="FOLDER|URL", help="A cluster's folder, or its coordinator.")],
+    where: Where,
     token_file: TokenFile = None,
     tls_ca: Authority = None,
     json: Json = False,
@@ -245,15 +284,7 @@ def status(
     """
 
     def run() -> None:
-        from esker.cluster import connect
-        from esker.cluster.local import LocalCluster
-
-        opened = (
-            connect(where, token=token_file, authority=tls_ca)
-            if "://" in where
-            else LocalCluster(Path(where).absolute()).connect()
-        )
-        with opened as one:
+        with _opened(where, token_file, tls_ca) as one:
             found = one.status()
         if json:
             print(json_.dumps(found, indent=2))
@@ -261,6 +292,16 @@ def status(
             _show(found)
 
     return run
+
+
+def _opened(where: str, token_file: Path | None, authority: Path | None) -> Cluster:
+    """Open a cluster by its coordinator's address, or by its folder on this machine."""
+    from esker.cluster import connect
+    from esker.cluster.local import LocalCluster
+
+    if "://" in where:
+        return connect(where, token=token_file, authority=authority)
+    return LocalCluster(Path(where).absolute()).connect()
 
 
 def _serve(interrupts: Any, start: Callable[[], Any], what: str, *, as_json: bool, debug: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +13,9 @@ from esker.cluster.unit import Entry, digest_of
 
 RETIRED = -(1 << 62)
 """The one vector of a block that became others: it has no rows any more, and nobody may read or write it."""
+
+DROPPED = RETIRED + 1
+"""The one vector of the unit of an index that was dropped: its tombstone."""
 
 COLUMNS_MOST = 1 << 16
 ALIGN_ROWS = 8192
@@ -70,6 +73,20 @@ def place_of(unit: str) -> int:
 def retired_digest(version: int) -> int:
     """Give the digest of a unit that was retired in a version; no other contents have it, but for one in 2^64."""
     return digest_of(RETIRED, version, b"")
+
+
+def dropped_digest(version: int) -> int:
+    """Give the digest that the unit of an index has when the index was dropped in a version."""
+    return digest_of(DROPPED, version, b"")
+
+
+def is_within(unit: str, prefixes: Container[str]) -> bool:
+    """Say whether a unit's name begins with one of the prefixes.
+
+    >>> is_within("census/7f/0:8192", {"census/7f"}), is_within("census/7f0/-", {"census/7f"})
+    (True, False)
+    """
+    return unit.rpartition("/")[0] in prefixes
 
 
 # ---- asking for blocks without knowing them ----

@@ -51,10 +51,10 @@ def build(
         if layout.in_blocks:
             for part in layout.blocks.parts(0):
                 for writes in _batches(_block(spool, layout, part.unit, part.start, part.stop)):
-                    cluster._write(writes)
+                    cluster._write_new(writes)
         else:
             for writes in _batches(_vectors(spool, layout)):
-                cluster._write(writes)
+                cluster._write_new(writes)
         cluster._store_layout(layout)
 
 

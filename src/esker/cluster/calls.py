@@ -30,10 +30,12 @@ class Calls(ABC):
             self._last += 1
             return self._last
 
-    def put(self, writes: tuple[Write, ...]) -> Done | Failed:
+    def put(
+        self, writes: tuple[Write, ...], guards: tuple[tuple[str, int], ...] = (), drops: tuple[str, ...] = ()
+    ) -> Done | Failed:
         """Put, after the puts before; DeadlineExceededError when it takes too long, and may be done yet."""
         with self._putting:
-            answer = self.call(Put(self.next_number(), writes))
+            answer = self.call(Put(self.next_number(), writes, guards, drops))
         assert not isinstance(answer, Answer), "a put is done or fails"
         return answer
 

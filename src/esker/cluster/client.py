@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -16,11 +16,11 @@ import pyarrow as pa
 from pyarrow import flight
 
 from esker.bitmap import Bitmap
-from esker.cluster.blocks import block_of
+from esker.cluster.blocks import DROPPED, block_of
 from esker.cluster.calls import Calls
 from esker.cluster.codec import CodecError, unpack
 from esker.cluster.layout import DELETED, Layout, array_of, block_rows_for, describe, layout_unit
-from esker.cluster.messages import COUNT, ROWS, VALUES, Answer, Failed, Query, Terms, Write
+from esker.cluster.messages import CHANGED, COUNT, ROWS, VALUES, Answer, Failed, Query, Terms, Write
 from esker.cluster.placement import Part
 from esker.cluster.planners import PLANNERS
 from esker.cluster.session import Session
@@ -35,6 +35,7 @@ from esker.errors import (
     OptionError,
     PeerError,
     UnitsLostError,
+    UnknownIndexError,
 )
 from esker.expression import Expression, evaluate, read_predicate
 from esker.expression import columns as columns_of
@@ -142,25 +143,34 @@ class Cluster:
         """
         if not vectors:
             return
-        layout = self._layout(index, missing_is_none=True)
-        if layout is None:
+        if index not in self._layouts and self._read_layout(index)[1] is None:
             self.create(index, next(iter(vectors.values())).row_count)
-            layout = self._known(index)
-        if layout.columns:
-            raise InputError(f"{index} was built from rows; its vectors are not put one by one")
-        for number, vector in vectors.items():
-            if not 0 <= number < 1 << 62:
-                raise InputError(f"vector number {number} is outside 0 to 2^62 - 1")
-            if vector.row_count != layout.row_count:
-                raise InputError(
-                    f"vector {number} has {vector.row_count:,} rows; those of {index} {layout.row_count:,}"
-                )
         for _ in range(_MOVED_RETRIES):
+            layout = self._known(index)
+            _check_vectors(layout, vectors)
             parts = self._parts(layout)
             writes = [write for number, vector in vectors.items() for write in _cut(layout, parts, number, vector)]
             if self._write(writes, layout):
                 return
         raise PeerError(f"the blocks of {index!r} change again and again; put later")
+
+    def drop(self, index: str) -> None:
+        """Remove an index, all of it at once: later queries of it fail, and its space on the nodes is given back.
+
+        Nodes that are away let go of it when they come back. The name may be built anew at once. Raises
+        UnknownIndexError when there is none.
+        """
+        for _ in range(_MOVED_RETRIES):
+            layout = self._known(index, fresh=True)
+            answer = self._session.put(
+                (Write(layout.unit, DROPPED, b"", True),), ((layout.unit, self._layouts[index][0]),), (layout.prefix,)
+            )
+            if not isinstance(answer, Failed):
+                self._forget(index)
+                return
+            if answer.reason != CHANGED:
+                raise _failure(answer)
+        raise PeerError(f"index {index!r} is built again and again; drop it later")
 
     def delete(self, question: Question, *, index: str = DEFAULT_INDEX) -> int:
         """Delete the rows of a question, all or none, and give how many they were; later queries do not see them.
@@ -256,19 +266,23 @@ class Cluster:
         from esker.cluster.building import build
 
         nodes = len(self.coordinator_status()["members"])
-        before = self._layout(index, missing_is_none=True)
         build(self, source, list(by), index, placement, block_rows, nodes, keep_rows=rows and placement != "vector")
-        if before is not None:
-            self._clear(before)
 
     def indexes(self) -> list[dict[str, Any]]:
         """List the indexes there are."""
-        names = self.coordinator_status()["indexes"]
-        return [describe(self._known(name), len(self.blocks(name))) for name in names]
+        found = []
+        for name in self.coordinator_status()["indexes"]:
+            # Not of one that is dropped just now.
+            with suppress(UnknownIndexError):
+                layout = self._known(name, fresh=True)
+                found.append(describe(layout, len(self._blocks_of(layout))))
+        return found
 
     def blocks(self, index: str) -> list[tuple[int, int]]:
         """Give the rows (first, past the last) of the blocks that an index has now; none when vectors are placed."""
-        layout = self._known(index)
+        return self._blocks_of(self._known(index, fresh=True))
+
+    def _blocks_of(self, layout: Layout) -> list[tuple[int, int]]:
         if not layout.is_dynamic:
             return [(part.start, part.stop) for part in layout.blocks.parts(0)] if layout.in_blocks else []
         return [(part.start, part.stop) for part in self._ask_blocks(layout)]
@@ -427,52 +441,84 @@ class Cluster:
         return answer
 
     def _layout_is_old(self, layout: Layout) -> bool:
-        now = self._layout(layout.name, fresh=True, missing_is_none=True)
-        return now is not None and now.generation != layout.generation
+        return self._known(layout.name, fresh=True).generation != layout.generation
 
     def _known(self, index: str, *, fresh: bool = False) -> Layout:
-        found = self._layout(index, fresh=fresh)
-        assert found is not None, "a missing one raises"
-        return found
-
-    def _layout(self, index: str, *, fresh: bool = False, missing_is_none: bool = False) -> Layout | None:
+        """Give an index's layout, read anew if wanted; UnknownIndexError when there is none."""
         if index in self._layouts and not fresh:
             return self._layouts[index][1]
+        version, layout = self._read_layout(index)
+        if layout is None:
+            there = ", ".join(self.coordinator_status()["indexes"]) or "none"
+            raise UnknownIndexError(index, there, dropped=version > 0)
+        return layout
+
+    def _read_layout(self, index: str) -> tuple[int, Layout | None]:
+        """Read the version of an index's unit and its layout; None when it was dropped or never there."""
         unit = layout_unit(index)
         everything = (((-(1 << 62), -1),),)
         answer = self._session.call(Query(self._session.next_number(), (everything,), VALUES, (unit,)))
         if isinstance(answer, Failed):
-            if answer.reason == "unknown":
-                if missing_is_none:
-                    return None
-                raise InputError(f"the cluster has no index {index!r}; there is: {self._names()}")
-            raise _failure(answer)
+            if answer.reason != "unknown":
+                raise _failure(answer)
+            self._forget(index)
+            return 0, None
         assert isinstance(answer, Answer), "a query is answered or fails"
         (values,) = (_named(unpack(packed)[0]) for _, packed in answer.results)
+        version = dict(answer.versions)[unit]
+        if DROPPED in values:
+            self._forget(index)
+            return version, None
         layout = Layout.read(values)
         known = self._layouts.get(index)
-        version = dict(answer.versions)[unit]
         if known is not None and known[1].generation == layout.generation:
             layout = known[1]
+        else:
+            self._forget(index)
         self._layouts[index] = (version, layout)
-        return layout
+        return version, layout
 
-    def _names(self) -> str:
-        return ", ".join(self.coordinator_status()["indexes"]) or "none"
+    def _forget(self, index: str) -> None:
+        """Let go of what was known of an index that is there no more."""
+        known = self._layouts.pop(index, None)
+        if known is not None:
+            self._blocks.pop(known[1].prefix, None)
+            self._with_deletions.discard(known[1].prefix)
 
     def _store_layout(self, layout: Layout) -> None:
-        self._write(layout.writes())
-        self._known(layout.name, fresh=True)
+        """Have a layout count from now on: with the same commit the units of the one before it are gone."""
+        for _ in range(_MOVED_RETRIES):
+            version, before = self._read_layout(layout.name)
+            drops = () if before is None else (before.prefix,)
+            answer = self._session.put(layout.writes(), ((layout.unit, version),), drops)
+            if not isinstance(answer, Failed):
+                self._known(layout.name, fresh=True)
+                return
+            if answer.reason != CHANGED:
+                raise _failure(answer)
+        raise PeerError(f"index {layout.name!r} is built again and again by others; build it later")
 
-    def _write(self, writes: Iterable[Write], layout: Layout | None = None) -> bool:
-        """Put; False when blocks of the layout became others, of which is known now."""
-        answer = self._session.put(tuple(writes))
+    def _write(self, writes: Iterable[Write], layout: Layout) -> bool:
+        """Put to an index; False when it is another one now, or its blocks became others, of which is known now."""
+        known = self._layouts.get(layout.name)
+        if known is None or known[1] is not layout:
+            return False
+        answer = self._session.put(tuple(writes), ((layout.unit, known[0]),))
         if not isinstance(answer, Failed):
             return True
-        if answer.reason != "moved" or layout is None:
+        if answer.reason == CHANGED:
+            self._known(layout.name, fresh=True)
+        elif answer.reason == "moved":
+            self._blocks[layout.prefix] = _block_parts(answer.units)
+        else:
             raise _failure(answer)
-        self._blocks[layout.prefix] = _block_parts(answer.units)
         return False
+
+    def _write_new(self, writes: Iterable[Write]) -> None:
+        """Put into units of an index that is not there yet."""
+        answer = self._session.put(tuple(writes))
+        if isinstance(answer, Failed):
+            raise _failure(answer)
 
     def _parts(self, layout: Layout) -> list[Part]:
         """The blocks to write to."""
@@ -487,16 +533,6 @@ class Cluster:
             raise _failure(answer)
         assert isinstance(answer, Answer), "a query is answered or fails"
         return _block_parts([unit for unit, _ in answer.results])
-
-    def _clear(self, layout: Layout) -> None:
-        """Empty the units of an index that was replaced."""
-        if not layout.is_dynamic:
-            for unit in layout.units:
-                self._write([Write(unit, 0, b"", True)])
-            return
-        cleared = False
-        while not cleared:
-            cleared = all(self._write([Write(part.unit, 0, b"", True)], layout) for part in self._ask_blocks(layout))
 
     def _fetch_part(
         self, layout: Layout, part: Part, rows: RowSet, numbers: list[int], schema: pa.Schema
@@ -522,6 +558,7 @@ class Cluster:
         query = Query(self._session.next_number(), ((ranges,),), VALUES, (unit,), guards=(layout.unit,))
         answer = self._ask(query, layout)
         if answer is None:
+            self._known(layout.name, fresh=True)
             raise PeerError(f"index {layout.name!r} was built anew while its rows were read; ask again")
         values = _named(unpack(answer.results[0][1])[0])
         return [array_of(values[vector]) for vector in vectors]
@@ -557,6 +594,19 @@ def _asked(question: Question, layout: Layout) -> Asked:
     if asked.residual is not None and not layout.chunk_rows:
         raise InputError(f"index {layout.name!r} was built without its rows, and its vectors do not decide all of it")
     return asked
+
+
+def _check_vectors(layout: Layout, vectors: dict[int, Bitmap]) -> None:
+    """Raise InputError for vectors that do not fit an index."""
+    if layout.columns:
+        raise InputError(f"{layout.name} was built from rows; its vectors are not put one by one")
+    for number, vector in vectors.items():
+        if not 0 <= number < 1 << 62:
+            raise InputError(f"vector number {number} is outside 0 to 2^62 - 1")
+        if vector.row_count != layout.row_count:
+            raise InputError(
+                f"vector {number} has {vector.row_count:,} rows; those of {layout.name} {layout.row_count:,}"
+            )
 
 
 def _block_parts(units: Iterable[str]) -> list[Part]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from esker.cluster.messages import (
     COORDINATOR,
     EPOCH_SHIFT,
     Acknowledged,
+    Clear,
+    Cleared,
     Compare,
     Discard,
     Discarded,
@@ -37,11 +39,14 @@ from esker.cluster.node import BUCKETS, bucket_of, bucket_sums
 from esker.cluster.plan import Planner
 from esker.cluster.puts import Puts
 from esker.cluster.reads import Reads
-from esker.cluster.records import Catalogue, Decided, Forgotten, Members, Record, Settled
+from esker.cluster.records import Catalogue, Decided, Dropped, Forgotten, Members, Record, Settled
 from esker.cluster.reshapes import Bounds, Reshapes
 from esker.cluster.ring import Ring
 from esker.cluster.sessions import SESSIONS_MOST, Sessions
 from esker.errors import OptionError
+
+TOMBSTONES_MOST = 1 << 10
+"""Names of dropped indexes that are remembered; of more, those that were dropped first are forgotten."""
 
 
 class Timing(NamedTuple):
@@ -111,6 +116,7 @@ class Coordinator(Machine):
         buckets: int = BUCKETS,
         bounds: Bounds = Bounds(),  # noqa: B008  # immutable
         sessions_most: int = SESSIONS_MOST,
+        tombstones_most: int = TOMBSTONES_MOST,
     ) -> None:
         """Begin in a new epoch; OptionError when `copies` is below 2, for then a loss is a loss."""
         super().__init__()
@@ -130,6 +136,9 @@ class Coordinator(Machine):
         self._silence: dict[int, int] = {}
         self._moving: dict[tuple[str, int], int] = {}
         self._discards: dict[int, set[str]] = {}
+        self._dropped: set[str] = set()
+        self._clears: dict[int, set[str]] = {}
+        self._tombstones_most = tombstones_most
         self._told_to_discard: set[tuple[int, str]] = set()
         self._searched: set[tuple[str, int]] = set()
         self._ticks = 0
@@ -187,6 +196,8 @@ class Coordinator(Machine):
         self.reshapes.tick()
         self._repair()
         self._discard()
+        self._clear()
+        self._forget_tombstones()
 
     def unreachable(self, node: int) -> None:
         """Learn from below that a node's connection broke: ask others at once, and give it one ping to show itself."""
@@ -259,6 +270,18 @@ class Coordinator(Machine):
         """Begin an epoch with the same nodes, or any that is about to begin."""
         self._change()
 
+    def drop(self, prefixes: Collection[str]) -> None:
+        """Forget all units whose names begin with prefixes: their end is in the log.
+
+        Nodes are told in an epoch that begins now. What was said of these units before, a copy of one on its way, is
+        not listened to from then on, so that nothing brings back what a node has let go.
+        """
+        self.count("dropped indexes", len(prefixes))
+        self.directory.drop(prefixes)
+        self.reshapes.dropped(prefixes)
+        self._dropped.update(prefixes)
+        self.begin_epoch()
+
     def was_told_to_discard(self, node: int, name: str) -> bool:
         """Whether a node was told, in this epoch, to let go of a unit."""
         return (node, name) in self._told_to_discard
@@ -279,7 +302,8 @@ class Coordinator(Machine):
 
     def lost_nodes(self, units: Iterable[str]) -> tuple[int, ...]:
         """Name the nodes that last had copies of units."""
-        return tuple(sorted({node for name in units for node in self.directory.units[name].had}))
+        known = self.directory.units
+        return tuple(sorted({node for name in units if name in known for node in known[name].had}))
 
     # ---- recovery ----
 
@@ -291,11 +315,13 @@ class Coordinator(Machine):
             elif type(record) is Decided:
                 self.puts.replay(record)
             elif type(record) is Settled:
-                self.puts.unacknowledged.pop(record.version, None)
+                self.puts.replay_settled(record)
             elif type(record) is Catalogue:
                 for name, version, digest in record.units:
                     self.directory.restored(name, version, digest)
                 self.puts.restore_sessions(record.sessions)
+            elif type(record) is Dropped:
+                self.puts.replay_dropped(record)
             elif type(record) is Forgotten:
                 self.puts.sessions.forget(record.session)
             else:
@@ -333,6 +359,11 @@ class Coordinator(Machine):
         if nodes != self.directory.ring.nodes:
             self.directory.move_to(self.directory.ring.changed(nodes))
         self.reshapes.begin_epoch()
+        # Nodes that come later are compared with: what the catalogue does not know they discard.
+        for node in nodes if self._dropped else ():
+            self._clears.setdefault(node, set()).update(self._dropped)
+        self._dropped.clear()
+        self._moving = {key: tick for key, tick in self._moving.items() if key[0] in self.directory.short}
         # A comparison that is under way begins again: what it says must not be older than a discard of an epoch before.
         for node in greet | (self._greetings.keys() & nodes):
             self._greet(node)
@@ -350,6 +381,7 @@ class Coordinator(Machine):
         self._greetings.pop(node, None)
         self._silence.pop(node, None)
         self._discards.pop(node, None)
+        self._clears.pop(node, None)
         self.directory.forget(node)
 
     def _ping(self) -> None:
@@ -421,11 +453,11 @@ class Coordinator(Machine):
         self.directory.forget(node)
         units = self.directory.units
         for name, version in greeting.agreed:
-            if units[name].version == version:
+            if name in units and units[name].version == version:
                 self.directory.gained(node, name)
         for name, version, digest in held:
             placed = units.get(name)
-            if placed is not None and (placed.version, placed.digest) == (version, digest):
+            if placed is not None and version and (placed.version, placed.digest) == (version, digest):
                 if node in placed.wanted or (node, name) not in self._told_to_discard:
                     self.directory.gained(node, name)
                 elif not placed.copies:
@@ -509,6 +541,39 @@ class Coordinator(Machine):
             return True
         return placed is not None and (node in placed.wanted or node in placed.copies)
 
+    def _clear(self) -> None:
+        """Tell nodes what was dropped, until each says that it has none of it."""
+        if self._ticks % self.timing.repeat_ticks == 0:
+            for node, prefixes in self._clears.items():
+                self.tell(node, Clear(tuple(sorted(prefixes))))
+
+    def _on_cleared(self, source: int, stamp: int, message: Cleared) -> None:
+        left = self._clears.get(source, set()).difference(message.prefixes)
+        if left:
+            self._clears[source] = left
+        else:
+            self._clears.pop(source, None)
+
+    def _forget_tombstones(self) -> None:
+        """Forget names of indexes that were dropped first, when there are many: they are as if they had never been."""
+        directory = self.directory
+        if len(directory.tombstones) <= self._tombstones_most:
+            return
+        waiting = self.puts.busy.union(name for record in self.puts.decided() for name, _ in record.units)
+        oldest = sorted(directory.tombstones, key=lambda name: directory.units[name].version)
+        # One of which there is no copy was forgotten before, and is known from the log again.
+        names = [
+            name
+            for name in oldest[: len(oldest) - self._tombstones_most]
+            if name not in waiting
+            and (name not in directory.short or not (directory.units[name].copies or self.expecting))
+        ]
+        for name in names:
+            for node in sorted(directory.units[name].copies):
+                self._discards.setdefault(node, set()).add(name)
+        directory.remove(names)
+        self.count("forgotten names", len(names))
+
     def _on_discarded(self, source: int, stamp: int, message: Discarded) -> None:
         self._discards.get(source, set()).difference_update(message.units)
 
@@ -521,7 +586,7 @@ class Coordinator(Machine):
         self._repair()
 
 
-_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Lacks, Weights})
+_ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Cleared, Lacks, Weights})
 _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Hello: Coordinator._on_hello,
     Pong: Coordinator._on_pong,
@@ -529,6 +594,7 @@ _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Held: Coordinator._on_held,
     Received: Coordinator._on_received,
     Discarded: Coordinator._on_discarded,
+    Cleared: Coordinator._on_cleared,
     Lacks: Coordinator._on_lacks,
     Vote: lambda self, source, stamp, message: self.puts.on_vote(source, stamp, message),
     Weights: lambda self, source, stamp, message: self.reshapes.on_weights(message),

@@ -121,7 +121,9 @@ class CoordinatorServer(Serving):
                 "nodes": nodes,
                 "clients": len(self._clients),
                 "indexes": sorted(
-                    name[1:] for name, placed in directory.units.items() if name[0] == "@" and placed.version
+                    name[1:]
+                    for name, placed in directory.units.items()
+                    if name[0] == "@" and placed.version and name not in directory.tombstones
                 ),
                 "counts": dict(self.coordinator.counts),
                 "log_bytes": self._log.bytes,

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
-from esker.cluster.blocks import Block, BlockMap, block_of, every_block, place_of, retired_digest
+from esker.cluster.blocks import (
+    Block,
+    BlockMap,
+    block_of,
+    dropped_digest,
+    every_block,
+    is_within,
+    place_of,
+    retired_digest,
+)
 from esker.cluster.ring import Arc, Ring
 
 
@@ -48,6 +57,8 @@ class Directory:
         self.units: dict[str, Placed] = {}
         self.maps: dict[str, BlockMap] = {}
         # Dictionaries, not sets: sets of texts come in another order in every process, and runs must replay.
+        # Units of indexes that were dropped, whose names were not taken again.
+        self.tombstones: dict[str, None] = {}
         self.short: dict[str, None] = {}
         self.surplus: dict[str, None] = {}
         self._copies = copies
@@ -123,6 +134,25 @@ class Directory:
                 placed.wanted = self._wanted(placed)
                 self._classify(name, placed)
 
+    def drop(self, prefixes: Collection[str]) -> list[str]:
+        """Forget all units whose names begin with prefixes, and name them."""
+        names = [name for name in self.units if is_within(name, prefixes)]
+        self.remove(names)
+        for prefix in prefixes:
+            self.maps.pop(prefix, None)
+        return names
+
+    def remove(self, names: Collection[str]) -> None:
+        """Forget units; no block that is still on a map."""
+        for name in names:
+            for node in self.units.pop(name).copies:
+                self._held[node].pop(name, None)
+            for kept in (self.short, self.surplus, self.tombstones):
+                kept.pop(name, None)
+        gone = set(names)
+        if gone:
+            self._places = [one for one in self._places if one[1] not in gone]
+
     # ---- blocks that change ----
 
     def relocate(self, name: str, place: int) -> None:
@@ -162,6 +192,10 @@ class Directory:
         placed.version, placed.digest = version, digest
         block = placed.block
         if block is None:
+            if name[0] == "@":
+                self.tombstones.pop(name, None)
+                if digest == dropped_digest(version):
+                    self.tombstones[name] = None
             return
         placed.retired = digest == retired_digest(version)
         if was_there == (not placed.retired):
@@ -184,6 +218,7 @@ class Directory:
             blocks.validate()
             live = [one for one in self.units.values() if one.block and one.version and not one.retired]
             assert blocks.blocks == sorted(one.block for one in live if one.block and one.block.prefix == prefix)
+        assert len(self._places) == len(self.units), "places of units that are not there"
         for name, placed in self.units.items():
             assert placed.wanted == self._wanted(placed), f"{name} is wanted elsewhere"
             lacking = bool(placed.version) and not placed.copies.issuperset(placed.wanted)

@@ -9,7 +9,7 @@ from pyarrow import flight
 
 from esker.errors import PeerError
 
-PROTOCOL = 2
+PROTOCOL = 3
 _GREETING_BYTES = 4096
 NODE, CLIENT = "node", "client"
 NEW = -1

@@ -122,7 +122,7 @@ class Host:
             self._log.write(taken)
             with self.lock:
                 self._synced(count)
-            if self._log.bytes >= self._next_checkpoint:
+            if self._is_checkpoint_due():
                 self._checkpoint()
 
     def _synced(self, count: int) -> None:
@@ -142,6 +142,10 @@ class Host:
 
     def _ticked(self) -> None:
         """Do what is to be done at every tick, with the lock."""
+
+    def _is_checkpoint_due(self) -> bool:
+        """Whether the log has grown so much that the fewest records should take its place."""
+        return self._log.bytes >= self._next_checkpoint
 
     def _before_checkpoint(self) -> None:
         """Do what can be done while the machine goes on."""

@@ -31,6 +31,9 @@ ROWS, COUNT, VALUES = 0, 1, 2
 FORGOTTEN = "forgotten"
 """Why a put fails of which nobody knows any more whether it was done."""
 
+CHANGED = "changed"
+"""Why a put fails whose guards are at other versions than it says: what it was made for was replaced or dropped."""
+
 
 # ---- clients and coordinator ----
 
@@ -45,10 +48,16 @@ class Write(NamedTuple):
 
 
 class Put(NamedTuple):
-    """Store all writes or none. A client numbers its puts upwards and may repeat one until it is done."""
+    """Store all writes or none. A client numbers its puts upwards and may repeat one until it is done.
+
+    It is refused unless each of `guards` is at the version named. With its commit every unit whose name begins with one
+    of the prefixes `drops` is gone: those of an index that is dropped, or of the one before it that it replaces.
+    """
 
     sequence: int
     writes: tuple[Write, ...]
+    guards: tuple[tuple[str, int], ...] = ()
+    drops: tuple[str, ...] = ()
 
 
 class Done(NamedTuple):
@@ -86,7 +95,8 @@ class Answer(NamedTuple):
 class Failed(NamedTuple):
     """A put or query that cannot be: why, which units, and which nodes had them.
 
-    When the reason is `moved`, the put was of blocks that became others: the units are those there are now.
+    When the reason is `moved`, the put was of blocks that became others: the units are those there are now. When it is
+    `changed`, the units are the guards that are at other versions.
     """
 
     number: int
@@ -264,6 +274,18 @@ class Discarded(NamedTuple):
     """They are gone here."""
 
     units: tuple[str, ...]
+
+
+class Clear(NamedTuple):
+    """All units whose names begin with these prefixes were dropped, in an epoch before this one: let them go."""
+
+    prefixes: tuple[str, ...]
+
+
+class Cleared(NamedTuple):
+    """None of them is here any more, nor any that waits for the end of a transaction."""
+
+    prefixes: tuple[str, ...]
 
 
 class Lacks(NamedTuple):

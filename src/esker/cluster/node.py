@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from esker.cluster.blocks import RETIRED, Block, block_of, contents
+from esker.cluster.blocks import RETIRED, Block, block_of, contents, is_within
 from esker.cluster.codec import pack
 from esker.cluster.machine import Algebra, Machine, Send
 from esker.cluster.messages import (
@@ -16,6 +16,8 @@ from esker.cluster.messages import (
     VALUES,
     Acknowledged,
     Ask,
+    Clear,
+    Cleared,
     Compare,
     Copies,
     Discard,
@@ -125,6 +127,9 @@ class Node(Machine):
         self.born: int | None = None
         self.settled_version = 0
         self.units: dict[str, Unit] = {}
+        # What the disk need not keep since somebody last looked: an index that was dropped, and bytes of all.
+        self.was_cleared = False
+        self.let_go_bytes = 0
         self._algebra = algebra
         self._timing = timing
         self._buckets = buckets
@@ -443,8 +448,9 @@ class Node(Machine):
         self._tell_coordinator(Held(message.token, tuple(found)))
 
     def _held(self) -> list[tuple[str, int, int]]:
+        """Units as they are here; of one that is not whole only that something is there."""
         return [
-            (name, unit.version, unit.digest) for name, unit in self.units.items() if unit.complete and unit.version
+            (name, unit.version, unit.digest) if unit.complete else (name, 0, 0) for name, unit in self.units.items()
         ]
 
     # ---- moving units ----
@@ -476,9 +482,31 @@ class Node(Machine):
     def _on_discard(self, source: int, stamp: int, message: Discard) -> None:
         names = tuple(name for name in message.units if name not in self._locks)
         for name in names:
-            self.units.pop(name, None)
+            self._let_go(name)
         if names:
             self._force(Gone(names), partial(self._tell_coordinator, Discarded(names)))
+
+    def _let_go(self, name: str) -> None:
+        unit = self.units.pop(name, None)
+        if unit is not None:
+            self.let_go_bytes += sum(len(value) for _, value in unit.entries.values())
+        self._read_bytes.pop(name, None)
+        self._weights.pop(name, None)
+
+    def _on_clear(self, source: int, stamp: int, message: Clear) -> None:
+        """Let go of what was dropped; while a transaction on some of it has not ended, only of the rest."""
+        found = [name for name in self.units if is_within(name, message.prefixes)]
+        waiting = {prefix for prefix in message.prefixes for name in self._locks if is_within(name, (prefix,))}
+        names = tuple(name for name in found if name not in self._locks)
+        for name in names:
+            self._let_go(name)
+        self.was_cleared = self.was_cleared or bool(names)
+        done = tuple(prefix for prefix in message.prefixes if prefix not in waiting)
+        cleared = partial(self._tell_coordinator, Cleared(done))
+        if names:
+            self._force(Gone(names), cleared)
+        elif done:
+            self._sync(cleared)
 
     # ---- weighing ----
 
@@ -695,6 +723,7 @@ _HANDLERS: dict[type[Any], Callable[..., None]] = {
     Transfer: Node._on_transfer,
     Copies: Node._on_copies,
     Discard: Node._on_discard,
+    Clear: Node._on_clear,
     Ask: Node._on_ask,
     Reply: Node._on_reply,
     Refuse: Node._on_refuse,

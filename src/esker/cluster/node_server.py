@@ -175,6 +175,12 @@ class _NodeHost(Host):
         if self._events is not None:
             self._events.look()
 
+    def _is_checkpoint_due(self) -> bool:
+        """Beside what the log has grown by: when an index was dropped, or much was let go, whose room others want."""
+        return (
+            self._node.was_cleared or self._node.let_go_bytes >= self._checkpoint_bytes or super()._is_checkpoint_due()
+        )
+
     def _before_checkpoint(self) -> None:
         """Write the values that are in memory into a segment, while the machine goes on."""
         with self.lock:
@@ -186,6 +192,7 @@ class _NodeHost(Host):
                 self._node.hold_elsewhere(moved)  # type: ignore[arg-type]  # a view serves as bytes
 
     def _write_checkpoint(self) -> None:
+        self._node.was_cleared, self._node.let_go_bytes = False, 0
         self._store.replace(self._node.checkpoint())
 
 

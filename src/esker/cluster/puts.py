@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from esker.cluster.blocks import is_within
 from esker.cluster.messages import (
+    CHANGED,
     COORDINATOR,
     EPOCH_SHIFT,
     FORGOTTEN,
@@ -22,7 +24,7 @@ from esker.cluster.messages import (
     UnitWrite,
     Vote,
 )
-from esker.cluster.records import Decided, Settled
+from esker.cluster.records import Decided, Dropped, Settled
 from esker.cluster.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -90,6 +92,7 @@ class Puts:
         self.busy: set[str] = set()
         self.sessions = sessions
         self.unacknowledged: dict[int, set[int]] = {}
+        self._dropped: dict[int, tuple[str, ...]] = {}
         self._records: dict[int, Decided] = {}
         self._waiting: deque[tuple[int, Put]] = deque()
         self._lost_ticks: dict[tuple[int, int], int] = {}
@@ -107,16 +110,25 @@ class Puts:
         known = (client, put.sequence)
         if any((one.client, one.put.sequence) == known for one in self.active.values()):
             return
-        if any((waiter, waiting.sequence) == known for waiter, waiting in self._waiting):
+        if any(waiter == client and waiting.sequence >= put.sequence for waiter, waiting in self._waiting):
             return
+        self._give_up_before(client)
         self._waiting.append((client, put))
         self.start_waiting()
+
+    def _give_up_before(self, client: int) -> None:
+        """Let go of what a client waited for: it has gone on to something else."""
+        for one in [one for one in self._waiting if one[0] == client]:
+            self._waiting.remove(one)
+            self._lost_ticks.pop((client, one[1].sequence), None)
 
     def start_waiting(self) -> None:
         """Start what can start, in the order of coming where puts share a unit."""
         if not self._waiting or len(self._coordinator.directory.ring) < self._coordinator.copies:
             return
         taken = self.busy | self._coordinator.reshapes.reserved
+        guarded = {unit for one in self.active.values() for unit, _ in one.put.guards}
+        dropping = {prefix for one in self.active.values() for prefix in one.put.drops}
         left: deque[tuple[int, Put]] = deque()
         waiting, self._waiting = self._waiting, left
         for client, put in waiting:
@@ -126,9 +138,25 @@ class Puts:
                 continue
             if self._refuse(client, put):
                 continue
-            if units & taken or not self._start(client, put, units):
+            guards = {unit for unit, _ in put.guards}
+            free = taken.isdisjoint(units) and taken.isdisjoint(guards) and guarded.isdisjoint(units)
+            if dropping and any(is_within(unit, dropping) for unit in units):
+                free = False
+            if not (free and self._may_drop(put, taken) and self._start(client, put, units)):
                 left.append((client, put))
             taken |= units
+            guarded |= guards
+
+    def _may_drop(self, put: Put, taken: Collection[str]) -> bool:
+        """Whether nothing that a put drops is being written, or has a commit that a restart would say again."""
+        if not put.drops:
+            return True
+        decided = [name for record in self._records.values() for name, _ in record.units]
+        return not any(is_within(name, put.drops) for name in (*taken, *decided))
+
+    def is_dropping(self, unit: str) -> bool:
+        """Whether a put is under way that drops a unit."""
+        return any(one.put.drops and is_within(unit, one.put.drops) for one in self.active.values())
 
     def _refuse(self, client: int, put: Put) -> bool:
         """Refuse a put that may have been done, of which nobody knows any more; say whether it was."""
@@ -141,6 +169,9 @@ class Puts:
     def _start(self, client: int, put: Put, units: set[str]) -> bool:
         """Send what a put writes to all nodes concerned; False while it is not known who has copies."""
         directory = self._coordinator.directory
+        if changed := self._changed(put):
+            self._coordinator.tell(client, Failed(put.sequence, CHANGED, changed, ()))
+            return True
         if moved := directory.moved(units):
             self._coordinator.tell(client, Failed(put.sequence, "moved", tuple(moved), ()))
             return True
@@ -156,10 +187,28 @@ class Puts:
             self._coordinator.tell(client, Failed(put.sequence, "lost", tuple(lost), nodes))
             return True
         self._lost_ticks.pop((client, put.sequence), None)
+        if self._may_be_discarded(units):
+            self._coordinator.begin_epoch()
+            return False
         one = ActivePut(self._next_version(), client, put, units)
         one.participants = self._divide(put)
         self._begin(one)
         return True
+
+    def _changed(self, put: Put) -> tuple[str, ...]:
+        """Name the guards of a put that are not at the versions that it was made for."""
+        units = self._coordinator.directory.units
+        return tuple(unit for unit, version in put.guards if (units[unit].version if unit in units else 0) != version)
+
+    def _may_be_discarded(self, units: Iterable[str]) -> bool:
+        """Whether a node may yet hear, in this epoch, to discard a unit that was forgotten and is put again."""
+        placed = [(name, self._coordinator.directory[name]) for name in sorted(units)]
+        return any(
+            self._coordinator.was_told_to_discard(node, name)
+            for name, one in placed
+            if not one.version
+            for node in one.wanted
+        )
 
     def begin_change(self, change: Change) -> None:
         """Have blocks divided or joined by the nodes that have them; nothing else is under way on them."""
@@ -234,6 +283,8 @@ class Puts:
             units.append((name, min(digest for digest in digests if digest is not None)))
         one.deciding = True
         record = Decided(one.version, one.client, one.put.sequence, tuple(one.participants), tuple(units))
+        if one.put.drops:
+            self._coordinator.append(Dropped(one.version, one.put.drops))
         self._coordinator.force(record, partial(self._on_decided, one, record))
 
     def _has_all_holders(self, one: ActivePut) -> bool:
@@ -247,6 +298,8 @@ class Puts:
             whole = [node for node in one.participants if self._is_whole(one, node, name, digest)]
             coordinator.directory.committed(name, one.version, digest, whole)
         self._remember(record, [node for node in one.participants if node in coordinator.directory.ring])
+        if one.put.drops:
+            coordinator.drop(one.put.drops)
         if isinstance(one, ActiveChange):
             coordinator.reshapes.ended(one.change, committed=True)
         else:
@@ -347,15 +400,30 @@ class Puts:
         """Take a decision from the log."""
         for name, digest in record.units:
             self._coordinator.directory.restored(name, record.version, digest)
+        if prefixes := self._dropped.pop(record.version, ()):
+            self._coordinator.directory.drop(prefixes)
         if record.client != COORDINATOR:
             self.restore_sessions([(record.client, record.sequence)])
         self.unacknowledged[record.version] = set(record.participants)
         self._records[record.version] = record
 
+    def replay_settled(self, record: Settled) -> None:
+        """Take from the log that a decision need not be remembered."""
+        self.unacknowledged.pop(record.version, None)
+        self._records.pop(record.version, None)
+
+    def replay_dropped(self, record: Dropped) -> None:
+        """Take from the log what is dropped with a decision, if that comes."""
+        self._dropped = {record.version: record.prefixes}
+
     def restore_sessions(self, sessions: Iterable[tuple[int, int]]) -> None:
         """Take what clients had done from the log."""
         for client, sequence in sessions:
             self.sessions.enter(client, sequence)
+
+    def decided(self) -> Collection[Decided]:
+        """Give the decisions that not all participants have acknowledged."""
+        return self._records.values()
 
     def unacknowledged_records(self) -> list[Decided]:
         """Give the decisions that must not be forgotten, in order."""

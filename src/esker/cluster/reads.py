@@ -207,7 +207,7 @@ class Reads:
     def _hedge(self, call: ActiveCall, avoid: frozenset[int]) -> None:
         units = self._coordinator.directory.units
         needs = [need for need in call.needs if need in call.query.open]
-        if any(not units[need.unit].copies for need in needs):
+        if any(need.unit not in units or not units[need.unit].copies for need in needs):
             # Nobody to ask: the query begins again, and waits or fails.
             self._drop_calls(call.query)
             call.query.open = set()

@@ -109,6 +109,13 @@ class Forgotten(NamedTuple):
     session: int
 
 
+class Dropped(NamedTuple):
+    """Prefixes whose units are gone with the commit of a version, the `Decided` that follows; without it, void."""
+
+    version: int
+    prefixes: tuple[str, ...]
+
+
 class Filed(NamedTuple):
     """Of a node's checkpoint: a whole unit, most of whose values lie in segment files.
 
@@ -123,12 +130,25 @@ class Filed(NamedTuple):
 
 
 Record = (
-    Prepared | Ended | Kept | Partial | Gone | Seen | Born | Members | Decided | Settled | Catalogue | Filed | Forgotten
+    Prepared
+    | Ended
+    | Kept
+    | Partial
+    | Gone
+    | Seen
+    | Born
+    | Members
+    | Decided
+    | Settled
+    | Catalogue
+    | Filed
+    | Forgotten
+    | Dropped
 )
 
 _TYPES: tuple[type[Any], ...] = (
     Prepared, Ended, Kept, Partial, Gone, Seen, Born, Members, Decided, Settled, Catalogue,
-    Filed, Forgotten,
+    Filed, Forgotten, Dropped,
 )  # fmt: skip
 _TAGS = {kind: tag for tag, kind in enumerate(_TYPES)}
 
@@ -149,6 +169,7 @@ _CODECS: dict[type[Any], Codec] = {
     Decided: fields(Decided, NUMBER, NUMBER, NUMBER, NUMBERS, many(pair(TEXT, DIGEST))),
     Settled: fields(Settled, NUMBER),
     Forgotten: fields(Forgotten, NUMBER),
+    Dropped: fields(Dropped, NUMBER, many(TEXT)),
     Filed: fields(
         Filed,
         TEXT,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
-from esker.cluster.blocks import ALIGN_ROWS
+from esker.cluster.blocks import ALIGN_ROWS, is_within
 from esker.cluster.messages import Weigh, Weights
 from esker.cluster.placements.dynamic import DynamicPlacement, Split
 from esker.errors import OptionError
@@ -103,7 +104,7 @@ class Reshapes:
         """Start the changes whose blocks are whole in one place; no new put to those begins before."""
         self.reserved = set()
         for change in list(self.changes):
-            if change.begun and not change.started and self._is_gathered(change):
+            if change.begun and not change.started and self._is_gathered(change) and not self._is_going(change):
                 if not self._coordinator.puts.busy.isdisjoint(change.sources):
                     self.reserved.update(change.sources)
                 elif self._may_be_discarded(change):
@@ -119,6 +120,11 @@ class Reshapes:
             self.changes.remove(change)
         else:
             self._give_up(change)
+
+    def dropped(self, prefixes: Collection[str]) -> None:
+        """Learn that blocks are gone for good: what was to be done with them is not done. None of it has started."""
+        self.changes = [change for change in self.changes if not is_within(change.sources[0], prefixes)]
+        self._go_home = [name for name in self._go_home if not is_within(name, prefixes)]
 
     def on_weights(self, message: Weights) -> None:
         """Take what a node says of its blocks."""
@@ -172,6 +178,10 @@ class Reshapes:
         units = self._coordinator.directory.units
         together = {frozenset(units[name].copies) for name in change.sources}
         return len(together) == 1 and all(self._is_whole(name) for name in change.sources)
+
+    def _is_going(self, change: Change) -> bool:
+        """Whether its blocks are being dropped."""
+        return self._coordinator.puts.is_dropping(change.sources[0])
 
     def _may_be_discarded(self, change: Change) -> bool:
         """Whether a node may yet hear, in this epoch, to discard a block of a name that is to be."""

@@ -86,7 +86,7 @@ _STATES = many(pair(TEXT, NUMBER, DIGEST))
 _READS = many(fields(said.Read, NUMBER, NUMBER, TEXT, NUMBER))
 _UNIT_WRITES = many(fields(said.UnitWrite, TEXT, NUMBER, DIGEST, FLAG, many(pair(NUMBER, BYTES))))
 _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
-    said.Put: (NUMBER, many(fields(said.Write, TEXT, NUMBER, BYTES, FLAG))),
+    said.Put: (NUMBER, many(fields(said.Write, TEXT, NUMBER, BYTES, FLAG)), many(pair(TEXT, NUMBER)), _UNITS),
     said.Done: (NUMBER,),
     said.Query: (NUMBER, _QUERIES, NUMBER, _UNITS, TEXT, TEXT, _UNITS),
     said.Answer: (NUMBER, many(pair(TEXT, NUMBER)), many(pair(TEXT, BYTES))),
@@ -118,6 +118,8 @@ _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
     said.Reshape: (NUMBER, NUMBERS, _STATES, _STATES),
     said.Weigh: (),
     said.Weights: (many(pair(TEXT, NUMBER, NUMBER)),),
+    said.Clear: (_UNITS,),
+    said.Cleared: (_UNITS,),
 }
 _TYPES = tuple(_SCHEMAS)
 _TAGS = {kind: tag for tag, kind in enumerate(_TYPES)}
@@ -131,13 +133,13 @@ FROM_CLIENTS: Kinds = frozenset({said.Put, said.Query})
 
 FROM_NODES: Kinds = frozenset(
     {said.Vote, said.Acknowledged, said.Inquire, said.Pong, said.Hello, said.Sums, said.Held, said.Received,
-     said.Discarded, said.Lacks, said.Reply, said.Refuse, said.Weights}
+     said.Discarded, said.Cleared, said.Lacks, said.Reply, said.Refuse, said.Weights}
 )  # fmt: skip
 """What a coordinator hears from nodes."""
 
 FROM_COORDINATOR: Kinds = frozenset(
     {said.Prepare, said.Outcome, said.Ping, said.Compare, said.Enumerate, said.Welcome, said.Transfer, said.Discard,
-     said.Ask, said.Reshape, said.Weigh, Addresses}
+     said.Clear, said.Ask, said.Reshape, said.Weigh, Addresses}
 )  # fmt: skip
 """What a node hears from the coordinator."""
 

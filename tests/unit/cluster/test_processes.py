@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -17,10 +18,12 @@ import pytest
 
 import esker
 from esker.bitmap import Bitmap, ranges
+from esker.cli.main import main
 from esker.clients import sqlite
+from esker.cluster.layout import Layout
 from esker.cluster.local import LocalCluster
 from esker.core.clock import SYSTEM_CLOCK
-from esker.errors import AuthenticationError, InputError
+from esker.errors import AuthenticationError, InputError, WorkerLostError
 from esker.runtime.flight import new_token
 
 ROWS = 150_000
@@ -145,3 +148,91 @@ def test_an_index_with_rows_is_partitioned_dynamically(tmp_path: Path) -> None:
             assert cluster.find(None, ["line"], index="people").column("line").to_pylist() == list(range(100_000))
             cluster.build(people.slice(0, 10), ["age"], index="people", placement="dynamic")
             assert cluster.count("age = 20", index="people") == 4
+
+
+def test_when_a_process_does_not_start_those_that_were_started_with_it_are_ended(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "cluster") as local:
+        local.folder.mkdir()
+        # Where its folder should be is a file.
+        (local.folder / "node-1").touch()
+        with pytest.raises(
+            WorkerLostError, match=r"^node-1 did not start: .*ended again.*: coordinator, node-0, node-2"
+        ):
+            local.up(nodes=3)
+        assert not (local.folder / "cluster.json").exists() and not _running_in(local.folder)
+        (local.folder / "node-1").unlink()
+        local.up(nodes=2)
+        running = local.running()
+        # What ran before goes on.
+        (local.folder / "node-3").touch()
+        with pytest.raises(WorkerLostError, match="^node-3 did not start: .*ended again.*: node-2"):
+            local.up(nodes=4)
+        assert local.running() == local.processes() == running
+        assert len(_running_in(local.folder)) == 3
+
+
+def _running_in(folder: Path) -> list[int]:
+    """The processes that have something in a folder among their words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if any(word.startswith(bytes(folder) + b"/") for word in words):
+            found.append(int(path.parent.name))
+    return found
+
+
+def test_a_person_drops_an_index_from_the_command_line(tmp_path: Path) -> None:
+    with LocalCluster(tmp_path / "cluster") as local:
+        local.up(nodes=2)
+        with local.connect() as cluster:
+            cluster.build({"age": [20, 76, 42]}, ["age"], index="people")
+            cluster.build({"age": [20]}, ["age"], index="kept")
+
+        def command(*words: str) -> subprocess.CompletedProcess[str]:
+            whole = [sys.executable, "-m", "esker.cli.main", "cluster", "drop", *words]
+            return subprocess.run(whole, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+
+        would = command(str(local.folder), "people", "--dry-run", "--json")
+        assert json.loads(would.stdout) == {"would_drop": "people", "rows": 3}
+        done = command(local.address, "people", "--token-file", str(local.token_file), "--yes")
+        assert (done.returncode, done.stdout) == (0, "dropped people, 3 rows\n")
+        again = command(str(local.folder), "people")
+        assert again.returncode == 2
+        assert "index 'people' of the cluster was dropped; there is: kept [ESK-111]" in again.stderr
+
+
+@pytest.mark.parametrize(("answer", "code"), [("\n", 130), ("y\n", 0)])
+def test_a_person_is_asked_before_an_index_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, code: int
+) -> None:
+    dropped: list[str] = []
+
+    class Opened:
+        def __enter__(self) -> Opened:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def layout(self, index: str) -> Layout:
+            return Layout.new(index, "row_block", 1234, 100)
+
+        def drop(self, index: str) -> None:
+            dropped.append(index)
+
+    monkeypatch.setattr("esker.cli.cluster._opened", lambda *_: Opened())
+    monkeypatch.setattr("sys.stdin", Typed(answer))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["cluster", "drop", str(tmp_path), "people"]) == code
+    assert "dropping index people of 1,234 rows, for good: go on? [y/N]" in capsys.readouterr().err
+    assert dropped == (["people"] if code == 0 else [])
+
+
+class Typed(io.StringIO):
+    """What a person types at a terminal."""
+
+    def isatty(self) -> bool:
+        return True

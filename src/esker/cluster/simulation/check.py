@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from esker.cluster.blocks import AskedBlocks, Block, asked_blocks, block_of, retired_digest
+from esker.cluster.blocks import AskedBlocks, Block, asked_blocks, block_of, is_within, retired_digest
 from esker.cluster.codec import pack, unpack
 from esker.cluster.machine import Algebra
 from esker.cluster.messages import COORDINATOR, COUNT, VALUES, Answer, Put, Query, Terms
@@ -14,6 +14,12 @@ from esker.cluster.node import named
 from esker.cluster.records import Decided
 
 Contents = Mapping[int, bytes]
+
+LAYOUT = "@census"
+"""The unit of an index that is dropped and built again."""
+
+GENERATION = 0
+"""The vector of that unit that says which generation of units counts."""
 
 
 class Violation(AssertionError):
@@ -73,7 +79,9 @@ class Checker:
         self.history: dict[str, list[int]] = {}
         self._contents: dict[tuple[str, int], Contents] = {}
         self.floor: dict[str, int] = {}
-        self.live: set[Block] = set()
+        # Of each prefix its blocks, and of those that were dropped the version of that.
+        self.live: dict[str, set[Block]] = {}
+        self.dropped: dict[str, int] = {}
         self.changes = 0
         self._births: dict[str, list[int]] = {}
         self._parents: dict[tuple[str, int], dict[str, int]] = {}
@@ -94,14 +102,31 @@ class Checker:
             raise Violation(f"put {key} was applied twice: as {self._versions[key]:#x} and as {record.version:#x}")
         self.commits[record.version] = record
         self._versions[key] = record.version
-        units = {write.unit for write in self.puts[key].writes}
+        put = self.puts[key]
+        units = {write.unit for write in put.writes}
+        if gone := [unit for unit in units if is_within(unit, self.dropped)]:
+            raise Violation(f"put {key} was to units that were dropped: {gone}")
         blocks = {block for unit in units if (block := block_of(unit)) is not None}
-        if not self.live:
-            self.live = blocks
-        elif not blocks <= self.live:
-            raise Violation(f"put {key} was to blocks that are no more: {blocks - self.live}")
+        for block in sorted(blocks):
+            if block not in self.live.setdefault(block.prefix, blocks):
+                raise Violation(f"put {key} was to a block that is no more: {block}")
         for unit in units:
             self._enter(unit, record.version)
+        self._check_guards(put)
+        for prefix in put.drops:
+            self.dropped[prefix] = record.version
+
+    def _check_guards(self, put: Put) -> None:
+        """Check that a put that was done found its guards as it says."""
+        written = {write.unit for write in put.writes}
+        for unit, version in put.guards:
+            before = self.history.get(unit, [])[: -1 if unit in written else None]
+            known = {before[-1]} if before else {0}
+            if before and unit == LAYOUT and GENERATION not in self.contents(unit, before[-1]):
+                # The name of an index that was dropped may be forgotten.
+                known.add(0)
+            if version not in known:
+                raise Violation(f"{put} was done, and {unit} was at {before[-1:]}")
 
     def _enter(self, unit: str, version: int) -> None:
         versions = self.history.setdefault(unit, [])
@@ -116,9 +141,11 @@ class Checker:
         gone = retired_digest(record.version)
         sources = sorted(_block(name) for name, digest in record.units if digest == gone)
         targets = sorted(_block(name) for name, digest in record.units if digest != gone)
-        if not self.live.issuperset(sources) or _rows(sources) != _rows(targets):
-            raise Violation(f"blocks {sources} became {targets}, of {self.live}")
-        self.live = self.live.difference(sources).union(targets)
+        prefix = targets[0].prefix
+        live = self.live[prefix]
+        if prefix in self.dropped or not live.issuperset(sources) or _rows(sources) != _rows(targets):
+            raise Violation(f"blocks {sources} became {targets}, of {live}")
+        self.live[prefix] = live.difference(sources).union(targets)
         held = [(block, self.contents(block.name, self.history[block.name][-1])) for block in sources]
         parents = {block.name: self.history[block.name][-1] for block in sources}
         for block in targets:
@@ -153,14 +180,17 @@ class Checker:
     def on_answer(self, query: Query, floor: Mapping[str, int], answer: Answer) -> None:
         """Check an answer against the floor that stood when the query began, and against what was put."""
         self.answers += 1
-        versions = dict(answer.versions)
-        if uncommitted := [unit for unit, version in versions.items() if version not in self.commits]:
+        told = {unit: version for unit, version in answer.versions if version or unit not in query.guards}
+        versions = {unit: version for unit, version in told.items() if unit not in query.guards}
+        if uncommitted := [unit for unit, version in told.items() if version not in self.commits]:
             raise Violation(f"{uncommitted} were read at versions that were never committed: {versions}")
+        if LAYOUT in query.guards:
+            self._check_generation(versions, told)
         included = versions
         if asked := asked_blocks(query.units[0]) if query.units else None:
             included = self.included(versions)
             self._check_blocks(asked, versions, floor, included)
-        for unit, version in versions.items():
+        for unit, version in told.items():
             if version < floor.get(unit, 0):
                 raise Violation(f"stale: unit {unit} was read at {version:#x} after {floor[unit]:#x} was acknowledged")
             self.floor[unit] = max(self.floor.get(unit, 0), version)
@@ -169,6 +199,14 @@ class Checker:
         found = {unit: unpack(packed) for unit, packed in answer.results}
         if found != expected:
             raise Violation(f"{query} at {versions}: {found}, and not {expected}")
+
+    def _check_generation(self, versions: Mapping[str, int], told: Mapping[str, int]) -> None:
+        """Check that what was read is of the generation that counted then, and nothing of an index that was dropped."""
+        if not told.get(LAYOUT):
+            raise Violation(f"an index that was never there answered: {versions}")
+        generation = self.contents(LAYOUT, told[LAYOUT]).get(GENERATION)
+        if generation is None or not all(is_within(unit, (prefix_of_generation(generation),)) for unit in versions):
+            raise Violation(f"{dict(versions)} answered when generation {generation!r} of the index counted")
 
     def expected(self, query: Query, versions: Mapping[str, int]) -> dict[str, list[bytes]]:
         """Give the right answer at these versions."""
@@ -182,7 +220,7 @@ class Checker:
     ) -> None:
         """Check that the rows asked for were read once, in blocks that have all that was acknowledged."""
         blocks = sorted(_block(unit) for unit in versions)
-        stop = max(block.stop for block in self.live) if asked.stop is None else asked.stop
+        stop = max(block.stop for block in self.live[asked.prefix]) if asked.stop is None else asked.stop
         for unit, version in versions.items():
             if dict(self.commits[version].units).get(unit) == retired_digest(version):
                 raise Violation(f"{unit} answered, which became others at {version:#x}")
@@ -191,7 +229,9 @@ class Checker:
             raise Violation(f"{asked} was answered by {blocks}")
         for unit, version in floor.items():
             block = block_of(unit)
-            concerned = block is not None and block.start < stop and asked.start < block.stop
+            if block is None or block.prefix != asked.prefix:
+                continue
+            concerned = block.start < stop and asked.start < block.stop
             if concerned and included.get(unit, 0) < version:
                 raise Violation(f"stale: {unit} at {version:#x} was acknowledged and is not in {dict(versions)}")
 
@@ -239,6 +279,11 @@ class Checker:
             }
             if len(seen) == 2:
                 raise Violation(f"half of put {version:#x} was read: {dict(versions)}")
+
+
+def prefix_of_generation(generation: bytes) -> str:
+    """Give what names of units of a generation begin with."""
+    return f"census/{int.from_bytes(generation, 'little')}"
 
 
 def _block(unit: str) -> Block:

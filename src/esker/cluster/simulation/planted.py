@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, ClassVar, NamedTuple
 
 from esker.cluster.coordinator import Coordinator
@@ -137,6 +137,65 @@ class _TimelessCoordinator(_OtherPart):
         self.reshapes.begin_epoch()
 
 
+class _AdoptingCoordinator(Coordinator):
+    """Takes what a node brings back for something that it had missed."""
+
+    def _welcome(self, node: int, greeting: Any, held: tuple[tuple[str, int, int], ...]) -> None:
+        for name, version, digest in held:
+            if name not in self.directory.units and version:
+                self.directory.restored(name, version, digest)
+        super()._welcome(node, greeting, held)
+
+
+class _TimelessDropCoordinator(Coordinator):
+    """Has nodes let go of what was dropped within the epoch in which copies of it are on their way."""
+
+    def drop(self, prefixes: Collection[str]) -> None:
+        self.directory.drop(prefixes)
+        self.reshapes.dropped(prefixes)
+        for node in self.directory.ring.nodes:
+            self._clears.setdefault(node, set()).update(prefixes)
+
+
+class _UnguardedPuts(Puts):
+    """Puts to an index, whatever became of it."""
+
+    def _changed(self, put: Put) -> tuple[str, ...]:
+        return ()
+
+
+class _UnguardedCoordinator(_OtherPart):
+    """Looks at no guard."""
+
+    part, other = "puts", _UnguardedPuts
+
+
+class _HastyDropPuts(Puts):
+    """Drops what has commits that a restart says again."""
+
+    def _may_drop(self, put: Put, taken: Collection[str]) -> bool:
+        return True
+
+
+class _HastyDropCoordinator(_OtherPart):
+    """Does not wait before it drops."""
+
+    part, other = "puts", _HastyDropPuts
+
+
+class _HalfDirectory(Directory):
+    """Drops half of an index."""
+
+    def remove(self, names: Collection[str]) -> None:
+        super().remove(sorted(names)[::2])
+
+
+class _HalfCoordinator(_OtherPart):
+    """Drops half of an index."""
+
+    part, other = "directory", _HalfDirectory
+
+
 PLANTED = {
     "missing_force_at_nodes": Planted(node_class=_HastyNode),
     "missing_force_at_coordinator": Planted(coordinator_class=_HastyCoordinator),
@@ -147,4 +206,9 @@ PLANTED = {
     "old_block_answers": Planted(coordinator_class=_StaleMapCoordinator),
     "old_block_is_written": Planted(coordinator_class=_UncheckedCoordinator),
     "no_epoch_for_changes": Planted(coordinator_class=_TimelessCoordinator),
+    "rejoin_brings_back": Planted(coordinator_class=_AdoptingCoordinator),
+    "no_epoch_for_drops": Planted(coordinator_class=_TimelessDropCoordinator),
+    "dropped_index_is_written": Planted(coordinator_class=_UnguardedCoordinator),
+    "drop_before_the_end_of_commits": Planted(coordinator_class=_HastyDropCoordinator),
+    "half_a_drop": Planted(coordinator_class=_HalfCoordinator),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from esker.cluster.coordinator import Coordinator
+from esker.cluster.blocks import is_within
+from esker.cluster.coordinator import TOMBSTONES_MOST, Coordinator
 from esker.cluster.node import Node
 from esker.cluster.placement import Placement
 from esker.cluster.placements import PLACEMENTS
@@ -14,7 +15,7 @@ from esker.cluster.placements.row_block import RowBlockPlacement
 from esker.cluster.placements.vector import VectorPlacement
 from esker.cluster.planners import PLANNERS
 from esker.cluster.sessions import SESSIONS_MOST
-from esker.cluster.simulation.check import Violation
+from esker.cluster.simulation.check import GENERATION, LAYOUT, Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.faults import HEALED_BOUNDS, Faults
 from esker.cluster.simulation.world import Network, World
@@ -62,6 +63,9 @@ def run(
         through_bytes=seed % 16 == 0,
         # Fewer than there are clients: they are forgotten, and come anew.
         sessions_most=2 if seed % 8 == 3 else SESSIONS_MOST,
+        # The index is dropped and built again; in half of these nobody remembers its name.
+        with_drops=seed % 5 == 2,
+        tombstones_most=0 if seed % 10 == 2 else TOMBSTONES_MOST,
         node_class=node_class,
         coordinator_class=coordinator_class,
         trace=trace,
@@ -127,7 +131,11 @@ def _heal(world: World, faults: Faults) -> None:
 def _open_matters(world: World) -> list[str]:
     machine = world.coordinator.machine
     assert isinstance(machine, Coordinator)
-    found = [f"client {-client.number - 1} waits" for client in world.clients.values() if client.left or client.pending]
+    found = [
+        f"client {-client.number - 1} waits"
+        for client in world.clients.values()
+        if client.left or client.pending or client.script is not None
+    ]
     if not machine.ready or machine.expecting:
         found.append("membership changes")
     for number, process in world.nodes.items():
@@ -137,7 +145,9 @@ def _open_matters(world: World) -> list[str]:
     units = machine.directory.units
     if short := sorted(name for name in machine.directory.short if units[name].copies):
         found.append(f"units {short} are short of copies")
-    if machine.directory.surplus or machine._discards:
+    if len(machine.directory.tombstones) > machine._tombstones_most:
+        found.append("names are to be forgotten")
+    if machine.directory.surplus or machine._discards or machine._dropped or machine._clears:
         found.append("copies are left over")
     if machine.puts.active or machine.puts.unacknowledged or machine.puts._waiting:
         found.append("puts are open")
@@ -175,9 +185,11 @@ def _check_rest(world: World) -> None:
     nodes = {number: process.machine for number, process in world.nodes.items() if isinstance(process.machine, Node)}
     for node in nodes.values():
         node.validate()
-    if (live := {block for blocks in machine.directory.maps.values() for block in blocks.blocks}) != world.checker.live:
-        raise Violation(f"the map is {live}, and not {world.checker.live}")
+    _check_maps(machine, world)
+    _check_dropped(machine, nodes, world)
     for name, versions in world.checker.history.items():
+        if is_within(name, world.checker.dropped) or not _is_remembered(name, machine, world):
+            continue
         placed = machine.directory.units[name]
         if placed.version != versions[-1] or placed.version < world.checker.floor.get(name, 0):
             raise Violation(f"unit {name} is at {placed.version:#x}; committed: {versions[-1]:#x}")
@@ -196,6 +208,33 @@ def _check_rest(world: World) -> None:
                 raise Violation(f"node {number} has other bytes of unit {name} than were put")
 
 
+def _check_maps(machine: Coordinator, world: World) -> None:
+    """The blocks that the coordinator knows are those that there are."""
+    known = {prefix: set(blocks.blocks) for prefix, blocks in machine.directory.maps.items() if blocks.blocks}
+    live = {prefix: blocks for prefix, blocks in world.checker.live.items() if prefix not in world.checker.dropped}
+    if known != live:
+        raise Violation(f"the map is {known}, and not {live}")
+
+
+def _check_dropped(machine: Coordinator, nodes: dict[int, Node], world: World) -> None:
+    """What was dropped is nowhere: not in the catalogue, on no node's disk, and waits for nothing."""
+    dropped = world.checker.dropped
+    if left := [name for name in machine.directory.units if is_within(name, dropped)]:
+        raise Violation(f"the catalogue has {left}, which were dropped")
+    for number, node in nodes.items():
+        if left := [name for name in (*node.units, *node._locks) if is_within(name, dropped)]:
+            raise Violation(f"node {number} has {left}, which were dropped")
+
+
+def _is_remembered(name: str, machine: Coordinator, world: World) -> bool:
+    """Whether a unit is known: of an index that was dropped the name may be forgotten."""
+    if name != LAYOUT or name in machine.directory.units:
+        return True
+    if GENERATION in world.checker.contents(LAYOUT, world.checker.history[LAYOUT][-1]):
+        raise Violation("the index is there, and its name was forgotten")
+    return False
+
+
 def _check_lost(name: str, version: int, nodes: dict[int, Node], world: World) -> None:
     if not world.data_lost:
         raise Violation(f"unit {name} is lost")
@@ -208,7 +247,7 @@ def _check_lost(name: str, version: int, nodes: dict[int, Node], world: World) -
 def _counts(world: World, faults: Faults) -> dict[str, int]:
     machine = world.coordinator.machine
     counts = dict(machine.counts) if isinstance(machine, Coordinator) else {}
-    return counts | faults.counts | {
+    return counts | faults.counts | world.counts | {
         "events": world.events,
         "answers": world.checker.answers,
         "puts": world.checker.acknowledged,

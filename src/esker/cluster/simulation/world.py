@@ -7,9 +7,22 @@ from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from esker.cluster.blocks import Block, block_of, every_block
-from esker.cluster.coordinator import Coordinator, Timing
+from esker.cluster.coordinator import TOMBSTONES_MOST, Coordinator, Timing
 from esker.cluster.machine import Append, Machine, Send
-from esker.cluster.messages import COORDINATOR, FORGOTTEN, ROWS, VALUES, Answer, Done, Failed, Put, Query, Term, Write
+from esker.cluster.messages import (
+    CHANGED,
+    COORDINATOR,
+    FORGOTTEN,
+    ROWS,
+    VALUES,
+    Answer,
+    Done,
+    Failed,
+    Put,
+    Query,
+    Term,
+    Write,
+)
 from esker.cluster.node import Node, NodeTiming
 from esker.cluster.placement import Placement
 from esker.cluster.placements.dynamic import DynamicPlacement
@@ -21,6 +34,7 @@ from esker.cluster.sessions import SESSIONS_MOST
 from esker.cluster.simulation.check import Checker, Masks, Violation
 from esker.cluster.simulation.dice import Dice
 from esker.cluster.simulation.disk import SimulatedDisk
+from esker.cluster.simulation.indexes import Indexes, Said, Script
 
 TICK_SECONDS = 0.5
 BUCKETS = 4
@@ -29,6 +43,8 @@ MACHINE_TIMING = Timing(
 )
 NODE_TIMING = NodeTiming(inquire_ticks=2, peers_ticks=5, hello_ticks=5, relay_ticks=20)
 _CLIENT_REPEAT_SECONDS = 1.0
+# Of an index that is dropped and built again: why a put or query may fail without a loss.
+_TOLD = (CHANGED, "moved", "unknown")
 
 
 class Network(NamedTuple):
@@ -58,7 +74,9 @@ class Process:
 class Client:
     """Puts or asks one thing after another, and repeats each until it is answered."""
 
-    __slots__ = ("blocks", "floor", "left", "number", "pending", "sequence", "vectors")
+    __slots__ = (
+        "blocks", "floor", "layout_version", "left", "number", "pending", "prefix", "script", "sequence", "vectors",
+    )  # fmt: skip
 
     def __init__(self, number: int, operations: int) -> None:
         self.number = number
@@ -69,6 +87,10 @@ class Client:
         # Of dynamic partitioning: the blocks that it knows of, and what it puts, not cut yet.
         self.blocks: list[Block] = []
         self.vectors: dict[int, bytes] = {}
+        # Of an index that is dropped and built again: what it last read of it, and what it is doing.
+        self.layout_version = 0
+        self.prefix = ""
+        self.script: Script | None = None
 
 
 class World:
@@ -87,6 +109,8 @@ class World:
         virtual_nodes: int = 1,
         through_bytes: bool = False,
         sessions_most: int = SESSIONS_MOST,
+        tombstones_most: int = TOMBSTONES_MOST,
+        with_drops: bool = False,
         node_class: type[Node] = Node,
         coordinator_class: type[Coordinator] = Coordinator,
         trace: Callable[[str], None] | None = None,
@@ -110,6 +134,9 @@ class World:
         self._through_bytes = through_bytes
         self._bounds = Bounds(align_rows=8)
         self._sessions_most = sessions_most
+        self._tombstones_most = tombstones_most
+        self._indexes = Indexes(self, placement, vectors) if with_drops else None
+        self.counts: dict[str, int] = {}
         self._node_class = node_class
         self._coordinator_class = coordinator_class
         self._trace = trace
@@ -151,6 +178,10 @@ class World:
         if self._trace is not None:
             self._trace(f"{self.now:8.3f}  {text.format(*values)}")
 
+    def count(self, what: str) -> None:
+        """Count what happened, for statistics."""
+        self.counts[what] = self.counts.get(what, 0) + 1
+
     # ---- processes ----
 
     def process(self, number: int) -> Process:
@@ -167,7 +198,7 @@ class World:
                 self._planner, self._algebra, self.dice.below, records,
                 copies=self.copies, virtual_nodes=self._virtual_nodes, timing=MACHINE_TIMING, buckets=BUCKETS,
                 bounds=self._bounds,
-                sessions_most=self._sessions_most,
+                sessions_most=self._sessions_most, tombstones_most=self._tombstones_most,
             )  # fmt: skip
         else:
             self._incarnations += 1
@@ -319,7 +350,31 @@ class World:
         """Let a client come that does so many things."""
         client = Client(COORDINATOR - 1 - len(self.clients), operations)
         self.clients[client.number] = client
+        if self._indexes is not None:
+            client.script = self._indexes.script(client)
+            self._go_on(client, None)
+            return
         self.after(self.dice.roll(), self._next, client)
+
+    def _go_on(self, client: Client, said: Said) -> None:
+        """Have a client do the next thing of its script."""
+        assert client.script is not None
+        try:
+            wanted = client.script.send(said)
+        except StopIteration:
+            client.script = None
+            return
+        if isinstance(wanted, float):
+            self.after(wanted, self._go_on, client, None)
+            return
+        client.sequence += 1
+        client.floor = dict(self.checker.floor)
+        if isinstance(wanted, Put):
+            client.pending = wanted._replace(sequence=client.sequence)
+            self.checker.puts[client.number, client.sequence] = client.pending
+        else:
+            client.pending = wanted._replace(number=client.sequence)
+        self._repeat(client, client.sequence)
 
     def _next(self, client: Client) -> None:
         if not client.left:
@@ -328,9 +383,9 @@ class World:
         client.sequence += 1
         first = client.number == COORDINATOR - 1 and client.sequence == 1
         if first or (self.checker.acknowledged and self.dice.roll() < 0.5):
-            self._begin_put(client, range(self.vectors) if first else self._some_vectors(), first)
+            self._begin_put(client, range(self.vectors) if first else self.some_vectors(), first)
         elif self.checker.acknowledged:
-            client.pending = self._some_query(client.sequence)
+            client.pending = self.some_query(client.sequence, self._placement)
             client.floor = dict(self.checker.floor)
         else:
             # Nothing is there yet to be asked for.
@@ -345,9 +400,9 @@ class World:
             writes = self._writes(vectors)
         else:
             row_bytes = self.dynamic.blocks[-1].stop // 8
-            client.vectors = {vector: self._bits(row_bytes) for vector in vectors}
+            client.vectors = {vector: self.bits(row_bytes) for vector in vectors}
             client.blocks = client.blocks or list(self.dynamic.blocks)
-            writes = _cut(client)
+            writes = cut(client)
             if first:
                 writes += (Write(every_block(self.dynamic.blocks[0].prefix), 0, b"", True),)
         self._pend_put(client, writes)
@@ -361,10 +416,11 @@ class World:
         """Cut what was put anew: blocks became others meanwhile."""
         client.blocks = [block for name in blocks if (block := block_of(name)) is not None]
         client.sequence += 1
-        self._pend_put(client, _cut(client))
+        self._pend_put(client, cut(client))
         self._repeat(client, client.sequence)
 
-    def _bits(self, count: int) -> bytes:
+    def bits(self, count: int) -> bytes:
+        """Draw so many bytes."""
         return b"".join(int(self.dice.roll() * (1 << 53)).to_bytes(8, "little") for _ in range(-(-count // 8)))[:count]
 
     def _repeat(self, client: Client, sequence: int) -> None:
@@ -380,6 +436,8 @@ class World:
             self.checker.on_done(client.number, message.sequence)
         elif type(message) is Answer and type(pending) is Query:
             self.checker.on_answer(pending, client.floor, message)
+        elif type(message) is Failed and client.script is not None and message.reason in _TOLD:
+            pass
         elif type(message) is Failed and message.reason == "moved" and type(pending) is Put:
             self._put_again(client, message.units)
             return
@@ -395,6 +453,9 @@ class World:
         else:
             return
         client.pending = None
+        if client.script is not None:
+            self._go_on(client, message)
+            return
         self.after(self.dice.roll() * 0.8, self._next, client)
 
     def _renew(self, client: Client) -> None:
@@ -406,22 +467,27 @@ class World:
             return
         client.number = number
         self.clients[number] = client
+        if client.script is not None:
+            self._go_on(client, None)
+            return
         self.after(self.dice.roll() * 0.8, self._next, client)
 
-    def _some_vectors(self) -> list[int]:
+    def some_vectors(self) -> list[int]:
+        """Draw one vector or two."""
         first = self.dice.below(self.vectors)
         return [first] if self.dice.roll() < 0.5 else list({first, self.dice.below(self.vectors)})
 
-    def _some_query(self, number: int) -> Query:
+    def some_query(self, number: int, placement: Placement) -> Query:
+        """Draw a batch of queries."""
         queries = tuple(
             tuple(self._some_term() for _ in range(1 + self.dice.below(2))) for _ in range(1 + self.dice.below(2))
         )
         kind = self.dice.below(3)
         units: tuple[str, ...] = ()
-        if self.dynamic is not None:
-            units = (self._some_rows(self.dynamic),)
-        elif self._placement.whole_queries:
-            units = tuple(part.unit for part in self._placement.parts(0))
+        if isinstance(placement, DynamicPlacement):
+            units = (self._some_rows(placement),)
+        elif placement.whole_queries:
+            units = tuple(part.unit for part in placement.parts(0))
         elif kind == VALUES:
             # Values of parts come in any order.
             kind = ROWS
@@ -451,7 +517,8 @@ class World:
         )
 
 
-def _cut(client: Client) -> tuple[Write, ...]:
+def cut(client: Client) -> tuple[Write, ...]:
+    """Cut what a client puts for the blocks that it knows of."""
     return tuple(
         Write(block.name, vector, value[block.start // 8 : block.stop // 8], False)
         for vector, value in client.vectors.items()
