@@ -5,11 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -25,6 +26,9 @@ STATE_FILE, TOKEN_FILE = "cluster.json", "token"
 COORDINATOR_NAME, SUPERVISOR_NAME = "coordinator", "supervisor"
 _LOCK_FILE = "cluster.lock"
 _END_SECONDS = 5.0
+# How long a process may take to say where it listens.
+_START_SECONDS = 60.0
+_LINE_BYTES = 1 << 16
 _SUPERVISOR_END_SECONDS = 30.0
 
 
@@ -93,26 +97,33 @@ class LocalCluster:
 
         Of dynamic partitioning, blocks are divided that have more bytes of vectors than `split_bytes`, or of which more
         than `split_read_bytes` are read in a second. A coordinator that was here before listens where it did.
-        OptionError for fewer nodes than copies.
+        OptionError for fewer nodes than copies. When one does not start (WorkerLostError names it) or join
+        (DeadlineExceededError), those that this call started are ended again.
         """
         if nodes < copies:
             raise OptionError(f"{nodes} nodes cannot keep {copies} copies")
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self.token_file.exists():
             write_token(self.token_file)
-        with self._starting():
-            known = self._known()
-            if not self._is_running(COORDINATOR_NAME, known):
-                self._start_coordinator(copies, port, planner, (split_bytes, split_read_bytes))
-            begun = {
-                name: (self._begin(name, words, 0), words)
-                for name, words in ((f"node-{number}", self._node_words(number)) for number in range(nodes))
-                if not self._is_running(name, known)
-            }
-            for name, (process, words) in begun.items():
-                self._enter(name, process, words)
-        with self.connect() as cluster:
-            wait_for_nodes(cluster, nodes, f"see {self.folder}/*.log")
+        begun: dict[str, Started] = {}
+        before: dict[str, Started] = {}
+        try:
+            with self._starting():
+                before = self._known()
+                if not self._is_running(COORDINATOR_NAME, before):
+                    split = (split_bytes, split_read_bytes)
+                    begun[COORDINATOR_NAME] = self._start_coordinator(copies, port, planner, split)
+                missing = [number for number in range(nodes) if not self._is_running(f"node-{number}", before)]
+                self._start_nodes(missing, begun)
+            with self.connect() as cluster:
+                wait_for_nodes(cluster, nodes, f"see {self.folder}/*.log")
+        except BaseException as error:
+            with self._starting():
+                ended = self._undo(begun, before)
+            if isinstance(error, WorkerLostError) and ended:
+                said = f"{error.message}; ended again, for they were started with it: {', '.join(ended)}"
+                raise WorkerLostError(said, exit_status=error.exit_status) from error
+            raise
 
     def start_coordinator(
         self, *, copies: int = 2, port: int = 0, planner: str = "fewest_nodes",
@@ -207,13 +218,40 @@ class LocalCluster:
         finally:
             os.close(fd)
 
-    def _start_coordinator(self, copies: int, port: int, planner: str, split: tuple[int | str, int | str]) -> None:
+    def _start_nodes(self, numbers: Sequence[int], begun: dict[str, Started]) -> None:
+        """Start nodes side by side, and enter each into `begun` as soon as it is a process."""
+        processes: dict[str, subprocess.Popen[bytes]] = {}
+        with ExitStack() as stack:
+            for number in numbers:
+                name, words = f"node-{number}", self._node_words(number)
+                process = processes[name] = self._begin(name, words, 0)
+                begun[name] = Started(process.pid, "", tuple(words))
+                stack.callback(_let_be, process)
+            for name, process in processes.items():
+                self._enter(name, process, begun[name].words)
+
+    def _undo(self, begun: dict[str, Started], before: dict[str, Started]) -> list[str]:
+        """End what was begun, and have the state say of it what it said before; names what was ended."""
+        running = [(name, one) for name, one in begun.items() if self._runs(name, one)]
+        self._end(running, _END_SECONDS)
+        known = self._known()
+        for name, one in begun.items():
+            if name in known and known[name].pid == one.pid:
+                del known[name]
+                known |= {name: before[name]} if name in before else {}
+        if known:
+            self._write_state(known)
+        else:
+            (self.folder / STATE_FILE).unlink(missing_ok=True)
+        return [name for name, _ in running]
+
+    def _start_coordinator(self, copies: int, port: int, planner: str, split: tuple[int | str, int | str]) -> Started:
         known = self._known()
         if COORDINATOR_NAME in known and not port:
             port = int(known[COORDINATOR_NAME].address.rpartition(":")[2])
         words = ["cluster", "coordinate", "--copies", str(copies), "--planner", planner]
         words += ["--split-bytes", str(split[0]), "--split-read-bytes", str(split[1])]
-        self._start(COORDINATOR_NAME, words, port)
+        return self._start(COORDINATOR_NAME, words, port)
 
     def _node_words(self, number: int) -> list[str]:
         return ["node", "serve", "--coordinator", self.address, "--number", str(number)]
@@ -221,30 +259,38 @@ class LocalCluster:
     def _start(self, name: str, words: list[str], port: int) -> Started:
         return self._enter(name, self._begin(name, words, port), words)
 
-    def _begin(self, name: str, words: Sequence[str], port: int) -> subprocess.Popen[str]:
+    def _begin(self, name: str, words: Sequence[str], port: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "esker.cli.main", *words, "--json"]
         if name != SUPERVISOR_NAME:
             command += ["--data", str(self.folder / name), "--listen", f"127.0.0.1:{port}"]
             command += ["--token-file", str(self.token_file)]
         with (self.folder / f"{name}.log").open("a") as log:
             # A session of its own: Ctrl-C at the terminal that started it is not for it.
-            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+            return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, start_new_session=True)
 
-    def _enter(self, name: str, process: subprocess.Popen[str], words: Sequence[str]) -> Started:
+    def _enter(self, name: str, process: subprocess.Popen[bytes], words: Sequence[str]) -> Started:
         assert process.stdout is not None, "it is piped"
         with process.stdout as output:
-            line = output.readline()
+            line = _first_line(output.fileno(), _START_SECONDS)
+        if line is None:
+            process.kill()
+            process.wait()
+            raise WorkerLostError(
+                f"{name} did not say where it listens within {_START_SECONDS:g} s: see {self.folder / name}.log"
+            )
         if not line:
             status = process.wait()
             log = (self.folder / f"{name}.log").read_text().strip().splitlines()
             raise WorkerLostError(f"{name} did not start: {log[-1] if log else 'no word'}", exit_status=status)
-        # It outlives us: nobody waits for it here, and that is no mistake of ours to be warned of.
-        process.returncode = 0
+        _let_be(process)
         known = self._known()
         known[name] = Started(process.pid, str(json.loads(line)["address"]), tuple(words))
+        self._write_state(known)
+        return known[name]
+
+    def _write_state(self, known: dict[str, Started]) -> None:
         with LOCAL.write_aside(self.folder / STATE_FILE, overwrite=True, mode=0o600) as file:
             file.write(json.dumps({one: started._asdict() for one, started in known.items()}, indent=1).encode())
-        return known[name]
 
     def _runs(self, name: str, one: Started) -> bool:
         """Whether the process runs and is that one: numbers are used again."""
@@ -265,6 +311,31 @@ class LocalCluster:
             left = [(name, one) for name, one in left if self._runs(name, one)]
             SYSTEM_CLOCK.sleep(0.01)
         return left
+
+
+def _let_be(process: subprocess.Popen[bytes]) -> None:
+    """Hear a process no more. It outlives us, and that nobody waits for it is no mistake to be warned of."""
+    if process.stdout is not None:
+        process.stdout.close()
+    if process.returncode is None:
+        process.returncode = 0
+
+
+def _first_line(fd: int, seconds: float) -> bytes | None:
+    """Read what comes until a line has ended, or all of it; None when that takes too long."""
+    deadline = SYSTEM_CLOCK.seconds() + seconds
+    waiting = select.poll()
+    waiting.register(fd, select.POLLIN)
+    line = b""
+    while not line.endswith(b"\n"):
+        left = deadline - SYSTEM_CLOCK.seconds()
+        if left <= 0 or not waiting.poll(1000 * left):
+            return None
+        piece = os.read(fd, _LINE_BYTES)
+        if not piece:
+            break
+        line += piece
+    return line
 
 
 def _reap(pid: int) -> None:
