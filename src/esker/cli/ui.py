@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from esker.cli.arguments import Debug, Json, Quiet
+from esker.cli.arguments import Authority, Debug, Json, Quiet
 from esker.cli.interrupts import Interrupts
 from esker.errors import MissingExtraError
 
@@ -36,11 +36,12 @@ def ui(
     ] = 0,
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="PLACE", help="Show its ring too: grpc://host:port, a cluster's folder, or JSON."),
+        typer.Option(metavar="PLACE", help="Show its ring too: grpc[+tls]://host:port, a cluster's folder, or JSON."),
     ] = None,
     token_file: Annotated[
         str | None, typer.Option("--token-file", metavar="FILE", help="The secret of the cluster.")
     ] = None,
+    tls_ca: Authority = None,
     log_limit: Annotated[str, typer.Option(metavar="SIZE", help="The most that is read of a log.")] = "256MiB",
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page, or print its link only.")
@@ -59,10 +60,11 @@ def ui(
     esker ui runs
     esker ui runs/find.jsonl --port 8080 --no-browser
     esker ui runs --cluster my.cluster
+    esker ui runs --cluster grpc+tls://10.0.0.1:7070 --token-file token --tls-ca ca.pem
     """
     said = functools.partial(_say, as_json=json, quiet=quiet)
     interrupts = context.obj or Interrupts()
-    return functools.partial(_ui, interrupts, log, port, cluster, token_file, log_limit, browser, said)
+    return functools.partial(_ui, interrupts, log, port, cluster, token_file, tls_ca, log_limit, browser, said)
 
 
 def _ui(
@@ -71,6 +73,7 @@ def _ui(
     port: int,
     cluster: str | None,
     token_file: str | None,
+    tls_ca: Path | None,
     log_limit: str,
     browser: bool,
     say: Callable[[Path, str], None],
@@ -91,7 +94,7 @@ def _ui(
     logs = Logs(place, parse_bytes(log_limit, "log_limit"))
     with ExitStack() as stack:
         token = Path(token_file).expanduser() if token_file is not None else None
-        asked = stack.enter_context(cluster_source(cluster, token)) if cluster is not None else None
+        asked = stack.enter_context(cluster_source(cluster, token, tls_ca)) if cluster is not None else None
         server = stack.enter_context(Server(Page(logs, asked), port))
         say(place.resolve(), server.link)
         if browser:

@@ -18,6 +18,7 @@ from esker.cluster import connect
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import AuthenticationError, InputFileError, OptionError, TlsError
 from esker.runtime.flight import Security, new_token, write_token
+from esker.ui.live.cluster_source import cluster_source
 from tests.unit.cluster.certificates import Certificate, authority, signed_by
 
 PEOPLE = pa.table({"age": [20, 76, 42] * 1000, "line": list(range(3000))})
@@ -82,6 +83,29 @@ def test_a_cluster_under_tls_is_put_to_and_asked_by_all_kinds_of_clients(served:
     with flight.connect(served.address, tls_root_certs=trust.read_bytes()) as client:
         asked = flight.Ticket(b'{"index": "people", "query": "age = 76", "count": true}')
         assert client.do_get(asked, options).read_all().to_pydict() == {"count": [1000]}
+
+
+def test_the_page_shows_a_cluster_under_tls_that_it_is_told_to_trust(served: Served) -> None:
+    trust = served.signer.certificate
+    with cluster_source(served.address, served.token, trust) as source:
+        deadline = SYSTEM_CLOCK.seconds() + 60
+        while [node["state"] for node in (json.loads(source.shown) or {}).get("status", {}).get("nodes", [])] != [
+            "up"
+        ] * 3:
+            assert SYSTEM_CLOCK.seconds() < deadline, source.shown
+            SYSTEM_CLOCK.sleep(0.1)
+    with cluster_source(served.address, served.token) as source:
+        assert "of no authority that is trusted here" in str(source.look())
+    words = [sys.executable, "-m", "esker.cli.main", "ui", str(served.folder), "--no-browser", "--json"]
+    words += ["--cluster", served.address, "--token-file", str(served.token), "--tls-ca", str(trust)]
+    page = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert page.stdout is not None
+        link = json.loads(page.stdout.readline())["link"]
+        assert link.startswith("http://127.0.0.1:")
+    finally:
+        page.terminate()
+        page.wait(60)
 
 
 def test_a_client_that_trusts_another_authority_or_none_is_told_at_once(served: Served) -> None:

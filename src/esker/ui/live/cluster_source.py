@@ -113,13 +113,15 @@ def _state(node: Mapping[str, Any] | None, on_ring: bool, joining: bool) -> str:
     return "recovering" if joining or node.get("counted") is False else "up"
 
 
-def cluster_source(place: str, token_file: Path | None = None) -> ClusterSource:
+def cluster_source(place: str, token_file: Path | None = None, authority: Path | None = None) -> ClusterSource:
     """Follow the cluster at `place`: grpc://host:port, the folder of one on this machine, or a JSON file.
+
+    `authority` is the certificate (PEM) that a cluster at grpc+tls://host:port is trusted by.
 
     Raises InputFileError when there is nothing to ask at first, OptionError for an address that is none.
     """
     if "://" in place:
-        return _of_cluster(place, token_file)
+        return _of_cluster(place, token_file, authority)
     path = Path(place).expanduser()
     if path.is_dir():
         from esker.cluster.local import LocalCluster
@@ -132,10 +134,10 @@ def cluster_source(place: str, token_file: Path | None = None) -> ClusterSource:
     return source
 
 
-def _of_cluster(location: str, token_file: Path | None) -> ClusterSource:
+def _of_cluster(location: str, token_file: Path | None, authority: Path | None = None) -> ClusterSource:
     from esker.cluster.client import connect
 
-    cluster = connect(location, token=token_file, deadline=DEADLINE_SECONDS)
+    cluster = connect(location, token=token_file, authority=authority, deadline=DEADLINE_SECONDS)
     return ClusterSource(cluster.status, close=cluster.close)
 
 
