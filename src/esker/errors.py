@@ -181,7 +181,7 @@ class UnpicklableFunctionError(InputError, TypeError):
 class UnknownIndexError(InputError, KeyError):
     """An index that a cluster has not, or no more.
 
-    >>> raise UnknownIndexError("census", "flights", dropped=True)
+    >>> raise UnknownIndexError.of("census", ["flights"], dropped=True)
     Traceback (most recent call last):
         ...
     esker.errors.UnknownIndexError: index 'census' of the cluster was dropped; there is: flights [ESK-111]
@@ -189,12 +189,16 @@ class UnknownIndexError(InputError, KeyError):
 
     code = "ESK-111"
 
-    def __init__(self, index: str, there: str, *, dropped: bool) -> None:
-        """Name the index, and those that there are."""
+    index = ""
+    dropped = False
+
+    @classmethod
+    def of(cls, index: str, there: Iterable[str], *, dropped: bool) -> UnknownIndexError:
+        """Name the index, whether it was dropped, and those that there are."""
         said = f"index {index!r} of the cluster was dropped" if dropped else f"the cluster has no index {index!r}"
-        super().__init__(f"{said}; there is: {there}")
-        self.index = index
-        self.dropped = dropped
+        error = cls(f"{said}; there is: {', '.join(there) or 'none'}")
+        error.index, error.dropped = index, dropped
+        return error
 
 
 class CorruptError(EskerError):

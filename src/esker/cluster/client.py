@@ -449,8 +449,7 @@ class Cluster:
             return self._layouts[index][1]
         version, layout = self._read_layout(index)
         if layout is None:
-            there = ", ".join(self.coordinator_status()["indexes"]) or "none"
-            raise UnknownIndexError(index, there, dropped=version > 0)
+            raise UnknownIndexError.of(index, self.coordinator_status()["indexes"], dropped=version > 0)
         return layout
 
     def _read_layout(self, index: str) -> tuple[int, Layout | None]:

@@ -143,7 +143,7 @@ def test_what_an_answer_will_be_is_said_before(foreign: Foreign) -> None:
         (b'{"index": "people", "planner": "best"}', "ESK-106", "no planner 'best'"),
         (b'{"index": "people", "row_ids": "line"}', "ESK-106", "another name"),
         (b'{"index": "people", "columns": [], "row_ids": null}', "ESK-106", "nothing is asked for"),
-        (b'{"index": "persons"}', "ESK-100", "no index 'persons'; there is: bare, people, vectors"),
+        (b'{"index": "persons"}', "ESK-111", "no index 'persons'; there is: bare, people, vectors"),
         (b'{"index": "people", "query": "age <"}', "ESK-102", ""),
         (b'{"index": "people", "query": "agee < 1"}', "ESK-101", "did you mean 'age'"),
         (b'{"index": "people", "columns": ["name"]}', "ESK-101", "no column 'name'"),

@@ -98,14 +98,11 @@ def test_the_page_shows_a_cluster_under_tls_that_it_is_told_to_trust(served: Ser
         assert "of no authority that is trusted here" in str(source.look())
     words = [sys.executable, "-m", "esker.cli.main", "ui", str(served.folder), "--no-browser", "--json"]
     words += ["--cluster", served.address, "--token-file", str(served.token), "--tls-ca", str(trust)]
-    page = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as page:
         assert page.stdout is not None
         link = json.loads(page.stdout.readline())["link"]
-        assert link.startswith("http://127.0.0.1:")
-    finally:
         page.terminate()
-        page.wait(60)
+    assert link.startswith("http://127.0.0.1:")
 
 
 def test_a_client_that_trusts_another_authority_or_none_is_told_at_once(served: Served) -> None:

@@ -64,8 +64,8 @@ def run(
         # Fewer than there are clients: they are forgotten, and come anew.
         sessions_most=2 if seed % 8 == 3 else SESSIONS_MOST,
         # The index is dropped and built again; in half of these nobody remembers its name.
-        with_drops=seed % 5 == 2,
-        tombstones_most=0 if seed % 10 == 2 else TOMBSTONES_MOST,
+        with_drops=seed % 5 == 3,
+        tombstones_most=0 if seed % 10 == 3 else TOMBSTONES_MOST,
         node_class=node_class,
         coordinator_class=coordinator_class,
         trace=trace,

@@ -27,7 +27,7 @@ FIRST_SEEDS = {
     "rejoin_brings_back": 0,
     "no_epoch_for_drops": 200,
     "dropped_index_is_written": 0,
-    "drop_before_the_end_of_commits": 250,
+    "drop_before_the_end_of_commits": 0,
     "half_a_drop": 0,
 }
 
