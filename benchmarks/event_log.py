@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -27,7 +28,7 @@ from esker.collection.dataset import Dataset
 from esker.core.activity import Meter
 from esker.core.key_sample import KeySample
 
-Query = Callable[[dict[str, object]], None]
+Query = Callable[[dict[str, Any]], None]
 
 
 def queries(rows: int) -> dict[str, Query]:
@@ -75,7 +76,7 @@ def uncounted() -> Iterator[None]:
 
 def timed(query: Query, way: str, log: Path) -> float:
     """Seconds of one run in one of the three ways."""
-    options: dict[str, object] = {"log": log} if way == "logged" else {}
+    options: dict[str, Any] = {"log": log} if way == "logged" else {}
     with uncounted() if way == "bare" else contextlib.nullcontext():
         start = time.perf_counter()
         query(options)

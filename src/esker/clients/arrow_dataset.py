@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Unpack
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 
 from esker.clients.pushdown import PYARROW, pushable, restricted
 from esker.collection.dataset import Dataset
+from esker.collection.options import OptionsGiven
 from esker.collection.read import read
 from esker.core.explanation import Explanation
 from esker.errors import InputError, PredicateError
@@ -21,7 +22,7 @@ from esker.expression.from_pyarrow import known_conjuncts
 OnScan = Callable[[Explanation], None]
 
 
-def as_arrow_dataset(source: Any, *, on_scan: OnScan | None = None, **options: Any) -> ArrowDataset:
+def as_arrow_dataset(source: Any, *, on_scan: OnScan | None = None, **options: Unpack[OptionsGiven]) -> ArrowDataset:
     """Show anything that `esker.read` takes as a pyarrow dataset, for DuckDB and all that filter datasets.
 
     >>> import esker, tempfile, pathlib, duckdb

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import pyarrow as pa
 
 from esker.clients.pushdown import POLARS, pushable, restricted
 from esker.collection.dataset import Dataset
+from esker.collection.options import OptionsGiven
 from esker.collection.read import read
 from esker.core.explanation import Explanation
 from esker.errors import MissingExtraError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 OnScan = Callable[[Explanation], None]
 
 
-def scan_polars(source: Any, *, on_scan: OnScan | None = None, **options: Any) -> polars.LazyFrame:
+def scan_polars(source: Any, *, on_scan: OnScan | None = None, **options: Unpack[OptionsGiven]) -> polars.LazyFrame:
     """Scan anything that `esker.read` takes as a Polars LazyFrame; of a frozen data set or index only what is needed.
 
     >>> import esker, tempfile, pathlib, polars as pl

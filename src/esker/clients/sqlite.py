@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import apsw
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 from esker.clients.sqlite_constraints import constraint
 from esker.clients.sqlite_values import affinity, sqlite_values
 from esker.collection.dataset import Dataset
+from esker.collection.options import OptionsGiven
 from esker.collection.read import read
 from esker.core.context import QueryContext
 from esker.core.explanation import Explanation
@@ -56,7 +57,12 @@ _MASK_COLUMNS = 63
 
 
 def register(
-    connection: apsw.Connection, name: str, source: Any, *, on_scan: OnScan | None = None, **options: Any
+    connection: apsw.Connection,
+    name: str,
+    source: Any,
+    *,
+    on_scan: OnScan | None = None,
+    **options: Unpack[OptionsGiven],
 ) -> None:
     """Make the temporary virtual table `name` of an apsw connection: rows of a frozen data set, an index, or files.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 
@@ -13,7 +13,7 @@ from esker.bitmap import Bitmap
 from esker.collection.dataset import Dataset
 from esker.collection.freeze import IndexOption, index_specs
 from esker.collection.indexed_rows import indexed_rows
-from esker.collection.options import DEFAULT_OPTIONS, Options
+from esker.collection.options import DEFAULT_OPTIONS, Options, OptionsGiven
 from esker.collection.read import read
 from esker.core.batch import require_columns
 from esker.core.byte_size import format_bytes
@@ -41,7 +41,7 @@ def build_index(
     profile: str = "balanced",
     rows: str = "arrow",
     store: Sequence[str] | None = None,
-    **options: Any,
+    **options: Unpack[OptionsGiven],
 ) -> BitmapIndex:
     """Write an index of `source` in the new folder `target`, with its rows beside it, and open it.
 
@@ -76,7 +76,7 @@ def build_index(
     return BitmapIndex(target, dataset._options)
 
 
-def open_index(path: str | Path, **options: Any) -> BitmapIndex:
+def open_index(path: str | Path, **options: Unpack[OptionsGiven]) -> BitmapIndex:
     """Open the index in the folder `path`; see `build_index`. Reads the roots of directories, and no vector.
 
     >>> import esker, tempfile, pathlib
@@ -280,7 +280,7 @@ class BitmapIndex:
 
     # Changes
 
-    def append(self, source: Any, **options: Any) -> int:
+    def append(self, source: Any, **options: Unpack[OptionsGiven]) -> int:
         """Add the rows of `source` behind those there are; says how many. Other readers see them when they refresh."""
         dataset = read(source).with_options(**options)
         dataset = dataset.select(list(self.schema.names)) if dataset.columns != self.schema.names else dataset
@@ -305,7 +305,7 @@ class BitmapIndex:
                 raise OptionError("delete takes a predicate or a RowSet; to delete every row say TRUE")
             return writer.delete(lambda store: store.row_set(bound, context))
 
-    def compact(self, **options: Any) -> None:
+    def compact(self, **options: Unpack[OptionsGiven]) -> None:
         """Write all rows that are left as one block with one index. Row ids change: they count the rows left."""
         with self._changing(self._options.updated(options)) as (writer, _):
             writer.compact()

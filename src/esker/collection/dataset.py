@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
 
 import pyarrow as pa
 
 from esker.collection.group_by import GroupBy
 from esker.collection.hive import OPEN_FILES_MAX, Hive, write_hive
 from esker.collection.infer import batch_schema
-from esker.collection.options import DEFAULT_OPTIONS, Options, is_whole
+from esker.collection.options import DEFAULT_OPTIONS, Options, OptionsGiven, is_whole
 from esker.collection.part_files import FileSizes, PartOptions
 from esker.collection.partition_by import KEYS_MAX, Partitions, partition_rows
 from esker.collection.result import Result
@@ -235,7 +235,12 @@ class Dataset:
         return self._with(Shuffle(self.schema, self._node, (), partitions, strategy))
 
     def partition_by(
-        self, by: str | Sequence[str], *, partitions: int = 256, keys_max: int = KEYS_MAX, **options: Any
+        self,
+        by: str | Sequence[str],
+        *,
+        partitions: int = 256,
+        keys_max: int = KEYS_MAX,
+        **options: Unpack[OptionsGiven],
     ) -> Partitions:
         """Run the plan once and make a Dataset of the rows of each key `by`, to be read any number of times.
 
@@ -361,7 +366,7 @@ class Dataset:
 
     # Options and plans
 
-    def with_options(self, **options: Any) -> Dataset:
+    def with_options(self, **options: Unpack[OptionsGiven]) -> Dataset:
         """The same rows with other options: memory, threads, ordered, seed, spill_folder, spill_limit, max_cost, log,
         progress, cancellation (see `esker.Options`).
 
@@ -402,7 +407,7 @@ class Dataset:
 
     # Actions
 
-    def execute(self, **options: Any) -> Result:
+    def execute(self, **options: Unpack[OptionsGiven]) -> Result:
         """Start a run: iterate the result for batches; its `explanation` has the actual costs afterwards.
 
         >>> import esker
@@ -420,7 +425,7 @@ class Dataset:
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return iter(self.execute())
 
-    def to_arrow(self, **options: Any) -> pa.Table:
+    def to_arrow(self, **options: Unpack[OptionsGiven]) -> pa.Table:
         """Run the plan and hold all rows as a pyarrow table; `options` are those of `with_options`, for this run.
 
         >>> import esker
@@ -429,7 +434,7 @@ class Dataset:
         """
         return self.execute(**options).to_arrow()
 
-    def count(self, **options: Any) -> int:
+    def count(self, **options: Unpack[OptionsGiven]) -> int:
         """Run the plan and count the rows; reads as few columns as it can.
 
         >>> import esker
@@ -450,7 +455,7 @@ class Dataset:
         open_files_max: int = OPEN_FILES_MAX,
         compression: str = "zstd",
         overwrite: bool = False,
-        **options: Any,
+        **options: Unpack[OptionsGiven],
     ) -> int:
         """Write all rows to one Parquet file, or to a folder for each key; returns the number of rows.
 
@@ -488,7 +493,7 @@ class Dataset:
         hive.file_schema(self.schema)
         return self._run(lambda plan, context: write_hive(plan, context, Path(path), hive, parts, overwrite), options)
 
-    def write(self, path: str | Path, *, overwrite: bool = False, **options: Any) -> int:
+    def write(self, path: str | Path, *, overwrite: bool = False, **options: Unpack[OptionsGiven]) -> int:
         """Write all rows to one file whose extension says the format: .parquet, .csv or .arrow; gives their number.
 
         >>> import esker, tempfile, pathlib
@@ -509,7 +514,7 @@ class Dataset:
         rows_per_file: int | None = None,
         compression: str = "zstd",
         overwrite: bool = False,
-        **options: Any,
+        **options: Unpack[OptionsGiven],
     ) -> list[int]:
         """Write one Parquet file for each partition into a new `folder`; returns the rows of each.
 

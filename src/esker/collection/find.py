@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from esker.collection.dataset import Dataset
+from esker.collection.options import OptionsGiven
 from esker.collection.read import read
 
 
-def find(source: Any, predicate: str, columns: Sequence[str] | None = None, **options: Any) -> Dataset:
+def find(source: Any, predicate: str, columns: Sequence[str] | None = None, **options: Unpack[OptionsGiven]) -> Dataset:
     """Find the rows of a frozen data set (or of any files) for which the SQL `predicate` is true.
 
     The bitmap index and the hot columns answer as much as they can without touching the payload; what is left is

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 
 from esker import frozen
 from esker.collection.dataset import Dataset
 from esker.collection.indexed_rows import indexed_rows
+from esker.collection.options import OptionsGiven
 from esker.collection.read import read
 from esker.collection.write import require_parent
 from esker.core.batch import require_columns
@@ -43,7 +44,7 @@ def freeze(
     extent_rows: int | None = None,
     row_group_rows: int | None = None,
     page_bytes: int | None = None,
-    **options: Any,
+    **options: Unpack[OptionsGiven],
 ) -> FreezeReport:
     """Write `source` as a frozen data set in the new folder `target`, its payload on `tier`.
 
@@ -103,7 +104,7 @@ def plan_freeze(
     tier: str | Tier | None = None,
     order_by: str | Sequence[str] = (),
     split_by: str | None = None,
-    **options: Any,
+    **options: Unpack[OptionsGiven],
 ) -> Explanation:
     """Say what `freeze` with the same arguments would read and write, and write nothing."""
     dataset, specs, hot = _checked(source, keys, index, options)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from esker.core.arrow_memory import settle_allocator
 from esker.core.byte_size import parse_bytes
@@ -21,6 +21,24 @@ from esker.core.progress import Progress, progress_of
 from esker.core.spill import SpillFolder
 from esker.engine.session import current_session
 from esker.errors import OptionError
+
+
+class OptionsGiven(TypedDict, total=False):
+    """Options as keywords of a call: a type checker knows their names and what they may be."""
+
+    memory: int | str | None
+    threads: int | None
+    ordered: bool
+    seed: int
+    spill_folder: str | Path | None
+    spill_limit: int | str | None
+    max_cost: Mapping[str, float | str] | None
+    deadline: float | str | None
+    cache: str | Path | None
+    cache_limit: int | str | None
+    log: str | Path | None
+    progress: Progress | bool | None
+    cancellation: Cancellation | None
 
 
 @dataclass(frozen=True)

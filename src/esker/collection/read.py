@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 
@@ -17,6 +17,7 @@ from esker.engine.sources.files import FilesSource
 from esker.engine.sources.frozen import FrozenSource
 from esker.engine.sources.indexed import IndexedSource
 from esker.engine.sources.stored import arrow_source
+from esker.formats.csv import CsvOptionsGiven
 from esker.formats.remote import is_remote
 from esker.frozen import looks_frozen
 from esker.index.store import looks_indexed
@@ -42,7 +43,7 @@ def read_parquet(paths: Paths, *, columns: Sequence[str] | None = None) -> Datas
     return _scan(FilesSource(paths, "parquet"), columns)
 
 
-def read_csv(paths: Paths, *, columns: Sequence[str] | None = None, **options: Any) -> Dataset:
+def read_csv(paths: Paths, *, columns: Sequence[str] | None = None, **options: Unpack[CsvOptionsGiven]) -> Dataset:
     """Read CSV files, as a stream: `delimiter`, `header`, `null_values`, and `types` (column name -> Arrow type).
 
     >>> import esker, tempfile, pathlib

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 import pyarrow as pa
 import pyarrow.csv as pacsv
@@ -28,6 +28,18 @@ _BLOCKS_AHEAD = 32
 _COLUMN_BYTES = 1 << 10
 # A query has 4 KiB for each row of its batches, of which so much is read ahead.
 _AHEAD_BYTES_OF_A_ROW = BYTES_OF_A_ROW // 8
+
+
+class CsvOptionsGiven(TypedDict, total=False):
+    """Options of reading as keywords of a call: a type checker knows their names and what they may be."""
+
+    delimiter: str | None
+    header: bool
+    null_values: Sequence[str]
+    types: Mapping[str, pa.DataType | str]
+    schema: pa.Schema | None
+    encoding: str
+    block_bytes: int | None
 
 
 @dataclass(frozen=True)

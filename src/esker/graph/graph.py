@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import pyarrow as pa
 
 from esker.collection.dataset import Dataset
 from esker.collection.notebook import dataset_html, note_html, section
-from esker.collection.options import Options, is_whole
+from esker.collection.options import Options, OptionsGiven, is_whole
 from esker.collection.read import read
 from esker.core.html import Html
 from esker.errors import OptionError
@@ -109,7 +109,7 @@ class Graph:
         )
         return section("Graph", vertices, Html(edges))
 
-    def with_options(self, **options: Any) -> Graph:
+    def with_options(self, **options: Unpack[OptionsGiven]) -> Graph:
         """The same graph with other options (`memory`, `threads`, `spill_folder`, ...; see `esker.Options`)."""
         return self._made(self._given, self._edges, self._options.updated(options))
 

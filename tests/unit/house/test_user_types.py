@@ -5,8 +5,16 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from esker import Options
+from esker.collection.options import OptionsGiven
+from esker.engine.bag.options import BagOptions, BagOptionsGiven
+from esker.formats.csv import CsvOptionsGiven, CsvReadOptions
 from tests.unit.house.project import ROOT
 
 PROGRAM = """
@@ -45,6 +53,16 @@ assert_type(elements.aggregate("", lambda text, n: text + str(n), lambda a, b: a
 assert_type(elements.union(words), Bag[int | str])
 assert_type([element for element in elements], list[int])
 assert_type(rows.to_bag().first(), dict[str, Any])
+assert_type(elements.sum(), int)
+assert_type(elements.map(lambda n: n / 2).sum(), float)
+names = esker.broadcast({1: "one"})
+assert_type(names.value, dict[int, str])
+assert_type(elements.map(lambda n: names.value[n]), Bag[str])
+assert_type(esker.accumulator().value, int)
+assert_type(esker.accumulator(0.0).value, float)
+settings: dict[str, Any] = {"threads": 1}
+assert_type(rows.count(**settings), int)
+assert_type(esker.read_csv("a.csv", delimiter=";", types={"n": "int8"}), Dataset)
 
 
 def longest(bag: Bag) -> Bag[object]:  # a plain Bag holds anything
@@ -82,6 +100,12 @@ esker.par([1]).map(str).to_list().append(2)
 esker.of([1]).map(str.upper)
 esker.of([1]).map_values(str)
 esker.of(["a"]).map(len).first().upper()
+rows.count(memroy="1GiB")
+rows.with_options(threads="two")
+esker.read_csv("rows.csv", delimeter=";")
+esker.of([1]).with_options(wrokers=2)
+esker.broadcast(1).value.upper()
+esker.accumulator(0).add("one")
 """
 
 
@@ -118,4 +142,21 @@ def test_a_user_s_mistakes_are_seen(tmp_path: Path) -> None:
         9,
         10,
         11,
+        12,
+        13,
+        14,
+        15,
+        16,
+        17,
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "options"),
+    [(OptionsGiven, Options), (BagOptionsGiven, BagOptions), (CsvOptionsGiven, CsvReadOptions)],
+    ids=lambda one: one.__name__,
+)
+def test_keywords_are_the_options_that_there_are(given: Any, options: Any) -> None:
+    assert {name: type_.__forward_arg__ for name, type_ in given.__annotations__.items()} == {
+        field.name: field.type for field in fields(options)
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import reduce as reduce_all
-from typing import Any
+from typing import Any, overload
 
 from esker.collection.bag.base import BagBase
 from esker.collection.bag.element import K, T, U, V
@@ -103,6 +103,15 @@ class Actions(BagBase[T]):
     def is_empty(self) -> bool:
         """Whether there is no element; stops at the first."""
         return not self.take(1)
+
+    @overload
+    def sum(self: Actions[int]) -> int: ...
+
+    @overload
+    def sum(self: Actions[float]) -> float: ...
+
+    @overload
+    def sum(self) -> Any: ...
 
     def sum(self) -> Any:
         """Add the elements up; 0 if there are none."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Unpack
 
 from esker.collection.bag.element import T
 from esker.engine.bag.call_site import call_site
 from esker.engine.bag.closures import require_no_collections
-from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions
+from esker.engine.bag.options import DEFAULT_BAG_OPTIONS, BagOptions, BagOptionsGiven
 from esker.engine.bag.persisted import PersistNode
 from esker.engine.bag.plan import Node, StepNode, count_elements
 from esker.engine.bag.run import running_bag
@@ -47,7 +47,7 @@ class BagBase(Generic[T]):
         """How it is run."""
         return self._options
 
-    def with_options(self, **changes: Any) -> Bag[T]:
+    def with_options(self, **changes: Unpack[BagOptionsGiven]) -> Bag[T]:
         """The same elements, run otherwise: `runtime`, `workers`, `retries`, `memory`, `seed`, ... (`BagOptions`).
 
         >>> import esker

@@ -69,7 +69,7 @@ def default_param(value: Any) -> AccumulatorParam[Any]:
     raise TypeError(f"No default accumulator param for type {type(value)}")
 
 
-class Accumulator(_Accumulator, Generic[T]):
+class Accumulator(_Accumulator[T]):
     """A variable that tasks add to with `+=` or `add`, and that the driver reads; `SparkContext.accumulator` makes it.
 
     What a task adds counts once, when its partition is done; a partition that another action computes again adds again.

@@ -28,7 +28,7 @@ class Broadcast(Generic[T]):
     def __init__(
         self, sc: Any = None, value: T | None = None, forget: Callable[[Broadcast[T]], None] | None = None
     ) -> None:
-        self._shared: _Broadcast = _broadcast(value)
+        self._shared: _Broadcast[Any] = _broadcast(value)
         self._forget = forget
         self._on_driver = True
 
@@ -86,7 +86,7 @@ class Broadcast(Generic[T]):
         return _in_task, (self._shared,)
 
 
-def _in_task(shared: _Broadcast) -> Broadcast[Any]:
+def _in_task(shared: _Broadcast[Any]) -> Broadcast[Any]:
     made: Broadcast[Any] = Broadcast.__new__(Broadcast)
     made._shared, made._forget, made._on_driver = shared, None, False
     return made

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from esker.core.checksum import checksum_file
 from esker.core.file_system import LOCAL
@@ -31,17 +31,19 @@ if TYPE_CHECKING:
     from esker.shuffle.file_bytes import FilePart
     from esker.shuffle.page_server import Places
 
+T = TypeVar("T")
+
 _SIZE = struct.Struct("<Q")
 _ALIGNMENT = 64
 # What this process has mapped, by path: a worker keeps a value from task to task.
 _LOADED: dict[str, Any] = {}
 
 
-class Broadcast:
+class Broadcast(Generic[T]):
     """A value for functions of a Bag that goes to each process once; made by `esker.broadcast`."""
 
-    def __init__(self, value: Any) -> None:
-        self._value = value
+    def __init__(self, value: T) -> None:
+        self._value: T | None = value
         self._folder = SpillFolder()
         self._path = ""
         self._given: GivenFile | None = None
@@ -49,10 +51,10 @@ class Broadcast:
         self._finalizer = weakref.finalize(self, self._folder.close)
 
     @property
-    def value(self) -> Any:
+    def value(self) -> T:
         """The value; EskerError once it was released."""
         self._require_kept()
-        return self._value
+        return cast(T, self._value)
 
     def release(self) -> None:
         """Free the value; functions that use it fail from now on."""
@@ -82,7 +84,7 @@ class Broadcast:
         return f"Broadcast({'released' if self._released else type(self._value).__name__})"
 
 
-class _InTask(Broadcast):
+class _InTask(Broadcast[Any]):
     """A broadcast in another process."""
 
     def __init__(self, path: str, elsewhere: Elsewhere | None = None) -> None:
@@ -208,7 +210,7 @@ def _read(path: str) -> Any:
     return load(parts[0], parts[1:])
 
 
-def broadcast(value: Any) -> Broadcast:
+def broadcast(value: T) -> Broadcast[T]:
     """Lay a value where functions of a Bag read it; it is sent to each worker process once, not with each task.
 
     >>> import esker

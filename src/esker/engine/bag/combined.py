@@ -36,7 +36,7 @@ class CombinationsNode(MadeNode):
 class CombinationsSplit(Split):
     """The combinations with numbers from `begin` to `end`."""
 
-    elements: Broadcast
+    elements: Broadcast[Any]
     k: int
     begin: int
     end: int

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from esker.core.byte_size import parse_bytes
 from esker.core.cancellation import Cancellation
@@ -23,6 +23,22 @@ from esker.runtime.executors import EXECUTORS
 
 # Known without looking for what other packages add.
 _RUNTIMES = ("processes", "threads", "inline")
+
+
+class BagOptionsGiven(TypedDict, total=False):
+    """Options as keywords of a call: a type checker knows their names and what they may be."""
+
+    runtime: str | None
+    workers: int | None
+    retries: int
+    memory: int | str | None
+    spill_folder: str | Path | None
+    spill_limit: int | str | None
+    seed: int
+    cancellation: Cancellation | None
+    task_properties: Mapping[str, str]
+    log: str | Path | None
+    progress: Progress | bool | None
 
 
 @dataclass(frozen=True)
