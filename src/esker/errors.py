@@ -346,6 +346,12 @@ class OutputExistsError(EskerError, FileExistsError):
     code = "ESK-307"
 
 
+class SessionLostError(ResourceError):
+    """What a session's work was done by is gone, and the work with it; the message names it. Open a new session."""
+
+    code = "ESK-308"
+
+
 class TierError(EskerError, OSError):
     """A storage tier failed to read or write; the message names the tier, key and range."""
 

@@ -32,8 +32,9 @@ def connect(where: str = "local", *, workers: int | None = None, **options: Any)
     - `local`: this machine, as without a session; `inline`, `threads` and `processes` say where on it. With
       `processes` also the stages of Dataset plans go to worker processes.
     - `ray`: the Ray cluster that `RAY_ADDRESS` names or that this process is connected to, else a new one on this
-      machine. Needs the extra `esker[ray]`, here and at every node. `ray://host:port`, through Ray's client server, is
-      refused: run the script at a machine of the cluster.
+      machine. Needs the extra `esker[ray]`, here and at every node.
+    - `ray://host:port`: the Ray cluster whose client server is there; the script may be outside of it, but has to see
+      the files that it reads under the same paths.
     - `simulated`: in this thread, as a cluster would, with a `seed`; `losses` is the share of tasks and pages that are
       lost. For tests.
 
@@ -70,9 +71,9 @@ def _new_session(kind: str, where: str, workers: int | None, options: dict[str, 
     if folder is not None and not isinstance(folder, str | Path):
         raise OptionError(f"spill_folder={folder!r}: give a path")
     if kind == "ray":
-        from esker.engine.ray_session import RaySession
+        from esker.engine.ray_client_session import open_ray_session
 
-        return RaySession(where, workers, **options)
+        return open_ray_session(where, workers, options)
     if kind in ("processes", "simulated"):
         from esker.engine.sessions import ProcessSession, SimulatedSession
 

@@ -71,6 +71,9 @@ class PageNodes(ABC):
         """The script's own folder, and the server that gives its files to tasks at other machines."""
         raise NotImplementedError("only nodes of a cluster are given files by the script")
 
+    def give(self, path: Path) -> None:  # noqa: B027  # most serve the folder itself
+        """Have a file of the giver's folder served, now that it is whole."""
+
     @abstractmethod
     def close(self) -> None:
         """Remove everything; calling it again does nothing."""

@@ -203,7 +203,7 @@ class RaySession(Session):
     """Stages and functions run on a Ray cluster: one that was started for it, or one that is there.
 
     It is the cluster that this process is connected to or that `RAY_ADDRESS` names, else a new one on this machine with
-    `workers` CPUs. Ray's client server (`ray://`) is refused.
+    `workers` CPUs. A script outside of it has a `RayClientSession`.
     """
 
     def __init__(
@@ -218,12 +218,7 @@ class RaySession(Session):
         super().__init__("ray", workers)
         self.where = where
         self._ray = require_ray()
-        if where.startswith("ray://"):
-            raise ResourceError(
-                f"esker.connect({where!r}): tasks stream their rows, which Ray's client server cannot; run the"
-                " script at a machine of the cluster, with RAY_ADDRESS=host:6379 and esker.connect('ray')"
-            )
-        security = _security(certificate, key, authority)
+        security = new_security(certificate, key, authority)
         self._started = not self._ray.is_initialized()
         local = self._connect()
         try:
@@ -273,7 +268,7 @@ class RaySession(Session):
             self._disconnect()
 
     def _cpus(self) -> list[int]:
-        return [int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]]
+        return cpus_of(self._ray)
 
     def _connect(self) -> bool:
         """Connect, or start a cluster; says whether nobody outside of this machine is in it."""
@@ -309,12 +304,17 @@ class RaySession(Session):
             self._ray.shutdown()
 
 
+def cpus_of(ray: Any) -> list[int]:
+    """The CPUs of each node of the cluster."""
+    return [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+
+
 def _running_address() -> str | None:
     """The cluster that Ray would join: the one that RAY_ADDRESS names."""
     return os.environ.get("RAY_ADDRESS") or None
 
 
-def _security(certificate: str | Path | None, key: str | Path | None, authority: str | Path | None) -> Security:
+def new_security(certificate: str | Path | None, key: str | Path | None, authority: str | Path | None) -> Security:
     """A new token, and TLS between nodes where certificates are given."""
     if (certificate is None) != (key is None):
         raise OptionError("TLS needs both a certificate and its key")

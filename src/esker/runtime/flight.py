@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -169,6 +169,17 @@ def server_options(security: Security) -> dict[str, Any]:
     if security.certificate is not None:
         options["tls_certificates"] = [(security.certificate, security.key)]
     return options
+
+
+class FlightAsker(Protocol):
+    """What readers want of a client: a stream for a ticket, of which each chunk has its batch as `data`."""
+
+    def do_get(self, ticket: Any, options: Any) -> Any:
+        """Ask for what a ticket names."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
 
 
 def open_client(location: str, security: Security) -> flight.FlightClient:

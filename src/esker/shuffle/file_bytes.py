@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from esker.errors import CorruptError, PeerError
-from esker.runtime.flight import Limits, Security, call_options, open_client, peer_errors
+from esker.runtime.flight import FlightAsker, Limits, Security, call_options, peer_errors
 
 # What a reader asks for at once, and how much of it travels as one batch.
 CREDIT_BYTES = 8 << 20
@@ -78,11 +78,13 @@ class FileReader:
     Raises PeerError for what does not come, CorruptError for what is not what was written.
     """
 
-    def __init__(self, location_of: Callable[[str], str], security: Security, limits: Limits | None = None) -> None:
-        self._location_of = location_of
+    def __init__(
+        self, client_of: Callable[[str], FlightAsker], security: Security, limits: Limits | None = None
+    ) -> None:
+        self._client_of = client_of
         self._security = security
         self._limits = limits or Limits()
-        self._clients: dict[str, flight.FlightClient] = {}
+        self._clients: dict[str, FlightAsker] = {}
 
     def read(self, part: FilePart) -> Iterator[bytes]:
         """Yield the bytes of a part, the last of them only when all are right."""
@@ -127,9 +129,9 @@ class FileReader:
             raise PeerError(f"{where} gave other bytes of {part.name} than it was asked for")
         return found
 
-    def _client(self, node: str) -> flight.FlightClient:
+    def _client(self, node: str) -> FlightAsker:
         if node not in self._clients:
-            self._clients[node] = open_client(self._location_of(node), self._security)
+            self._clients[node] = self._client_of(node)
         return self._clients[node]
 
 

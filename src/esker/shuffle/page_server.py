@@ -18,6 +18,7 @@ from pyarrow import flight
 
 from esker.errors import CorruptError, PagesLostError, PeerError
 from esker.runtime.flight import (
+    FlightAsker,
     Limits,
     Security,
     ServerAddress,
@@ -51,6 +52,11 @@ class Places:
     nodes: Mapping[str, Place]
     here: Callable[[], str]
     security: Security = field(default_factory=Security)
+
+    def client(self, node: str) -> FlightAsker:
+        """One who asks the server of a node; KeyError for a node that is not there."""
+        client: FlightAsker = open_client(self.nodes[node].location, self.security)
+        return client
 
 
 class PageServer(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
@@ -123,7 +129,7 @@ class PageReader:
         self._places = places
         self._schema = schema
         self._limits = limits or Limits()
-        self._clients: dict[str, flight.FlightClient] = {}
+        self._clients: dict[str, FlightAsker] = {}
         self._here = places.here()
         #: Bytes that came from this machine's files, and from servers.
         self.local_bytes = 0
@@ -176,9 +182,7 @@ class PageReader:
             # All of it before any of it is used: the call does not stay open while the reader works.
             yield from zip(wanted, self._asked(client, segment.name, wanted, where), strict=True)
 
-    def _asked(
-        self, client: flight.FlightClient, name: str, wanted: Sequence[Page], where: str
-    ) -> list[pa.RecordBatch]:
+    def _asked(self, client: FlightAsker, name: str, wanted: Sequence[Page], where: str) -> list[pa.RecordBatch]:
         options = call_options(self._places.security, self._limits.deadline_seconds)
         with peer_errors(where):
             chunks = client.do_get(_ticket(name, wanted), options)
@@ -192,7 +196,7 @@ class PageReader:
                 batches.append(received(page, batch, self._schema, where))
         return batches
 
-    def _client(self, node: str) -> flight.FlightClient:
+    def _client(self, node: str) -> FlightAsker:
         if node not in self._clients:
-            self._clients[node] = open_client(self._places.nodes[node].location, self._places.security)
+            self._clients[node] = self._places.client(node)
         return self._clients[node]

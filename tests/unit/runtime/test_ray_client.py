@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -30,8 +31,15 @@ def test_an_executor_without_a_cluster_says_how_to_get_one(monkeypatch: pytest.M
         RayExecutor(2)
 
 
-def test_the_client_server_is_refused_with_the_way_that_works() -> None:
-    with pytest.raises(ResourceError, match=r"RAY_ADDRESS=host:6379"):
+def test_a_client_server_that_is_not_there_is_an_error_that_says_how_to_have_one() -> None:
+    with socket.socket() as taken, pytest.raises(ResourceError, match=r"ray://127.*--ray-client-server-port"):
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        esker.connect(f"ray://127.0.0.1:{taken.getsockname()[1]}")
+
+
+def test_without_grpc_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "grpc", None)
+    with pytest.raises(MissingExtraError, match=r"grpcio.*pip install 'esker\[ray\]'"):
         esker.connect("ray://127.0.0.1:10001")
 
 

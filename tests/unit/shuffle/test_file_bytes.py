@@ -45,7 +45,7 @@ def _written(tmp_path: Path, size: int) -> bytes:
 
 
 def _read(server: PageServer, part: FilePart, security: Security = SECURITY) -> bytes:
-    with FileReader(lambda node: _location(server), security) as reader:
+    with FileReader(lambda node: open_client(_location(server), security), security) as reader:
         return b"".join(reader.read(part))
 
 

@@ -122,6 +122,7 @@ class GivenFile:
         self._giver = self._pages.giver()
         self.path = _write(self._giver.folder, value, f"{self._shuffle}-broadcast")
         file = Path(self.path)
+        self._pages.give(file)
         from esker.shuffle.file_bytes import FilePart
 
         self._part = FilePart(
@@ -150,6 +151,7 @@ class Elsewhere:
 
     def at_hand(self, path: str) -> str:
         """The file on this machine; the first who asks copies it."""
+        from esker.runtime.flight import open_client
         from esker.shuffle.file_bytes import FileReader
 
         node = self.places.here()
@@ -161,7 +163,8 @@ class Elsewhere:
         copy = Path(place.folder, f"{self.shuffle}-copy")
         if copy.exists():
             return str(copy)
-        with FileReader(lambda _: self.location, self.places.security) as reader:
+        security = self.places.security
+        with FileReader(lambda _: open_client(self.location, security), security) as reader:
             _copy(reader.read(self.part), copy)
         return str(copy)
 

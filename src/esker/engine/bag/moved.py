@@ -274,8 +274,7 @@ class _Copier:
 
         self._here = place.node
         self._place = unique_place(place)
-        self._nodes = place.places.nodes
-        self._reader = FileReader(lambda node: self._nodes[node].location, place.places.security)
+        self._reader = FileReader(place.places.client, place.places.security)
         self._path = ""
         self._fd = -1
         self._written = 0

@@ -27,10 +27,12 @@ _STOP_SECONDS = 10.0
 _WINDOW_MAX = 1 << 20
 
 Outcome = tuple[int, bytes, list[Any]]
+#: A task: its bytes, its large buffers, what it shares with others, where the driver imports from, and where it is.
+Sent = tuple[bytes, list[Any], dict[bytes, bytes], list[str], str]
 
 
 @dataclass(eq=False)
-class _Job(Job):
+class RayJob(Job):
     """A job, with the node that has it."""
 
     node: str = ""
@@ -83,7 +85,7 @@ class _Nodes:
             self.nodes[name].running -= 1
 
 
-class RayExecutor(QueuedExecutor[_Job]):
+class RayExecutor(QueuedExecutor[RayJob]):
     """Run `worker_count` tasks at once on the nodes of the Ray cluster that this process is connected to.
 
     A task that dies with its worker or node fails with WorkerLostError, which may be tried again; Ray itself tries
@@ -93,7 +95,7 @@ class RayExecutor(QueuedExecutor[_Job]):
     """
 
     def __init__(self, worker_count: int, nodes: Callable[[], Collection[str]] | None = None) -> None:
-        super().__init__(worker_count, _Job)
+        super().__init__(worker_count, RayJob)
         self._ray = running_ray()
         self._work = self._ray.remote(_work)
         self._make = self._ray.remote(_make)
@@ -107,13 +109,21 @@ class RayExecutor(QueuedExecutor[_Job]):
 
     def send_ahead(self, task: Callable[[], Any], count: int) -> None:
         """Have `count` workers run a task that nobody waits for."""
-        sent = _sent(task)
+        sent = pack(task)
         for _ in range(count):
             where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._nodes.take(), soft=False)
             self._work.options(num_cpus=1, max_retries=0, scheduling_strategy=where).remote(0, *sent)
 
-    def _start(self, job: _Job) -> None:
-        sent = _sent(job.task)
+    def _packed(self, task: Any) -> Sent:
+        """What goes to a worker."""
+        return pack(task)
+
+    def _opened(self, outcome: Outcome) -> Any:
+        """What a worker has answered: the value, or its error raised."""
+        return unpack(outcome)
+
+    def _start(self, job: RayJob) -> None:
+        sent = self._packed(job.task)
         job.node = self._nodes.take()
         # To that node and no other: a task that waits for a node which is gone fails, and is tried elsewhere.
         where = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(job.node, soft=False)
@@ -143,36 +153,30 @@ class RayExecutor(QueuedExecutor[_Job]):
                 self._take(by_reference[reference])
         self._assign()
 
-    def _take(self, job: _Job) -> None:
+    def _take(self, job: RayJob) -> None:
         """A task has ended. What a stream has still to give stays with it."""
         self._leave(job)
         if job.window:
             return
         try:
-            job.value = _read(self._ray.get(job.reference))
+            job.value = self._opened(self._ray.get(job.reference))
         except Exception as error:  # noqa: BLE001  # the error is the task's outcome, the caller decides
             job.error = self._outcome(error, job)
         job.reference = job.ended = None
         self._finish(job)
 
-    def _items(self, job: _Job) -> Generator[Any]:
+    def _items(self, job: RayJob) -> Generator[Any]:
         try:
             while job.reference is None:
                 self._listen()
             while True:
                 self._check()
-                ready, _ = self._ray.wait([job.reference], timeout=_LOOK_SECONDS)
-                if not ready:
+                outcome = self._next(job, _LOOK_SECONDS)
+                if outcome is None:
                     continue
-                try:
-                    outcome = self._ray.get(next(job.reference))
-                except StopIteration:
-                    raise WorkerLostError("a worker of the Ray cluster ended a stream without a word") from None
-                except Exception as error:  # noqa: BLE001  # Ray's errors have no root that says "gone"
-                    raise self._outcome(error, job) from None
                 if outcome[0] != frames.ITEM:
                     self._leave(job)
-                    _read(outcome)
+                    unpack(outcome)
                     return
                 item = load(outcome[1], outcome[2])
                 del outcome
@@ -182,7 +186,20 @@ class RayExecutor(QueuedExecutor[_Job]):
             self._drop(job)
             job.reference = job.ended = None
 
-    def _outcome(self, error: BaseException, job: _Job) -> BaseException:
+    def _next(self, job: RayJob, seconds: float) -> Outcome | None:
+        """What a stream gives next; None when it gives nothing for so long."""
+        ready, _ = self._ray.wait([job.reference], timeout=seconds)
+        if not ready:
+            return None
+        try:
+            outcome: Outcome = self._ray.get(next(job.reference))
+        except StopIteration:
+            raise WorkerLostError("a worker of the Ray cluster ended a stream without a word") from None
+        except Exception as error:  # noqa: BLE001  # Ray's errors have no root that says "gone"
+            raise self._outcome(error, job) from None
+        return outcome
+
+    def _outcome(self, error: BaseException, job: RayJob) -> BaseException:
         gone = lost(error)
         if gone is None:
             return error
@@ -191,12 +208,12 @@ class RayExecutor(QueuedExecutor[_Job]):
         self._nodes.look(self._ray)
         return gone
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: RayJob) -> None:
         if job in self._running:
             self._running.remove(job)
             self._nodes.give_back(job.node)
 
-    def _end(self, jobs: Sequence[_Job], *, force: bool) -> None:
+    def _end(self, jobs: Sequence[RayJob], *, force: bool) -> None:
         left = self._not_ended([job.ended for job in jobs], 0)
         for forced in (True,) if force else (False, True):
             cancel([job.reference for job in jobs if job.ended in left], force=forced)
@@ -212,8 +229,8 @@ class RayExecutor(QueuedExecutor[_Job]):
         return left
 
 
-def _sent(task: Callable[[], Any]) -> tuple[Any, ...]:
-    """What goes to a worker: the task, the functions it shares with others, and where the driver imports from."""
+def pack(task: Callable[[], Any]) -> Sent:
+    """Make what goes to a worker: the task, the functions it shares with others, and where the driver imports from."""
     try:
         data, buffers, shared = dump_task(task)
         blobs = {digest: value.blob for digest, value in shared.items()}
@@ -228,7 +245,8 @@ def _sent(task: Callable[[], Any]) -> tuple[Any, ...]:
     return bytes(data), out_of_band(buffers), blobs, [*sys.path], folder
 
 
-def _read(outcome: Outcome) -> Any:
+def unpack(outcome: Outcome) -> Any:
+    """Read what a worker has answered: the value, or its error raised."""
     kind, data, buffers = outcome
     if kind == frames.FAILED:
         raise load_error(data)
