@@ -25,7 +25,7 @@ from esker.engine.session import Session
 from esker.errors import MissingExtraError, ResourceError
 from esker.runtime.executor import Executor
 from esker.runtime.flight import FlightAsker, Security
-from esker.runtime.ray_client import require_ray
+from esker.runtime.ray_client import require_ray, use_token
 from esker.runtime.ray_relay import PART_BYTES, Ask, AskingExecutor
 from esker.shuffle.page_server import Place, Places
 
@@ -196,11 +196,13 @@ class RayClientSession(Session):
     def _connect(self) -> None:
         try:
             _require_listener(self.where)
+            use_token()
             self._ray.init(address=self.where, logging_level="ERROR")
         except Exception as error:
             raise ResourceError(
                 f"esker.connect({self.where!r}) failed: {' '.join(str(error).split()) or type(error).__name__}; a"
-                " cluster has a client server when it was begun with ray start --head --ray-client-server-port=PORT"
+                " cluster has a client server when it was begun with ray start --head --ray-client-server-port=PORT,"
+                " and where it asks for a token, RAY_AUTH_MODE=token and its RAY_AUTH_TOKEN have to be set here, too"
             ) from error
 
     def _disconnect(self) -> None:

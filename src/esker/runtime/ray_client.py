@@ -36,6 +36,19 @@ def require_ray() -> Any:
     return ray
 
 
+def use_token() -> None:
+    """Show a client server the token that there is, unless `RAY_AUTH_MODE` says what to do.
+
+    Ray does so by itself for other addresses, and not for these.
+    """
+    try:
+        setup = importlib.import_module("ray._private.authentication.authentication_token_setup")
+        enable = setup.maybe_enable_token_auth_if_token_available
+    except (ImportError, AttributeError):  # a later Ray may have it elsewhere: then RAY_AUTH_MODE has to be set
+        return
+    enable(warn_if_disabled=False)
+
+
 def running_ray() -> Any:
     """Ray, of a process that is connected to a cluster; ResourceError when it is not."""
     ray = require_ray()
