@@ -25,7 +25,12 @@ from esker.engine.ray_client_session import RayClientSession
 from esker.errors import OptionError, ResourceError, UserFunctionError, WorkerLostError
 from esker.shuffle import page_server
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    # The session passes it over; pytest begins with filters of its own in each test.
+    pytest.mark.filterwarnings("ignore:More than 10MB of messages"),
+]
 
 __all__ = ["expected", "here"]  # fixtures
 
@@ -311,7 +316,9 @@ except esker.errors.SessionLostError as error:
 else:
     raise SystemExit("rows came, from nowhere")
 session.close()
-with esker.connect(address, workers=2):
+os.environ["RAY_ADDRESS"] = address
+with esker.connect("ray", workers=2) as session:
+    assert type(session).__name__ == "RayClientSession"
     assert rows.shuffle("n", 4).count() == 50_000
 print("whole")
 """

@@ -9,7 +9,9 @@ import atexit
 import importlib
 import os
 import socket
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +24,7 @@ from esker.engine.page_nodes import AnyFile, Giver, PageNodes
 from esker.engine.ray_deputy import DeputyLine, KeptName
 from esker.engine.ray_session import RaySession, new_security, ray_node
 from esker.engine.session import Session
-from esker.errors import MissingExtraError, ResourceError
+from esker.errors import MissingExtraError, ResourceError, SessionLostError
 from esker.runtime.executor import Executor
 from esker.runtime.flight import FlightAsker, Security
 from esker.runtime.ray_client import require_ray, use_token
@@ -107,7 +109,8 @@ class FarPages(PageNodes):
         return [asked[name] for name in self._ask("lost", [*asked])]
 
     def remove(self, shuffle: str) -> None:
-        self._ask("remove", shuffle)
+        with suppress(SessionLostError):  # pages go with the deputy
+            self._ask("remove", shuffle)
 
     def giver(self) -> Giver:
         """A folder here; what is given from it is kept by the deputy, whose server tasks reach."""
@@ -157,6 +160,7 @@ class RayClientSession(Session):
             self._disconnect()
             raise
         self._pages = FarPages(self._line.ask, security)
+        self._line.ask("warm", self.worker_count)
         # A script that ends without `close` leaves nothing either.
         atexit.register(self.close)
 
@@ -197,6 +201,8 @@ class RayClientSession(Session):
         try:
             _require_listener(self.where)
             use_token()
+            # Of the sum of all messages; ours are small, and whoever reads this could change nothing.
+            warnings.filterwarnings("ignore", "More than 10MB of messages", UserWarning)
             self._ray.init(address=self.where, logging_level="ERROR")
         except Exception as error:
             raise ResourceError(

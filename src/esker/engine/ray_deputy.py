@@ -20,9 +20,10 @@ from pyarrow import flight
 
 from esker.core.version import VERSION
 from esker.engine.page_nodes import remove_pages
-from esker.engine.ray_session import RayPages, cpus_of, ray_node
+from esker.engine.ray_session import RayPages, cpus_of, ray_node, warm
 from esker.errors import ResourceError, SessionLostError, SpillError
 from esker.runtime import frames
+from esker.runtime.executors.ray import RayExecutor
 from esker.runtime.flight import FlightAsker, Limits, Security, call_options, open_client, peer_errors
 from esker.runtime.ray_client import require_ray
 from esker.runtime.ray_relay import RelayExecutor
@@ -69,6 +70,7 @@ class Deputy:
         self._closed = threading.Event()
         self._words: dict[str, Callable[..., Any]] = {
             "facts": self._facts,
+            "warm": self._warm,
             "open_executor": self._open_executor,
             "stow": lambda number, part, begin: self._executors[number].stow(part, begin),
             "begin": lambda number, *arguments: self._executors[number].begin(*arguments),
@@ -102,6 +104,11 @@ class Deputy:
 
     def _facts(self) -> Facts:
         return Facts(VERSION, ray_node(), os.getpid(), tuple(cpus_of(self._ray)))
+
+    def _warm(self, worker_count: int) -> None:
+        """Have workers import what tasks need, while the script goes on."""
+        with RayExecutor(worker_count, self._pages.actors) as executor:
+            executor.send_ahead(warm, worker_count)
 
     def _open_executor(self, worker_count: int) -> int:
         executor = RelayExecutor(worker_count, self._pages.actors)
@@ -209,6 +216,11 @@ class DeputyLine:
 
     def ask(self, word: str, *arguments: Any) -> Any:
         """The deputy's answer; SessionLostError when there is none, else the error that it came upon."""
+        if self._closed.is_set():
+            raise SessionLostError(f"esker.connect({self._where!r}): the session is closed; open a new one")
+        return self._ask(word, arguments)
+
+    def _ask(self, word: str, arguments: Sequence[Any] = ()) -> Any:
         try:
             kind, value = self._ray.get(self._actor.answer.remote(word, arguments))
         except Exception as error:
@@ -226,7 +238,7 @@ class DeputyLine:
         """Have the deputy end its work, and end it."""
         self._closed.set()
         with suppress(SessionLostError):
-            self.ask("close")
+            self._ask("close")
         self._kill()
 
     def _kill(self) -> None:

@@ -127,7 +127,7 @@ def test_a_deputy_that_hears_nothing_ends_its_work_and_says_so(
     deputy._watching.join(60)
     assert pages.closed
     with pytest.raises(SessionLostError, match="had not heard"):
-        line.ask("places")
+        line._ask("places")
 
 
 def test_who_does_not_answer_is_named(line: DeputyLine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +145,15 @@ def test_another_version_in_the_cluster_is_refused(deputy: Deputy, monkeypatch: 
     with pytest.raises(ResourceError, match=r"the cluster has Esker 0\.0\.1"):
         DeputyLine(ray, "ray://there:1", SECURITY, None)
     assert ray.killed == 1
+
+
+def test_a_session_that_is_closed_asks_nobody(line: DeputyLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = FarPages(line.ask, SECURITY)
+    line.close()
+    monkeypatch.setattr(line._ray, "get", None)
+    with pytest.raises(SessionLostError, match="is closed"):
+        pages.places()
+    pages.remove("1")  # they are gone
 
 
 def test_an_unknown_question_is_an_error_and_ends_nothing(line: DeputyLine) -> None:
