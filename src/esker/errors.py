@@ -26,7 +26,8 @@
     │   ├── LockedError                      temporary: another process writes there
     │   ├── OutputFileError (OSError)        a file that could not be written: no room, no permission, no folder
     │   ├── CostLimitError                   the plan is dearer than max_cost
-    │   └── MissingExtraError (ImportError)  an optional package is not installed; names the extra
+    │   ├── MissingExtraError (ImportError)  an optional package is not installed; names the extra
+    │   └── SessionLostError                 what did the work of a session is gone
     ├── OutputExistsError (FileExistsError)  the target is there already
     ├── TierError (OSError)                  a tier did not read or write; may be temporary
     │   ├── TierUnavailableError             temporary: tried again and again, and given up
