@@ -167,12 +167,13 @@ class Deputy:
         with self._lock:
             executors, self._executors = self._executors, {}
             clients, self._clients = self._clients, {}
+        # First: a task may take long to end, and Ray, which ends it anyway, removes no page.
+        self._pages.close()
         for executor in executors.values():
             with suppress(Exception):  # the others are to be closed, too
                 executor.close()
         for client in clients.values():
             client.close()
-        self._pages.close()
 
     def _watch(self) -> None:
         """End everything when the script has been silent for long.
