@@ -150,6 +150,18 @@ DATASETS: dict[str, Callable[[Path, Path], Any]] = {
         .join(esker.read_parquet(here / "labels.parquet"), on="key", how="left")
         .to_arrow()
     ),
+    "join of what a function made with few keys": lambda here, _: (
+        _rows(here)
+        .map_batches(_without_some)
+        .join(esker.read_parquet(here / "labels.parquet").filter("key < 40"), on="key")
+        .to_arrow()
+    ),
+    "semi join of what a function made with few keys": lambda here, _: (
+        _rows(here)
+        .map_batches(_without_some)
+        .join(esker.read_parquet(here / "labels.parquet").filter("key > 270"), on="key", how="semi")
+        .to_arrow()
+    ),
     "tables in memory": lambda here, _: (
         esker.from_arrow(pa.table({"k": [n % 50 for n in range(600_000)], "n": range(600_000)}))
         .filter("n % 3 = 0")

@@ -90,13 +90,18 @@ class TaskSettings:
             context.spill.limit_option,
         )
 
+    @property
+    def task_bytes(self) -> int:
+        """The memory of one task: its share of a node's, or, where nothing was chosen, of this machine's."""
+        node_bytes = self.memory_bytes if self.memory_bytes is not None else MemoryBudget().total_bytes
+        return max(node_bytes // self.tasks_of_a_node, MEMORY_MIN_BYTES)
+
     def context(self) -> QueryContext:
         """A context for one task, at the worker: its memory is the share of a node's that is one task's."""
         if self.memory_bytes is not None:
             settle_allocator()
-        node_bytes = self.memory_bytes if self.memory_bytes is not None else MemoryBudget().total_bytes
         return QueryContext(
-            budget=MemoryBudget(max(node_bytes // self.tasks_of_a_node, MEMORY_MIN_BYTES)),
+            budget=MemoryBudget(self.task_bytes),
             spill=SpillFolder(limit=self.spill_limit),
             threads=1,
             ordered=self.ordered,

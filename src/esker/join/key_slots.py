@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ class KeySlots:
     def __init__(self, types: Sequence[pa.DataType], count: int) -> None:
         self._truths = np.zeros(count, np.bool_)
         self._mask = np.uint64(count - 1)
+        self._types = tuple(types)
         self._type = types[0]
         self._names = [str(number) for number in range(len(types))]
         self._by_value = len(types) == 1 and _has_places(types[0])
@@ -71,6 +73,23 @@ class KeySlots:
         found[between] = self._truths[self._places(codes[between])]
         return found
 
+    def merge(self, other: KeySlots) -> None:
+        """Take all keys of as many slots of the same types."""
+        if self._by_value and other._by_value:
+            if other._low > other._high:
+                return
+            if self._widened(other._low, other._high):
+                self._truths |= other._truths
+                return
+        for one in (self, other):
+            if one._by_value:
+                one._hash()
+        self._truths |= other._truths
+
+    def packed(self) -> PackedSlots:
+        """The slots as values that travel: a bit for each."""
+        return PackedSlots(self._types, self._by_value, self._low, self._high, np.packbits(self._truths).tobytes())
+
     def _widened(self, low: int, high: int) -> bool:
         """Let all keys lie from `low` to `high` too, if slots by value reach that far."""
         if self._low <= self._high:
@@ -96,6 +115,24 @@ class KeySlots:
     def _hashed(self, columns: Sequence[pa.Array]) -> npt.NDArray[np.uint64]:
         batch = pa.RecordBatch.from_arrays(list(columns), names=self._names)
         return hash_rows(batch, self._names) & self._mask
+
+
+@dataclass(frozen=True)
+class PackedSlots:
+    """What `KeySlots` know, in an eighth of their bytes. Pickles."""
+
+    types: tuple[pa.DataType, ...]
+    by_value: bool
+    low: int
+    high: int
+    bits: bytes
+
+    def slots(self) -> KeySlots:
+        """The slots themselves."""
+        found = KeySlots(self.types, 8 * len(self.bits))
+        found._truths = np.unpackbits(np.frombuffer(self.bits, np.uint8)).view(np.bool_)
+        found._by_value, found._low, found._high = self.by_value, self.low, self.high
+        return found
 
 
 def _has_places(type_: pa.DataType) -> bool:

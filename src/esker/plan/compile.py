@@ -32,6 +32,7 @@ from esker.join.input import JoinInput
 from esker.plan.compiled import Compiled
 from esker.plan.findings import Facts
 from esker.plan.join_apart import joined_apart
+from esker.plan.join_marks import marked_side
 from esker.plan.node_task import EXCHANGED, behind, taken_apart, with_input
 from esker.plan.nodes import (
     Aggregate,
@@ -46,6 +47,7 @@ from esker.plan.nodes import (
     JoinedRows,
     JoinPart,
     Keyed,
+    KeyMarks,
     MapBatches,
     MapGroups,
     Node,
@@ -418,7 +420,10 @@ def _joined_apart(node: Join, context: QueryContext) -> Compiled | None:
         reason="both sides are divided by key between processes, where their rows are",
         inputs=[left.explanation, right.explanation],
     )
-    joined, node_of = joined_apart(node, left, right, _compile_task, session, context)
+    side = marked_side(node.how, left, right)
+    if side is not None:
+        explanation.detail["filter"] = f"by keys of the {('left', 'right')[side]} side, if it is much the lesser"
+    joined, node_of = joined_apart(node, left, right, side, _compile_task, session, context)
     stream = replace(joined.stream(), schema=node.schema)
     return Compiled(stream, explanation, node_of, joined, one=True)
 
@@ -448,8 +453,13 @@ def _is_worth_moving(node: Join, context: QueryContext) -> bool:
 
 def _keyed(node: Keyed, context: QueryContext) -> Compiled:
     below = _compile(node.input, context)
-    stream = below.stream.then(node.keying.stage(node.partition, node.schema), node.schema)
+    stream = below.stream.then(node.keying.stage(node.partition, node.schema, node.marks), node.schema)
     return Compiled(stream, below.explanation, counted=False)
+
+
+def _key_marks(node: KeyMarks, context: QueryContext) -> Compiled:
+    below = _compile(node.input, context)
+    return Compiled(below.stream.then(node.marking.stage, node.schema), below.explanation, counted=False)
 
 
 def _join_part(node: JoinPart, context: QueryContext) -> Compiled:
@@ -487,6 +497,7 @@ _COMPILERS: dict[type[Node], Callable[[Any, QueryContext], Compiled]] = {
     Dealt: _dealt,
     Vectored: _vectored,
     Keyed: _keyed,
+    KeyMarks: _key_marks,
     JoinPart: _join_part,
     JoinedRows: _joined_rows,
     Filter: _filter,

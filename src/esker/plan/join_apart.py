@@ -6,7 +6,7 @@ sorted by a task, one behind the other, are the order that `in_memory` gives: le
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,14 @@ from esker.engine.shuffle_barrier import ShuffleBarrier
 from esker.engine.stages import Stage
 from esker.engine.stream import PartitionedStream
 from esker.join import join_schema
+from esker.join.key_slots import PackedSlots
 from esker.join.layout import plan_layout
 from esker.join.reading import key_arrays
 from esker.plan.compiled import Compiled
+from esker.plan.join_marks import bytes_below, marks_of
 from esker.plan.node_task import Compile, NodeOf, taken_apart
 from esker.plan.nodes import Exchanged, Join, JoinedRows, JoinPart, Keyed, Node, Numbered
+from esker.plan.once import Once
 
 # Parts for each worker: with more, less is joined again when one is lost.
 _PARTS_OF_A_WORKER = 4
@@ -33,19 +36,44 @@ _ROW_BITS = 40
 
 
 def joined_apart(
-    node: Join, left: Compiled, right: Compiled, compile_: Compile, session: Session, context: QueryContext
+    node: Join,
+    left: Compiled,
+    right: Compiled,
+    marked: int | None,
+    compile_: Compile,
+    session: Session,
+    context: QueryContext,
 ) -> tuple[ShuffleBarrier, NodeOf]:
-    """What gives the rows of a join whose inputs can be made in other processes, and the plan of each of its pieces."""
+    """What gives the rows of a join whose inputs can be made in other processes, and the plan of each of its pieces.
+
+    The side `marked`, if one is, is shuffled first: rows of the other whose keys it does not have are not moved.
+    """
     count = _PARTS_OF_A_WORKER * session.worker_count
     inputs = (left, right)
     layout = plan_layout(left.stream.schema, right.stream.schema, node.on, node.how, node.suffix)
     hidden = "_" * (1 + max(len(name) for one in inputs for name in one.stream.schema.names) + len(node.suffix))
     rows = (f"{hidden}l", f"{hidden}r")
     keys = (layout.left_keys, layout.right_keys)
-    barriers = []
-    for one, row, names in zip(inputs, rows, keys, strict=True):
+    barriers: list[ShuffleBarrier] = []
+    marks = Once(
+        lambda: (
+            marks_of(
+                barriers[marked],
+                bytes_below(inputs[1 - marked]),
+                keys[marked],
+                layout.key_types,
+                compile_,
+                session,
+                context,
+            )
+            if marked is not None
+            else None
+        )
+    )
+    for side, (one, row, names) in enumerate(zip(inputs, rows, keys, strict=True)):
         keyed = Keying(row, names, layout.key_types, hidden)
-        stream = _keyed(one, keyed, compile_, session, context)
+        other = marks if marked is not None and side != marked else _unmarked
+        stream = _keyed(one, keyed, other, compile_, session, context)
         barriers.append(ShuffleBarrier(stream, keyed.columns, count, context, key_only=len(names)))
     schema = join_schema(barriers[0].schema, barriers[1].schema, node.on, node.how, node.suffix)
 
@@ -68,15 +96,20 @@ def joined_apart(
 
 
 def _keyed(
-    below: Compiled, keying: Keying, compile_: Compile, session: Session, context: QueryContext
+    below: Compiled,
+    keying: Keying,
+    marks: Callable[[], PackedSlots | None],
+    compile_: Compile,
+    session: Session,
+    context: QueryContext,
 ) -> PartitionedStream:
-    """The rows below with their numbers and their keys behind."""
+    """The rows below with their numbers and their keys behind, those of the other side's marks alone."""
     assert below.apart is not None, "asked of what can go to other processes"
     apart, schema = below.apart, keying.schema(below.stream.schema)
     stream = PartitionedStream(schema, below.stream.partition_count, _elsewhere)
     return taken_apart(
         stream,
-        lambda index: Keyed(schema, apart(index), keying, index),
+        lambda index: Keyed(schema, apart(index), keying, index, marks()),
         below.explanation,
         below.barrier,
         False,
@@ -84,6 +117,10 @@ def _keyed(
         session,
         context,
     )
+
+
+def _unmarked() -> PackedSlots | None:
+    return None
 
 
 def _elsewhere(index: int) -> Iterator[pa.RecordBatch]:
@@ -109,16 +146,20 @@ class Keying:
         keys = [pa.field(name, type_) for name, type_ in zip(self.columns, self.types, strict=True)]
         return pa.schema([*schema, pa.field(self.row, pa.uint64()), *keys])
 
-    def stage(self, partition: int, schema: pa.Schema) -> Stage:
-        """Put number and keys behind the rows of a partition."""
+    def stage(self, partition: int, schema: pa.Schema, marks: PackedSlots | None) -> Stage:
+        """Put number and keys behind the rows of a partition; leave out those whose keys are not among the marks."""
 
         def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             row = partition << _ROW_BITS
+            slots = marks.slots() if marks is not None else None
             for batch in batches:
                 numbers = pa.array(np.arange(row, row + batch.num_rows, dtype=np.uint64))
                 row += batch.num_rows
                 keys = key_arrays(batch, self.keys, self.types)
-                yield pa.RecordBatch.from_arrays([*batch.columns, numbers, *keys], schema=schema)
+                keyed = pa.RecordBatch.from_arrays([*batch.columns, numbers, *keys], schema=schema)
+                if slots is not None and keyed.num_rows:
+                    keyed = keyed.filter(pa.array(slots.may_hold(keys)))
+                yield keyed
 
         return stage
 

@@ -16,7 +16,9 @@ from esker.expression import Expression
 from esker.index.vector_parts import VectorParts
 
 if TYPE_CHECKING:
+    from esker.join.key_slots import PackedSlots
     from esker.plan.join_apart import Keying
+    from esker.plan.join_marks import Marking
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,10 +225,21 @@ class Vectored(OneInput):
 
 @dataclass(frozen=True, eq=False)
 class Keyed(OneInput):
-    """Partition `partition` of a side of a join, with the numbers of its rows and its keys behind."""
+    """Partition `partition` of a side of a join, with the numbers of its rows and its keys behind.
+
+    Rows whose keys are not among the `marks` of the other side are left out.
+    """
 
     keying: Keying
     partition: int
+    marks: PackedSlots | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class KeyMarks(OneInput):
+    """One row: which keys the rows of the input have."""
+
+    marking: Marking
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,12 +15,12 @@ from esker.engine.range_placement import Draw, OneNumber, RangePlacement, ids_st
 from esker.engine.sample import draw, drawn_schema
 from esker.engine.session import Session, session_of
 from esker.engine.shuffle_barrier import ShuffleBarrier
-from esker.engine.splitters import Splitters
 from esker.engine.stages import project_stage
 from esker.engine.stream import PartitionedStream
 from esker.plan.compiled import Compiled
 from esker.plan.node_task import Compile, NodeOf, taken_apart
 from esker.plan.nodes import Dealt, Drawn, Exchanged, Node, Numbered, Project
+from esker.plan.once import Once
 
 # Ranges for each worker: with more, less is sorted again when one is lost, and rows come sooner.
 _RANGES_OF_A_WORKER = 4
@@ -33,7 +32,7 @@ def ranged(
     """The rows below with the numbers of their ranges, made in other processes; splitters come first, once."""
     assert below.apart is not None, "asked of what can go to other processes"
     apart, schema = below.apart, numbered_schema(below.stream.schema)
-    splitters = _Once(lambda: placement.splitters(context))
+    splitters = Once(lambda: placement.splitters(context))
 
     def node_of(index: int) -> Node:
         return Numbered(schema, apart(index), splitters())
@@ -177,18 +176,3 @@ class Ranges:
             drawn = drawing_kept(below, self.by, False, compile_, self.session, context)
         placement = RangePlacement(self.by, self.count, drawn, self.descending, self.nulls_first)
         return ranged(below, placement, compile_, self.session, context)
-
-
-class _Once:
-    """Makes a value when it is first asked for, by whichever thread."""
-
-    def __init__(self, make: Callable[[], Splitters]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._made: Splitters | None = None
-
-    def __call__(self) -> Splitters:
-        with self._lock:
-            if self._made is None:
-                self._made = self._make()
-            return self._made

@@ -75,6 +75,51 @@ def test_a_join_has_the_rows_and_the_order_of_one_in_memory(folder: Path, everyt
     assert [event["map_tasks"] > 0 for event in shuffled] == [True, True, True]
 
 
+@pytest.fixture(scope="module")
+def few(folder: Path) -> Path:
+    """A side of few rows, some of whose keys the left does not have, and one that is null."""
+    codes = [*range(3, 1_500, 50), 5_000, 1 << 40, None]
+    path = folder / "few.parquet"
+    pq.write_table(pa.table({"code": codes, "weight": [n / 3 for n in range(len(codes))]}), path, row_group_size=10)
+    return path
+
+
+# Rows of the left that pass between processes; where it has to be there whole, or comes first, all do.
+@pytest.mark.parametrize("how", JOIN_KINDS)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_rows_that_no_key_of_the_lesser_side_matches_are_not_moved(
+    folder: Path, few: Path, everything_moves: None, how: str, swapped: bool
+) -> None:
+    def script(algorithm: str) -> esker.Dataset:
+        large, small = esker.read_parquet(folder / "left.parquet"), esker.read_parquet(few)
+        if swapped:
+            return small.join(large, left_on="code", right_on="key", how=how, algorithm=algorithm)
+        return large.join(small, left_on="key", right_on="code", how=how, algorithm=algorithm)
+
+    found, shuffled = _run(script("auto"))
+    assert found.equals(script("in_memory").to_arrow())
+    kept = how == "full" or how in (("right",) if swapped else ("left", "anti"))
+    less, more = sorted(event["rows"] for event in shuffled[:2])
+    assert less == 33
+    # Some two hundred have a partner.
+    assert more == ROWS if kept else more < ROWS // 10
+
+
+def test_keys_of_two_columns_and_of_texts_spare_moves_too(folder: Path, everything_moves: None) -> None:
+    def script(algorithm: str) -> esker.Dataset:
+        left = esker.read_parquet(folder / "left.parquet")
+        groups = left.filter("key < 30").group_by(["key", "name"], partitions=4).agg({"top": ("price", "max")})
+        return left.join(groups, on=["key", "name"], algorithm=algorithm)
+
+    names = ["key", "name", "price", "top"]
+    found, shuffled = _run(script("auto").select(names))
+    expected = script("in_memory").select(names).to_arrow()
+    assert found.equals(expected)
+    assert found.num_rows > 100
+    # The groups' own shuffle, theirs for the join, and the large side's.
+    assert [event["rows"] < ROWS // 10 for event in shuffled[:3]] == [True] * 3
+
+
 def test_columns_that_are_not_wanted_do_not_matter(folder: Path, everything_moves: None) -> None:
     wanted = ["name_right", "price"]
     expected = _joined(folder, "left", "in_memory").select(wanted).to_arrow()

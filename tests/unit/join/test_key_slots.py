@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 from typing import Any
 
 import pyarrow as pa
@@ -78,3 +79,28 @@ def test_a_key_far_away_turns_values_into_hashes(far: int) -> None:
     assert not slots.may_hold([pa.array(range(1_000, 1_100))]).all()
     slots.add([pa.array(range(10_000))])
     assert not slots.worth_testing
+
+
+@given(st.lists(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 90), max_size=5), min_size=1, max_size=4))
+def test_slots_that_were_packed_and_merged_know_the_keys_of_all(parts: list[list[int]]) -> None:
+    whole = KeySlots([pa.int64()], SLOTS)
+    for part in parts:
+        one = KeySlots([pa.int64()], SLOTS)
+        one.add([pa.array(part, pa.int64())])
+        whole.merge(pickle.loads(pickle.dumps(one.packed())).slots())
+    every = [key for part in parts for key in part]
+    direct = KeySlots([pa.int64()], SLOTS)
+    direct.add([pa.array(every, pa.int64())])
+    asked = [pa.array([*every, *range(-5, 95)], pa.int64())]
+    assert whole.may_hold(asked)[: len(every)].all()
+    assert whole.may_hold(asked).tolist() == direct.may_hold(asked).tolist()
+
+
+def test_slots_of_texts_are_merged() -> None:
+    parts = [KeySlots([pa.string(), pa.int8()], 1 << 10) for _ in range(2)]
+    parts[0].add([pa.array(["a", "b"]), pa.array([1, 2], pa.int8())])
+    parts[1].add([pa.array(["c", None]), pa.array([3, 4], pa.int8())])
+    parts[0].merge(parts[1].packed().slots())
+    asked = [pa.array(["a", "b", "c", "a"]), pa.array([1, 2, 3, 2], pa.int8())]
+    assert parts[0].may_hold(asked)[:3].all()
+    assert not parts[0].may_hold(asked)[3]
