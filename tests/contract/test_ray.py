@@ -220,6 +220,62 @@ def test_a_node_that_is_gone_takes_its_pages_with_it_and_no_row(cluster: Any, ro
         assert found.sort_by("key") == _expected(rows)
 
 
+def _killing_once(tmp_path: Path) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
+    """A function that kills its own worker at the rows of a late row group, the first time it sees them."""
+
+    def killing(batch: pa.RecordBatch) -> pa.RecordBatch:
+        if batch["id"][0].as_py() >= 200_000:
+            try:
+                os.close(os.open(tmp_path / "killed", os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                return batch
+            os.kill(os.getpid(), signal.SIGKILL)
+        return batch
+
+    return killing
+
+
+def test_an_index_whose_worker_is_killed_has_the_files_of_one_machine(
+    session: RaySession, rows: Path, tmp_path: Path
+) -> None:
+    source = esker.read_parquet(rows)
+    columns: dict[str, Any] = {"key": "equality", "price": esker.Bins([0.25, 0.5, 0.75])}
+    mapped = source.map_batches(_killing_once(tmp_path), source.schema)
+    with esker.build_index(mapped, tmp_path / "ray.index", columns) as index:
+        assert index.count("key = 7 AND price < 0.5") == source.filter("key = 7 AND price < 0.5").count()
+    assert (tmp_path / "killed").exists()
+    session.close()
+    esker.build_index(source, tmp_path / "here.index", columns).close()
+    found, expected = (
+        {path.name.partition(".")[0]: path.read_bytes() for path in (tmp_path / name / "vectors").iterdir()}
+        for name in ("ray.index", "here.index")
+    )
+    assert found == expected
+
+
+def test_rows_dealt_out_ranged_and_joined_lose_nothing_with_a_worker(
+    session: RaySession, rows: Path, tmp_path: Path
+) -> None:
+    source = esker.read_parquet(rows)
+    few = esker.from_arrow(pa.table({"key": [3, 5, 8, 1_000], "word": ["three", "five", "eight", "none"]}))
+
+    def script(folder: Path) -> list[pa.Table]:
+        mapped = [source.map_batches(_killing_once(folder / name), source.schema) for name in "abc"]
+        return [
+            mapped[0].repartition(3).filter("key < 20").to_arrow(),
+            mapped[1].shuffle("price", 5, function="range").filter("key < 20").to_arrow(),
+            mapped[2].join(few.map_batches(lambda batch: batch, few.schema), on="key").to_arrow(),
+        ]
+
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    found = script(tmp_path)
+    assert [(tmp_path / name / "killed").exists() for name in "abc"] == [True] * 3
+    session.close()
+    # The marks are there now, and nothing is killed.
+    assert found == script(tmp_path)
+
+
 def test_an_error_of_the_users_shows_their_line(session: RaySession, rows: Path) -> None:
     def broken(group: pa.Table) -> Any:
         raise KeyError("no such thing")
