@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import pyarrow as pa
 
 
@@ -31,6 +33,17 @@ class GroupBuffer:
         self.row_count += rows
         self.bytes += taken.nbytes
         return rows
+
+    def cut(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema, write: Callable[[pa.Table], object]) -> None:
+        """Write all rows as row groups, of which the last may be short; none is held while the next is gathered."""
+        for batch in batches:
+            rest = batch
+            while rest.num_rows:
+                rest = rest.slice(self.take(rest))
+                if self.full:
+                    write(self.drain(schema))
+        if self.row_count:
+            write(self.drain(schema))
 
     def drain(self, schema: pa.Schema) -> pa.Table:
         """Give all rows and start anew."""

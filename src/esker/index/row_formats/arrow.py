@@ -55,20 +55,14 @@ class ArrowRows(RowFormat):
             sink = CheckedSink(file, file_system)
             with pa.ipc.new_file(pa.PythonFile(sink, "w"), schema) as writer:
 
-                def write_group() -> None:
-                    batch = buffer.drain(schema).combine_chunks().to_batches()[0]
+                def write_group(rows: pa.Table) -> None:
+                    batch = rows.combine_chunks().to_batches()[0]
                     counts.append(batch.num_rows)
                     for name, column in zip(schema.names, batch.columns, strict=True):
                         sizes[name] += column.nbytes
                     writer.write_batch(batch)
 
-                for batch in batches:
-                    while batch.num_rows:
-                        batch = batch.slice(buffer.take(batch))
-                        if buffer.full:
-                            write_group()
-                if buffer.row_count:
-                    write_group()
+                buffer.cut(batches, schema, write_group)
         detail = {"batches": counts, "column_bytes": sizes}
         return RowFile(path.name, sum(counts), sink.bytes, sink.checksum, detail)
 

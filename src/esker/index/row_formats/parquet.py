@@ -48,12 +48,8 @@ class ParquetRows(RowFormat):
         with file_system.write_aside(path) as file:
             out = ParquetOut(file, schema, statistics=schema.names, page_bytes=PAGE_BYTES, file_system=file_system)
             try:
-                for batch in batches:
-                    while batch.num_rows:
-                        batch = batch.slice(buffer.take(batch))
-                        if buffer.full:
-                            out.write_group(buffer.drain(schema))
-                if buffer.row_count or not out.row_count:
+                buffer.cut(batches, schema, out.write_group)
+                if not out.row_count:
                     out.write_group(buffer.drain(schema))
                 footer, checksum = out.close()
             except BaseException:

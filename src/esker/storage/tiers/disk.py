@@ -6,9 +6,8 @@ import glob
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Self
 
-from esker.core.checksum import Checksum
 from esker.core.clock import SYSTEM_CLOCK, Clock
 from esker.core.cost import Cost
 from esker.core.extent import ByteRange
@@ -17,10 +16,8 @@ from esker.errors import EskerError, OutputExistsError, PayloadCorruptError, Tie
 from esker.storage.devices import device_profile
 from esker.storage.keys import check_key, check_ranges, path_of
 from esker.storage.options import check_options, folder_option
-from esker.storage.source import source_chunks
+from esker.storage.source import write_and_compare
 from esker.storage.tier import Capability, Stored, Tier
-
-_CHUNK_BYTES = 1 << 20
 
 
 class DiskTier(Tier):
@@ -110,17 +107,9 @@ class DiskTier(Tier):
             raise TierError(f"{self.uri} could not delete {key!r}: {error.strerror}") from error
 
     def _write_file(self, key: str, path: Path, data: Path | bytes) -> Stored:
-        checksum = Checksum()
-        size_bytes = 0
         with self._file_system.write_aside(path) as file:
-            for chunk in source_chunks(data):
-                self._file_system.write(file, chunk)
-                checksum.update(chunk)
-                size_bytes += len(chunk)
-            self._file_system.sync(file)
-            if _checksum_back(file) != checksum.text:
-                raise TierError(f"{self.uri} wrote {key!r}, but reads back other bytes; nothing was kept")
-        return Stored(key, size_bytes, checksum.text)
+            size_bytes, checksum = write_and_compare(file, data, self._file_system, f"{self.uri} wrote {key!r}")
+        return Stored(key, size_bytes, checksum)
 
     def _make_folder(self, folder: Path) -> None:
         """Make the folders of a key and make each of them durable in its parent."""
@@ -142,12 +131,3 @@ class DiskTier(Tier):
             parts.append(part)
             position += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _checksum_back(file: BinaryIO) -> str:
-    """Read a file just written from its start."""
-    checksum = Checksum()
-    file.seek(0)
-    while chunk := file.read(_CHUNK_BYTES):
-        checksum.update(chunk)
-    return checksum.text

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from esker.core.checksum import Checksum
 from esker.core.extent import ByteRange
 from esker.core.file_system import LOCAL
-from esker.errors import TierError
 from esker.storage.keys import path_of
-from esker.storage.source import source_chunks
+from esker.storage.source import write_and_compare
 from esker.storage.tape.cartridge import read
 from esker.storage.tape.catalog import TapeObject
 from esker.storage.tape.library_tier import LibraryTier
 from esker.storage.tape.ltfs_index import LtfsIndex, files_folder
-
-_CHUNK_BYTES = 1 << 20
 
 
 class LtfsTier(LibraryTier):
@@ -45,21 +41,8 @@ class LtfsTier(LibraryTier):
         self._make_folders(path.parent)
         # What a killed write left under this name was never committed.
         self._file_system.delete(path)
-        checksum = Checksum()
-        size_bytes = 0
         with self._file_system.write_aside(path) as file:
-            for chunk in source_chunks(data):
-                self._file_system.write(file, chunk)
-                checksum.update(chunk)
-                size_bytes += len(chunk)
-            self._file_system.sync(file)
-            written = Checksum()
-            file.seek(0)
-            while chunk := file.read(_CHUNK_BYTES):
-                written.update(chunk)
-            if written.text != checksum.text:
-                raise TierError(f"{self.uri} wrote {key!r}, but reads back other bytes; nothing was kept")
-        return size_bytes, checksum.text
+            return write_and_compare(file, data, self._file_system, f"{self.uri} wrote {key!r}")
 
     def _load(self, found: TapeObject, part: ByteRange) -> bytes:
         return read(self._path(found), part.start, part.stop)
