@@ -134,8 +134,19 @@ sanitize-thread: setup
 	@$(QUIETLY) "C++ tests under the thread sanitizer" env $(SHORT) scripts/sanitize.sh thread $(JOBS)
 
 SEEDS ?= 10000
-simulate: setup  ## run SEEDS seeds of a simulated cluster (10000), or SEEDS=FIRST:STOP; failing seeds are named
-	@$(PY) -m esker.cluster.simulation $(SEEDS)
+# The machines and the simulator compiled with mypyc from the sources as they are; SIMULATE=python runs the sources.
+SIMULATE ?= compiled
+SIMULATOR := build/simulate
+# Without hooks of site-packages (-S), which would lead to src.
+SIMULATE_compiled = PYTHONPATH="$(abspath $(SIMULATOR)/lib):$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(PY) -S
+SIMULATE_python = $(PY)
+
+simulate: setup $(if $(filter compiled,$(SIMULATE)),$(SIMULATOR)/lib/.same)  ## run SEEDS seeds of a simulated cluster (10000), or SEEDS=FIRST:STOP; failing seeds are named
+	@$(or $(SIMULATE_$(SIMULATE)),$(error SIMULATE=$(SIMULATE): it is compiled or python)) -m esker.cluster.simulation $(SEEDS)
+
+$(SIMULATOR)/lib/.same: $(VENV)/.esker scripts/compile_simulator.py requirements/simulate.txt $(shell find src/esker/cluster src/esker/core src/esker/errors.py src/esker/__init__.py -name '*.py')
+	@$(PY) -c 'import setuptools' 2>/dev/null || $(QUIETLY) "installing setuptools" $(PIP_INSTALL) -r requirements/simulate.txt
+	@$(QUIETLY) "compiling the simulator" $(PY) scripts/compile_simulator.py $(SIMULATOR)
 
 fuzz: setup  ## damage pages and bitmaps at random for ten minutes each, under sanitizers
 	@ESKER_FUZZ_SECONDS=600 ESKER_TESTS=fuzz_test scripts/sanitize.sh address,undefined $(JOBS)

@@ -296,7 +296,7 @@ class Coordinator(Machine):
         versions = {(name, self.directory[name].version) for name in units}
         if not versions <= self._searched:
             self._searched |= versions
-            for node in self.directory.ring.nodes - self._greetings.keys():
+            for node in self.directory.ring.nodes.difference(self._greetings):
                 self._greet(node)
         return self.expecting
 

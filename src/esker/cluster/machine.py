@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -31,7 +32,7 @@ Effect = Send | Append | Sync
 _SYNC = Sync()
 
 
-class Machine:
+class Machine(ABC):
     """What the machines of nodes and of the coordinator share.
 
     Memory changes when a record is appended, or later; words that rely on it leave when it is durable. Whoever drives
@@ -41,6 +42,18 @@ class Machine:
     def __init__(self) -> None:
         self._effects: list[Effect] = []
         self._after_sync: deque[Callable[[], None]] = deque()
+
+    @abstractmethod
+    def receive(self, source: int, stamp: int, message: Any) -> None:
+        """Take a message."""
+
+    @abstractmethod
+    def tick(self) -> None:
+        """Let a moment pass."""
+
+    @abstractmethod
+    def checkpoint(self) -> list[Record]:
+        """Give the fewest records that make this state again; only while `settled`."""
 
     @property
     def settled(self) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hashlib
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
+from esker.cluster.simulation import run as runs
 from esker.cluster.simulation.run import run
 from esker.core.clock import SYSTEM_CLOCK
 from esker.errors import OptionError
@@ -23,11 +25,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m esker.cluster.simulation", description=__doc__)
     parser.add_argument("seeds", nargs="?", default="10000", help="how many, or FIRST:STOP")
     parser.add_argument("--trace", type=int, metavar="SEED", help="run one seed and print all that happened")
+    parser.add_argument("--digest", action="store_true", help="print a checksum of all that happens in these seeds")
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)), help="processes")
     options = parser.parse_args()
     if options.trace is not None:
         return _trace(options.trace)
-    return _sweep(_seeds(options.seeds), options.jobs)
+    seeds = _seeds(options.seeds)
+    return _digest(seeds) if options.digest else _sweep(seeds, options.jobs)
 
 
 def _sweep(seeds: range, jobs: int) -> int:
@@ -41,7 +45,8 @@ def _sweep(seeds: range, jobs: int) -> int:
         violations += batch_violations
         done += _BATCH
     seconds = SYSTEM_CLOCK.seconds() - begin
-    print(f"{len(seeds):,} seeds in {seconds:.1f} s, {len(seeds) / seconds:,.0f} seeds/s with {jobs} processes")
+    how = "plain Python" if str(runs.__file__).endswith(".py") else "compiled"
+    print(f"{len(seeds):,} seeds in {seconds:.1f} s, {len(seeds) / seconds:,.0f} seeds/s with {jobs} processes, {how}")
     for name, count in sorted(counts.items(), key=lambda item: -item[1]):
         print(f"  {name:20} {count:12,}")
     for seed, violation in sorted(violations)[:_SHOWN]:
@@ -59,15 +64,21 @@ def _each(batches: list[range], jobs: int) -> Iterator[tuple[Counter[str], list[
 
 
 def _run_batch(seeds: range) -> tuple[Counter[str], list[tuple[int, str]]]:
-    # A run makes much and leaves little: to look through the young every 700 objects took a tenth of its time.
-    gc.set_threshold(50_000, 20, 100)
     counts: Counter[str] = Counter()
     violations = []
-    for seed in seeds:
-        outcome = run(seed)
-        counts.update(outcome.counts)
-        if outcome.violation:
-            violations.append((seed, outcome.violation))
+    # A run leaves cycles of some 100 KB: they are looked for after the batch, and what was there before it is not.
+    gc.disable()
+    gc.freeze()
+    try:
+        for seed in seeds:
+            outcome = run(seed)
+            counts.update(outcome.counts)
+            if outcome.violation:
+                violations.append((seed, outcome.violation))
+    finally:
+        gc.collect()
+        gc.unfreeze()
+        gc.enable()
     return counts, violations
 
 
@@ -75,6 +86,18 @@ def _trace(seed: int) -> int:
     outcome = run(seed, trace=print)
     print(f"seed {seed}: {outcome.violation or 'all was well'}")
     return 1 if outcome.violation else 0
+
+
+def _digest(seeds: range) -> int:
+    """Print what is the same wherever, and by whatever Python, the same machines run the same seeds."""
+    events = 0
+    digest = hashlib.sha256()
+    for seed in seeds:
+        outcome = run(seed, trace=lambda line: digest.update(line.encode()))
+        events += outcome.counts["events"]
+        digest.update(repr(outcome).encode())
+    print(f"{len(seeds):,} seeds, {events:,} events, digest {digest.hexdigest()}")
+    return 0
 
 
 def _seeds(text: str) -> range:

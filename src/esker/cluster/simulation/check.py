@@ -22,7 +22,7 @@ GENERATION = 0
 """The vector of that unit that says which generation of units counts."""
 
 
-class Violation(AssertionError):
+class Violation(Exception):
     """A run in which something was true that must not be."""
 
 

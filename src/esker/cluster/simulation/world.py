@@ -46,6 +46,9 @@ _CLIENT_REPEAT_SECONDS = 1.0
 # Of an index that is dropped and built again: why a put or query may fail without a loss.
 _TOLD = (CHANGED, "moved", "unknown")
 
+Words = tuple[int, int, int, Any]
+"""Source, target, stamp and message."""
+
 
 class Network(NamedTuple):
     """Chances of a message: to be lost, to come twice, to be slow by up to so many seconds."""
@@ -140,7 +143,8 @@ class World:
         self._node_class = node_class
         self._coordinator_class = coordinator_class
         self._trace = trace
-        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        # Time, turn, and what to call with what; None: words to deliver.
+        self._queue: list[tuple[float, int, Callable[..., None] | None, Any]] = []
         self._turn = 0
         self._incarnations = 0
         self.clients: dict[int, Client] = {}
@@ -169,7 +173,10 @@ class World:
         while queue and queue[0][0] <= seconds:
             self.now, _, what, args = heappop(queue)
             events += 1
-            what(*args)
+            if what is None:
+                self._deliver(args)
+            else:
+                what(*args)
         self.events += events
         self.now = seconds
 
@@ -252,14 +259,14 @@ class World:
         if process.hung_until > self.now:
             self.at(process.hung_until, self._tick, process, life)
             return
-        process.machine.tick()  # type: ignore[attr-defined]  # both machines have one
-        if process.number == COORDINATOR:
+        process.machine.tick()
+        if isinstance(process.machine, Coordinator):
             self._check_claims(process.machine)
         if process.machine._effects:
             self._carry_out(process)
         self.after(TICK_SECONDS, self._tick, process, life)
 
-    def _check_claims(self, machine: Any) -> None:
+    def _check_claims(self, machine: Coordinator) -> None:
         """Every copy that the coordinator counts on is there, in the incarnation that it knows."""
         for name, placed in machine.directory.units.items():
             for number in placed.copies:
@@ -282,7 +289,7 @@ class World:
         process.machine.synced()
         self._carry_out(process)
         if len(process.disk) > 40 and process.machine.settled and self.dice.roll() < 0.2:
-            process.disk.replace(process.machine.checkpoint())  # type: ignore[attr-defined]  # both machines have one
+            process.disk.replace(process.machine.checkpoint())
             process.told = len(process.disk)
             self.say("{} writes a checkpoint of {} records", _name(process.number), len(process.disk))
 
@@ -297,11 +304,11 @@ class World:
         machine = process.machine
         assert machine is not None
         for effect in machine.take():
-            kind = type(effect)
-            if kind is Send:
-                self._send(process.number, *effect)
-            elif kind is Append:
-                process.disk.append(effect.record)  # type: ignore[union-attr]  # told apart by its kind
+            if isinstance(effect, Send):
+                target, stamp, message = effect
+                self._send(process.number, target, stamp, message)
+            elif isinstance(effect, Append):
+                process.disk.append(effect.record)
             else:
                 # Syncs end in the order that they were asked for.
                 roll = self.dice.roll()
@@ -314,20 +321,24 @@ class World:
         if self._trace is not None:
             self.say("{} -> {} [{}] {}", _name(source), _name(target), stamp, message)
         loss, repeat, slow, slow_seconds = self.network
-        dice = self.dice.roll
-        roll = dice()
+        dice = self.dice
+        roll = dice.roll()
         if roll < loss:
             return
-        delay = 0.001 + 0.01 * dice()
+        delay = 0.001 + 0.01 * dice.roll()
         if roll > 1.0 - slow:
-            delay += slow_seconds * dice()
+            delay += slow_seconds * dice.roll()
         words = (source, target, stamp, message)
-        self._turn += 1
-        heappush(self._queue, (self.now + delay, self._turn, self._deliver, words))
+        self._on_its_way(self.now + delay, words)
         if roll < loss + repeat:
-            self.after(delay + 2.0 * slow_seconds * dice(), self._deliver, *words)
+            self._on_its_way(self.now + delay + 2.0 * slow_seconds * dice.roll(), words)
 
-    def _deliver(self, source: int, target: int, stamp: int, message: Any) -> None:
+    def _on_its_way(self, seconds: float, words: Words) -> None:
+        self._turn += 1
+        heappush(self._queue, (seconds, self._turn, None, words))
+
+    def _deliver(self, words: Words) -> None:
+        source, target, stamp, message = words
         if target < COORDINATOR:
             self._to_client(self.clients[target], target, message)
             return
@@ -338,9 +349,9 @@ class World:
         if machine is None:
             return
         if process.hung_until > self.now:
-            self.at(process.hung_until, self._deliver, source, target, stamp, message)
+            self._on_its_way(process.hung_until, words)
             return
-        machine.receive(source, stamp, message)  # type: ignore[attr-defined]  # both machines have one
+        machine.receive(source, stamp, message)
         if machine._effects:
             self._carry_out(process)
 

@@ -92,17 +92,20 @@ def test_a_failing_seed_replays_with_a_readable_trace() -> None:
 
 def test_a_run_is_the_same_in_every_process() -> None:
     program = "from esker.cluster.simulation.run import run; print([run(seed) for seed in [*range(20), 1166]])"
-    outputs = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(outputs) == 1
+    assert len({_output(hash_seed, "-c", program) for hash_seed in ("1", "2")}) == 1
+
+
+def test_the_digest_of_seeds_tells_what_happened_in_them_and_is_the_same_in_every_process() -> None:
+    module = ("-m", "esker.cluster.simulation", "--digest")
+    first, second = (_output(hash_seed, *module, "3") for hash_seed in ("1", "2"))
+    assert first == second
+    assert first != _output("1", *module, "1:4")
+
+
+def _output(hash_seed: str, *arguments: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.slow
