@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack, overload
@@ -551,7 +552,7 @@ def _names(names: str | Sequence[str], option: str) -> list[str]:
     _check_texts(found, option)
     if not found:
         raise OptionError(f"{option} is empty; name at least one column")
-    twice = next((name for name in found if found.count(name) > 1), None)
+    twice = next((name for name, count in Counter(found).items() if count > 1), None)
     if twice is not None:
         raise OptionError(f"{option} names {twice!r} twice")
     return found

@@ -335,6 +335,8 @@ def leaf_paths(field: pa.Field) -> list[str]:
     >>> leaf_paths(pa.field("at", pa.struct({"x": pa.int8(), "y": pa.int8()})))
     ['at.x', 'at.y']
     """
+    if field.metadata is None and _is_held_plainly(field.type, field.nullable):
+        return [field.name]
     if _holds_empty_lists(field.type):
         raise _not_held(field, "what is written of lists of a fixed size of 0 cannot be read")
     sink = pa.BufferOutputStream()
@@ -344,6 +346,18 @@ def leaf_paths(field: pa.Field) -> list[str]:
         raise _not_held(field, str(error)) from error
     found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
     return [found.column(leaf).path for leaf in range(len(found))]
+
+
+@lru_cache(maxsize=256)
+def _is_held_plainly(type_: pa.DataType, nullable: bool) -> bool:
+    """Whether a column of a type is one leaf, and Parquet can hold it; asked once a type, where columns are many."""
+    if type_.num_fields or isinstance(type_, pa.BaseExtensionType):
+        return False
+    try:
+        pq.write_table(pa.schema([pa.field("it", type_, nullable)]).empty_table(), pa.BufferOutputStream())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, OSError):
+        return False
+    return True
 
 
 def _not_held(field: pa.Field, why: str) -> UnsupportedTypeError:

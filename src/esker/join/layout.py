@@ -156,12 +156,12 @@ def plan_layout(
         else:
             columns.append(OutputColumn(field.with_nullable(True) if keeps_right else field, name, None))
     if how not in ("semi", "anti"):
-        keys = {name for _, name in on}
+        keys, taken = {name for _, name in on}, frozenset(left_names)
         for name in right_names:
             if name not in keys:
                 field = _plain(right, name)
                 field = field.with_nullable(True) if how in ("left", "full") else field
-                label = name + suffix if name in left_names else name
+                label = name + suffix if name in taken else name
                 columns.append(OutputColumn(field.with_name(label), None, name))
     if not columns:
         raise OptionError("the join's output has no columns; ask for at least one")

@@ -79,7 +79,6 @@ class Layout:
         self.extent = source.extent
         self.source = source
         self._chunks: dict[tuple[int, int], Chunk] = {}
-        self._leaves: dict[str, Sequence[int]] = {}
         self._paged: dict[tuple[int, int], PagedChunk | None] = {}
 
     @cached_property
@@ -127,13 +126,19 @@ class Layout:
     def leaves(self, column: str) -> Sequence[int]:
         """Number the leaf columns that pyarrow reads when asked for `column`: it, and all paths below it."""
         if column not in self._leaves:
-            paths = [self.footer.schema.column(leaf).path for leaf in range(self.footer.num_columns)]
-            below = column + "."
-            self._leaves[column] = [leaf for leaf, path in enumerate(paths) if path == column or path.startswith(below)]
-            if not self._leaves[column]:
-                names = dict.fromkeys(path.partition(".")[0] for path in paths)
-                raise UnknownColumnError.of(column, names, f"extent {self.extent.key!r}")
+            names = dict.fromkeys(path.partition(".")[0] for path in self._leaves)
+            raise UnknownColumnError.of(column, names, f"extent {self.extent.key!r}")
         return self._leaves[column]
+
+    @cached_property
+    def _leaves(self) -> dict[str, list[int]]:
+        """The leaves of each path and of all it begins with: those of `a.b` are leaves of `a`, too."""
+        schema = self.footer.schema
+        leaves: dict[str, list[int]] = {}
+        for leaf in range(self.footer.num_columns):
+            for path in accumulate(schema.column(leaf).path.split("."), "{}.{}".format):
+                leaves.setdefault(path, []).append(leaf)
+        return leaves
 
     def paged(self, group: int, column: str) -> PagedChunk | None:
         """Give a column's pages in a row group; None where it is read by whole chunks.

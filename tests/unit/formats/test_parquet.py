@@ -13,7 +13,8 @@ import pytest
 from esker.core.file_system import FileSystem
 from esker.errors import InputFileError, OptionError, OutputFileError, UnsupportedTypeError
 from esker.formats import FORMATS, ColumnStatistics, open_files, open_writer
-from esker.formats.parquet import ParquetFileWriter
+from esker.formats.parquet import ParquetFileWriter, leaf_paths
+from esker.testing.arrow_types import TYPES
 
 
 def write(path: Path, table: pa.Table, **options: object) -> Path:
@@ -32,6 +33,14 @@ def test_row_groups_have_the_rows_asked_for_whatever_the_batches(tmp_path: Path)
     assert [fragment.row_count for fragment in source.fragments] == [300, 300, 300, 100]
     assert [fragment.first_row for fragment in source.fragments] == [0, 300, 600, 900]
     assert source.row_count == 1000
+
+
+@pytest.mark.parametrize("type_", [*TYPES, pa.null(), pa.uuid(), pa.list_(pa.struct({"x": pa.int8()}))], ids=str)
+def test_the_leaves_of_a_column_are_those_that_a_file_of_it_has(type_: pa.DataType, tmp_path: Path) -> None:
+    field = pa.field("of it.s", type_)
+    pq.write_table(pa.schema([field]).empty_table(), tmp_path / "empty.parquet")
+    stored = pq.read_metadata(tmp_path / "empty.parquet").schema
+    assert leaf_paths(field) == [stored.column(leaf).path for leaf in range(len(stored))]
 
 
 def test_a_row_group_ends_before_it_outgrows_memory(tmp_path: Path) -> None:

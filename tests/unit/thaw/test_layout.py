@@ -33,6 +33,18 @@ def test_a_column_s_chunks_are_all_its_leaves_in_the_order_they_lie() -> None:
     assert layout.chunks(0, ["key"])[0].range.start == 4
 
 
+def test_a_path_has_the_leaves_below_it_and_no_others() -> None:
+    pairs = [{"x": 1, "y": {"z": 2}}]
+    table = pa.table({"ab": [1], "a": pairs, "a.x.w": [3], "b.a": [4], "list": [pairs]})
+    layout = Layout(stored(table, memory_tier(), extent_rows=1, group_rows=1)[0])
+    paths = [layout.footer.schema.column(leaf).path for leaf in range(layout.footer.num_columns)]
+    for path in ["a", "a.x", "a.y", "a.y.z", "ab", "b.a", "b", "a.x.w", "list", "list.list.element.x"]:
+        below = [leaf for leaf, one in enumerate(paths) if one == path or one.startswith(f"{path}.")]
+        assert layout.leaves(path) == below != []
+    with pytest.raises(UnknownColumnError):
+        layout.leaves("a.")
+
+
 def test_an_unknown_column_is_named() -> None:
     layout = Layout(stored(wide_table(3), memory_tier(), extent_rows=3, group_rows=3)[0])
     with pytest.raises(UnknownColumnError, match="did you mean 'text'"):

@@ -60,8 +60,8 @@ def _prune(node: Node, wanted: Iterable[str]) -> Node:
 
 
 def _prune_join(node: Join, wanted: set[str]) -> Node:
-    left_names, right_names = node.left.schema.names, node.right.schema.names
-    left = {name for name, _ in node.on} | (wanted & set(left_names))
+    left_names, right_names = frozenset(node.left.schema.names), node.right.schema.names
+    left = {name for name, _ in node.on} | (wanted & left_names)
     right = {name for _, name in node.on}
     for name in right_names:
         if name in left_names and name + node.suffix in wanted:
