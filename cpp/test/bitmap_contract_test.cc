@@ -386,7 +386,7 @@ void vectors_that_are_not_those_of_a_batch_are_refused() {
   const auto corrupt = [&](const auto& words, std::uint64_t rows) {
     try {
       writer.add_vectors(words, made.offsets, slots, 0, rows, 2);
-    } catch (const BitmapCorrupt&) {
+    } catch (const esker::BitmapCorrupt&) {
       return true;
     }
     return false;
