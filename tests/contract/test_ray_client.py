@@ -66,7 +66,8 @@ def _listens(port: int) -> bool:
 @contextmanager
 def _head(log: Path) -> Iterator[str | None]:
     """A cluster of one node as `ray start` begins it; None when its client server did not come up."""
-    port = random.randrange(20_000, 30_000)
+    # Below the ports that the system gives away, and beside those that Ray gives to servers of single clients.
+    port = next(port for port in iter(lambda: random.randrange(24_000, 32_000), 0) if not _listens(port))
     name, value = "ESKER_TEST_MARK", secrets.token_hex(8)
     command = ["start", "--head", "--block", "--port=0", "--num-cpus=2", f"--ray-client-server-port={port}"]
     command += ["--min-worker-port=0", "--max-worker-port=0", "--include-dashboard=false", "--disable-usage-stats"]

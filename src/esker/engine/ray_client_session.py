@@ -9,6 +9,7 @@ import atexit
 import importlib
 import os
 import socket
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -99,14 +100,21 @@ class FarPages(PageNodes):
         self._ask = ask
         self._security = security
         self._giver: Giver | None = None
+        self._nodes: dict[str, Place] | None = None
+        self._lock = threading.Lock()
 
     def places(self) -> Places:
-        nodes: dict[str, Place] = self._ask("places")
-        return _FarPlaces(nodes, outside, self._security, self._ask)
+        # As the deputy knows them: it looks anew when it is asked what is lost. Each task is told.
+        with self._lock:
+            if self._nodes is None:
+                self._nodes = self._ask("places")
+            return _FarPlaces(self._nodes, outside, self._security, self._ask)
 
     def lost(self, outputs: Iterable[AnyFile]) -> list[AnyFile]:
         asked = {KeptName(output.node, output.name): output for output in outputs}
-        return [asked[name] for name in self._ask("lost", [*asked])]
+        with self._lock:
+            self._nodes = None
+            return [asked[name] for name in self._ask("lost", [*asked])]
 
     def remove(self, shuffle: str) -> None:
         with suppress(SessionLostError):  # pages go with the deputy

@@ -116,6 +116,15 @@ def test_places_are_those_of_any_task_once_they_are_sent(line: DeputyLine) -> No
     assert (sent.nodes, sent.here, sent.security) == (places.nodes, ray_node, SECURITY)
 
 
+def test_places_are_asked_for_anew_when_something_may_be_lost(deputy: Deputy, line: DeputyLine) -> None:
+    pages = FarPages(line.ask, SECURITY)
+    before = pages.places()
+    deputy._words["places"] = lambda: {"m": before.nodes["n"]}
+    assert pages.places() == before
+    pages.lost([])
+    assert pages.places().nodes == {"m": before.nodes["n"]}
+
+
 def test_a_deputy_that_hears_nothing_ends_its_work_and_says_so(
     deputy: Deputy, line: DeputyLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
