@@ -34,7 +34,7 @@ pytestmark = [
 
 __all__ = ["expected", "here"]  # fixtures
 
-PATIENCE_SECONDS = 240.0
+PATIENCE_SECONDS = 400.0
 
 
 def _until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECONDS) -> None:
