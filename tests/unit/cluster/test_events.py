@@ -78,7 +78,8 @@ def test_a_coordinator_tells_of_nodes_that_join_and_leave_and_is_silent_when_tol
         nodes[2].stop()
         wait_until({0: ["joining", "up"], 1: ["joining", "up"], 2: ["joining", "up", "suspect", "down"]})
     finally:
-        for one in (*nodes, server, silent):
+        # The coordinator first, which would tell of the ends of the others.
+        for one in (server, silent, *nodes):
             one.stop()
     events = read_events(path)
     assert [fault for event in events for fault in faults_of(event)] == []
