@@ -32,10 +32,10 @@ AGES = np.array(TABLE["age"])
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder: Path = tmp_path_factory.mktemp("deletions")
     server = CoordinatorServer(
-        folder / "c", HERE, Security(), tick_seconds=0.05, bounds=Bounds(split_bytes=96 << 10, merge_part=0.0)
+        folder / "c", HERE, Security(), tick_seconds=0.1, bounds=Bounds(split_bytes=96 << 10, merge_part=0.0)
     )
     nodes = [
-        NodeServer(folder / f"{number}", HERE, server.address, Security(), number=number, tick_seconds=0.05)
+        NodeServer(folder / f"{number}", HERE, server.address, Security(), number=number, tick_seconds=0.1)
         for number in range(3)
     ]
     try:
