@@ -36,7 +36,7 @@ def test_combinations_are_those_of_python_in_order(n: int, k: int, partitions: i
 
 
 def test_the_first_of_many_combinations_are_there_at_once() -> None:
-    bag = esker.range(100_000).combinations(2)
+    bag = esker.range(100_000).combinations(2, 8)
     assert bag.take(3) == [(0, 1), (0, 2), (0, 3)]
     assert bag.run(lambda pairs: next(pairs), partitions=[bag.partition_count - 1])[0][0] > 50_000
 
