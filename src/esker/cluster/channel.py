@@ -11,6 +11,9 @@ _UNHEARD_BYTES = 16 << 10
 _QUEUE_BYTES = 1 << 30
 _FRAME_BYTES = 64
 
+# How long a write may yet take when its stream is to go.
+_SETTLE_SECONDS = 2.0
+
 
 class Channel:
     """Sends at once while the peer is known to read, and from a thread of its own when it may not be.
@@ -43,10 +46,7 @@ class Channel:
             self._unheard += size
             self._writing = True
         self._written(data)
-        with self._changed:
-            self._writing = False
-            if self._queue:
-                self._changed.notify_all()
+        self._end_writing()
 
     def heard(self) -> None:
         """Learn that the peer said something: it reads what it gets."""
@@ -58,6 +58,14 @@ class Channel:
             self.closed = True
             self._queue.clear()
             self._changed.notify_all()
+
+    def settle(self) -> None:
+        """Wait a moment, after `close`, for a write that is under way: a stream that goes beneath it may end us.
+
+        Who writes to a peer that hangs is not waited for any longer.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writing, _SETTLE_SECONDS)
 
     def _enqueue(self, data: bytes) -> None:
         if self._queued_bytes + len(data) > _QUEUE_BYTES:
@@ -80,8 +88,13 @@ class Channel:
                 self._queued_bytes -= len(data)
                 self._writing = True
             self._written(data)
-            with self._changed:
-                self._writing = False
+            self._end_writing()
+
+    def _end_writing(self) -> None:
+        with self._changed:
+            self._writing = False
+            if self._queue or self.closed:
+                self._changed.notify_all()
 
     def _written(self, data: bytes) -> None:
         try:

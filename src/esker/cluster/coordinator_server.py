@@ -161,17 +161,19 @@ class CoordinatorServer(Serving):
         caller = read_greeting(descriptor)
         if caller.role == CLIENT:
             caller = caller._replace(number=self.session_number(caller.number))
-        connection = _Connection(caller, Channel(writer.write_metadata))
+        channel = Channel(writer.write_metadata)
+        connection = _Connection(caller, channel)
         kinds = wire.FROM_NODES if caller.role == NODE else wire.FROM_CLIENTS
         writer.write_metadata(b"" if caller.role == NODE else write_number(caller.number))
         self._enter(connection)
         try:
             while (data := next_word(reader)) is not None and not self._stopped.is_set():
-                connection.channel.heard()
+                channel.heard()
                 self._hear(caller, kinds, data)
         finally:
-            connection.channel.close()
+            channel.close()
             self._leave(connection)
+            channel.settle()
 
     def _hear(self, caller: Caller, kinds: wire.Kinds, data: bytes) -> None:
         self.limits.check(len(data), f"a message of {caller.role} {caller.number}")

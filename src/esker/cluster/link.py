@@ -99,6 +99,9 @@ class Link:
                 self._on_data(data)
         finally:
             channel.close()
+            # What is being written ends with the stream, and not before to a peer that hangs.
+            reader.cancel()
+            channel.settle()
             with suppress(pa.ArrowException, OSError):
                 writer.close()
 

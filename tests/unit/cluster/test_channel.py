@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from esker.cluster.channel import Channel
 
 
@@ -48,3 +50,30 @@ def test_a_stream_that_breaks_is_told_of_once_and_takes_no_more() -> None:
     channel.send(b"one")
     channel.send(b"two")
     assert channel.closed and broken == ["broken"]
+
+
+def test_who_lets_a_stream_go_waits_for_the_write_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("esker.cluster.channel._SETTLE_SECONDS", 600.0)
+    begun, let_go, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def write(data: bytes) -> None:
+        begun.set()
+        let_go.wait(60)
+
+    channel = Channel(write)
+    sender = threading.Thread(target=channel.send, args=(b"word",))
+
+    def end() -> None:
+        channel.close()
+        channel.settle()
+        ended.set()
+
+    ending = threading.Thread(target=end)
+    sender.start()
+    assert begun.wait(60)
+    ending.start()
+    assert not ended.wait(0.05)
+    let_go.set()
+    assert ended.wait(60)
+    sender.join()
+    ending.join()

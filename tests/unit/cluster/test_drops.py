@@ -38,16 +38,14 @@ class Served:
         return self.coordinator.address
 
     def _coordinator(self, port: int) -> CoordinatorServer:
-        return CoordinatorServer(self.folder / "c", ServerAddress(f"127.0.0.1:{port}"), Security(), tick_seconds=0.05)
+        return CoordinatorServer(self.folder / "c", ServerAddress(f"127.0.0.1:{port}"), Security())
 
     def restart_coordinator(self) -> None:
         self.coordinator.stop()
         self.coordinator = self._coordinator(self.coordinator.port)
 
     def start(self, number: int) -> None:
-        self.nodes[number] = NodeServer(
-            self.folder / str(number), HERE, self.address, Security(), number=number, tick_seconds=0.05
-        )
+        self.nodes[number] = NodeServer(self.folder / str(number), HERE, self.address, Security(), number=number)
 
     def stop(self) -> None:
         for one in (*self.nodes.values(), self.coordinator):
