@@ -4,6 +4,25 @@
 
 namespace esker::bitmap {
 
+void SlotWriter::add_vector(std::span<const std::uint32_t> words, std::uint64_t first_row) {
+  constexpr std::uint64_t kBits = Groups31::kGroupBits;
+  std::uint64_t group = first_row / kBits;
+  const auto shift = static_cast<int>(first_row % kBits);
+  for (const std::uint32_t word : words) {
+    const auto run = wah::run_of<Groups31>(word);
+    if (run.word == Groups31::kOnes) {
+      const std::uint64_t start = group * kBits + static_cast<unsigned>(shift);
+      writer_.add_run(start, start + run.groups * kBits);
+    } else if (run.word != 0) {
+      const std::uint32_t low = run.word << shift & Groups31::kOnes;
+      const std::uint32_t high = run.word >> (kBits - static_cast<unsigned>(shift));
+      if (low != 0) writer_.add_word(group, low);
+      if (high != 0) writer_.add_word(group + 1, high);
+    }
+    group += run.groups;
+  }
+}
+
 void Wah32ColumnWriter::add(std::span<const std::int32_t> slots, std::uint64_t first_row,
                             std::size_t slot_count) {
   if (first_row < row_stop_) throw InvalidInput("rows must ascend");
@@ -33,11 +52,8 @@ void Wah32ColumnWriter::add_vectors(std::span<const std::uint32_t> words,
   if (count != row_count) throw BitmapCorrupt("not every row is in one vector");
   if (slot_count > writers_.size()) writers_.resize(slot_count);
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    SlotWriter& writer = writers_[static_cast<std::size_t>(slots[i])];
-    const wah::Source<Groups31> source(words.subspan(offsets[i], offsets[i + 1] - offsets[i]));
-    for_each_row_run<Groups31>(source, [&writer, first_row](std::uint64_t start, std::uint64_t stop) {
-      writer.add_run(first_row + start, first_row + stop);
-    });
+    writers_[static_cast<std::size_t>(slots[i])].add_vector(
+        words.subspan(offsets[i], offsets[i + 1] - offsets[i]), first_row);
   }
   row_stop_ = first_row + row_count;
 }

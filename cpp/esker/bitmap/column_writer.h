@@ -19,7 +19,8 @@ struct SlotWords {
 class SlotWriter {
  public:
   void add_row(std::uint64_t row) { writer_.add_row(row); }
-  void add_run(std::uint64_t start, std::uint64_t stop) { writer_.add_run(start, stop); }
+  // Adds the rows of a vector, moved behind `first_row`.
+  void add_vector(std::span<const std::uint32_t> words, std::uint64_t first_row);
   void drain(std::vector<std::uint32_t>& out) { writer_.sink().drain(out); }
   std::size_t capacity_bytes() const { return writer_.sink().words().capacity_bytes(); }
 

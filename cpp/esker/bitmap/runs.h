@@ -175,6 +175,12 @@ class RowRunWriter {
     word_ |= Word{1} << (row % Layout::kGroupBits);
   }
 
+  // Adds rows of one group; none added before lies behind it.
+  void add_word(std::uint64_t group, Word word) {
+    if (group != group_) move_to(group);
+    word_ |= word;
+  }
+
   // Holds: first <= start < stop, where `first` is past every row added before.
   void add_run(std::uint64_t start, std::uint64_t stop) {
     constexpr std::uint64_t kBits = Layout::kGroupBits;

@@ -52,5 +52,5 @@ def vectors_taken(
         rows = pa.RecordBatch.from_arrays(batch.columns[:-1], schema=schema)
         if rows.num_rows:
             data = batch.column(len(schema))[0]
-            prepared.add(rows, data.as_buffer() if data.is_valid else None)
+            prepared.add(rows.num_rows, data.as_buffer() if data.is_valid else None)
         yield rows

@@ -7,7 +7,6 @@ from types import TracebackType
 
 import pyarrow as pa
 
-from esker.core.batch import cast_column
 from esker.core.context import QueryContext
 from esker.errors import InputError
 from esker.index.build import BUDGET_SHARE, ColumnBuild, column_build
@@ -22,8 +21,9 @@ from esker.index.vector_parts import VectorParts
 class PreparedColumns:
     """Takes batches with their vectors in row-id order, and hands over columns that need no more than to be written.
 
-    A column that turns out to have too many values for vectors of its own in memory is let go: it is built from the
-    stored rows. What is handed over is, byte for byte, what these would give. One thread; a context manager.
+    A column is let go, and built from the stored rows, when some of its rows come without vectors, or it turns out to
+    have too many values for vectors in memory. What is handed over is, byte for byte, what the stored rows would give.
+    One thread; a context manager.
     """
 
     def __init__(
@@ -45,18 +45,16 @@ class PreparedColumns:
             assert isinstance(build, SlotBuild | EqualityBuild), "only these have vectors of batches"
             self._builds[column] = build
 
-    def add(self, batch: pa.RecordBatch, data: pa.Buffer | None) -> None:
-        """Add the next rows and their vectors; without these they are made here."""
-        parts = self._parts.decode(data, batch.num_rows) if data is not None else {}
+    def add(self, row_count: int, data: pa.Buffer | None) -> None:
+        """Add the vectors of the next rows; columns that have none are let go."""
+        parts = self._parts.decode(data, row_count) if data is not None else {}
         for column, build in list(self._builds.items()):
             part = parts.get(column)
             if part is not None:
                 build.add_part(part)
-            else:
-                build.add(cast_column(batch.column(column), build.label_type))
-            if not build.takes_parts:
+            if part is None or not build.takes_parts:
                 self._builds.pop(column).close()
-        self._row_count += batch.num_rows
+        self._row_count += row_count
         self._stay_within_budget()
 
     def take(self, row_count: int) -> dict[str, ColumnBuild]:

@@ -12,12 +12,14 @@ from esker.bitmap.column_writer import Offsets, Words, slot_words
 from esker.core.batch import cast_column, packed, unpacked
 from esker.errors import BitmapCorruptError
 from esker.index.column_spec import Bins, ColumnSpec, Equality, Interval, Range, TimeQuantum, time_levels, typed_edges
-from esker.index.slots import BinSlots, QuantumSlots, SlotMap, ValueSlots, indexed_type, plain_values
+from esker.index.slots import BinSlots, QuantumSlots, SlotMap, Slots, ValueSlots, indexed_type, plain_values
 
-# With more values than one for so many rows, a vector costs more than the rows that it stands for.
-ROWS_OF_A_VALUE = 8
-VALUES_ALWAYS = 1 << 10
+# Vectors that take more than this are not made: to move and join them costs more than to cut the rows where they go.
+BYTES_OF_A_ROW = 2
+BYTES_ALWAYS = 16 << 10
 
+# Of WAH words of 32 bits.
+_WORD_BYTES, _GROUP_ROWS = 4, 31
 _FIELDS = {"words": pa.uint32(), "offsets": pa.uint64()}
 
 
@@ -62,13 +64,13 @@ class VectorParts:
         return list(self._types)
 
     def encode(self, batch: pa.RecordBatch) -> pa.Buffer:
-        """Make the vectors of a batch, as bytes; a column of very many values has none."""
+        """Make the vectors of a batch, as bytes; a column that changes from row to row has none."""
         arrays: list[pa.Array] = []
         for column, type_ in self._types.items():
             slots = self._slots(column)
             values = plain_values(cast_column(batch.column(column), type_), type_)
             assigned = slots.assign(values)
-            if len(slots.known) > max(VALUES_ALWAYS, batch.num_rows // ROWS_OF_A_VALUE):
+            if _vector_bytes(assigned, slots.slot_count) > max(BYTES_ALWAYS, BYTES_OF_A_ROW * batch.num_rows):
                 arrays += [pa.nulls(1, pa.large_list(each)) for each in (type_, *_FIELDS.values())]
                 continue
             words, offsets = slot_words(assigned, slots.slot_count)
@@ -109,6 +111,12 @@ def _is_cut_alone(spec: ColumnSpec) -> bool:
     if isinstance(spec, Bins):
         return spec.quantiles is None and spec.width is None
     return isinstance(spec, Equality | Range | Interval | TimeQuantum)
+
+
+def _vector_bytes(slots: Slots, slot_count: int) -> int:
+    """What the vectors may take: words where a value begins and ends, or a word for each group."""
+    changes = 1 + int(np.count_nonzero(slots[1:] != slots[:-1]))
+    return _WORD_BYTES * min(2 * changes + slot_count, slot_count * (len(slots) // _GROUP_ROWS + 1))
 
 
 def _one_list(values: pa.Array) -> pa.Array:

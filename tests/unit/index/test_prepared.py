@@ -27,10 +27,11 @@ from esker.index import (
     TimeQuantum,
     build_index,
     sorted_build,
+    vector_parts,
 )
 from esker.index.encode import Encoder
 from esker.index.prepared import PreparedColumns
-from esker.index.vector_parts import VALUES_ALWAYS, VectorParts
+from esker.index.vector_parts import BYTES_ALWAYS, VectorParts
 
 SPECS: dict[str, ColumnSpec] = {
     "word": Equality(),
@@ -98,7 +99,7 @@ def built_of_parts(
     row_count = sum(batch.num_rows for batch in batches)
     with PreparedColumns(parts, specs, schema, Encoder("auto"), context) as prepared:
         for number, batch in enumerate(batches):
-            prepared.add(batch, None if number in without else parts.encode(batch))
+            prepared.add(batch.num_rows, None if number in without else parts.encode(batch))
         taken = prepared.take(row_count)
     names = set(taken)
     rest = [name for name in specs if name not in taken]
@@ -129,13 +130,14 @@ def test_vectors_of_batches_joined_are_the_index_of_the_rows(
 ) -> None:
     folder = tmp_path_factory.mktemp("index")
     batches = batches_of(table_of(seed, row_count, run), seed)
-    # Of some batches the vectors are not there: theirs are made of the rows.
-    without = frozenset(np.random.default_rng(seed).integers(0, 12, 3).tolist())
     with QueryContext() as context:
         expected = built_of_rows(folder / "rows", batches, SPECS, context)
-        found, prepared = built_of_parts(folder / "parts", batches, SPECS, context, without)
-    assert found == expected
-    assert prepared == set(SPECS)
+        found, prepared = built_of_parts(folder / "parts", batches, SPECS, context)
+        assert found == expected
+        assert prepared == set(SPECS)
+        # A batch without vectors: all of its columns are built of the rows.
+        without = frozenset({seed % len(batches)})
+        assert built_of_parts(folder / "some", batches, SPECS, context, without) == (expected, set())
 
 
 def test_a_column_of_too_many_values_is_built_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,16 +156,18 @@ def test_kinds_that_look_at_all_rows_first_have_no_vectors_of_batches() -> None:
     assert VectorParts(specs, schema).columns == ["d"]
 
 
-def test_a_batch_of_very_many_values_goes_without_vectors() -> None:
-    parts = VectorParts({"id": Equality(), "k": Equality()}, pa.schema({"id": pa.int64(), "k": pa.int64()}))
-    count = 4 * VALUES_ALWAYS
-    batch = pa.record_batch({"id": range(count), "k": [3] * count})
+def test_a_column_that_changes_from_row_to_row_goes_without_vectors() -> None:
+    schema = pa.schema({"id": pa.int64(), "k": pa.int64(), "bin": pa.int64()})
+    parts = VectorParts({"id": Equality(), "k": Equality(), "bin": Bins([50])}, schema)
+    count = BYTES_ALWAYS
+    batch = pa.record_batch({"id": range(count), "k": [3] * count, "bin": [n * 7 % 100 for n in range(count)]})
     found = parts.decode(parts.encode(batch), count)
-    assert list(found) == ["k"]
+    assert list(found) == ["k", "bin"]
     assert found["k"].values.to_pylist() == [3]
 
 
-def test_joined_vectors_are_spilled_where_memory_is_short(tmp_path: Path) -> None:
+def test_joined_vectors_are_spilled_where_memory_is_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vector_parts, "BYTES_OF_A_ROW", 20)
     chance = np.random.default_rng(3)
     count = 600_000
     table = pa.table({"k": chance.integers(0, 60_000, count)})
@@ -189,7 +193,7 @@ def test_the_index_of_prepared_columns_answers(tmp_path: Path) -> None:
     with QueryContext() as context:
         with PreparedColumns(parts, {"k": Equality()}, batches[0].schema, Encoder(), context) as prepared:
             for batch in batches:
-                prepared.add(batch, parts.encode(batch))
+                prepared.add(batch.num_rows, parts.encode(batch))
             with pytest.raises(InputError, match="told of 7 rows, and got the vectors of 6"):
                 prepared.take(7)
             taken = prepared.take(6)
@@ -212,4 +216,4 @@ def test_what_are_no_vectors_is_refused() -> None:
         prepared = PreparedColumns(parts, {"k": Equality()}, schema, Encoder(), context)
         with prepared, pytest.raises(BitmapCorruptError, match="rows past the row count"):
             # The vectors of three rows, of a batch of two.
-            prepared.add(batch.slice(1), data)
+            prepared.add(2, data)
