@@ -387,4 +387,5 @@ def test_tasks_may_be_cancelled_in_the_moment_in_which_they_end() -> None:
     script = subprocess.run(
         [sys.executable, "-c", CANCELLING], capture_output=True, text=True, timeout=200, check=False
     )
-    assert script.stdout == "ended well\n", script.stderr
+    # Before that Ray may have said that workers were killed, which they were.
+    assert script.stdout.endswith("ended well\n"), script.stderr
