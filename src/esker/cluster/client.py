@@ -176,13 +176,10 @@ class Cluster:
         """Delete the rows of a question, all or none, and give how many they were; later queries do not see them.
 
         Row ids of others stay, and so does the disk space until the index is built anew, which has no deletions. Rows
-        that somebody else puts meanwhile, and that fit the question, may stay. Raises InputError where vectors are
-        placed one by one.
+        that somebody else puts meanwhile, and that fit the question, may stay.
         """
         for _ in range(_MOVED_RETRIES):
             layout, found = self._ask_layout([question], index, ROWS, "")
-            if not layout.in_blocks:
-                raise InputError(f"index {index!r} has no blocks of rows, and nothing to note deleted rows in")
             if not found[0] or self._write(self._deleted_in(layout, found[0]), layout):
                 return len(found[0])
         raise PeerError(f"the blocks of {index!r} change again and again; delete later")
@@ -331,8 +328,14 @@ class Cluster:
     # ---- inside ----
 
     def _deleted_in(self, layout: Layout, rows: RowSet) -> list[Write]:
-        """What deletes rows: a vector of its own in each block, so that deletions do not overwrite one another."""
+        """What deletes rows: a vector of its own in each block, so that deletions do not overwrite one another.
+
+        Where vectors are placed one by one it lies in the unit that every deletion is put to.
+        """
         number = DELETED[0][0] + secrets.randbelow(1 << 62)
+        if not layout.in_blocks:
+            gone = Bitmap.from_rows(rows, layout.row_count, "auto").serialize()
+            return [Write(layout.deletions, 0, b"", False), Write(layout.deletions, number, gone, False)]
         writes = [Write(layout.deletions, 0, b"", True)]
         for part in self._parts(layout):
             piece = _piece(rows, part)
@@ -369,13 +372,14 @@ class Cluster:
 
         Without terms every row is one that fits. Deleted rows are asked for in the same batch, and taken off.
         """
+        if not layout.in_blocks:
+            return self._of_vectors(layout, questions, kind, planner)
         every: Any = layout.row_count if kind == COUNT else RowSet.range(0, layout.row_count)
         while True:
             deletions = layout.prefix in self._with_deletions
             queries = [terms for terms in questions if terms]
-            if layout.in_blocks:
-                queries += [(*terms, DELETED) for terms in questions if terms is not None and (deletions or not terms)]
-            if not queries or (layout.in_blocks and not layout.row_count):
+            queries += [(*terms, DELETED) for terms in questions if terms is not None and (deletions or not terms)]
+            if not queries or not layout.row_count:
                 return [every] * len(questions)
             query = Query(
                 self._session.next_number(), tuple(queries), kind, layout.units, f"{layout.prefix}/", planner,
@@ -394,10 +398,53 @@ class Cluster:
         results = []
         for terms in questions:
             result = next(plain) if terms else every
-            if layout.in_blocks and terms is not None and (deletions or not terms):
+            if terms is not None and (deletions or not terms):
                 result = result - next(gone)
             results.append(result)
         return results
+
+    def _of_vectors(self, layout: Layout, questions: list[Terms | None], kind: int, planner: str) -> list[Any] | None:
+        """The same where vectors are placed one by one: deleted rows are read first, and are those of one moment.
+
+        The answer names the version of what has them; when that is another by then, it begins again.
+        """
+        queries = tuple(terms for terms in questions if terms)
+        for _ in range(_MOVED_RETRIES):
+            asked = layout.prefix in self._with_deletions or len(queries) < len(questions)
+            known = self._deleted_of_vectors(layout) if asked else (0, RowSet.empty())
+            if known is None:
+                return None
+            version, gone = known
+            found: list[Any] = []
+            if queries:
+                query = Query(
+                    self._session.next_number(), queries, ROWS if gone else kind, (), f"{layout.prefix}/", planner,
+                    (layout.unit, layout.deletions),
+                )  # fmt: skip
+                answer = self._ask(query, layout)
+                if answer is None:
+                    return None
+                if dict(answer.versions)[layout.deletions] != version:
+                    self._with_deletions.add(layout.prefix)
+                    continue
+                found = self._answers(layout, answer, query.kind)
+            plain = iter(found)
+            every = RowSet.range(0, layout.row_count)
+            results = [(next(plain) if terms else every) for terms in questions]
+            left = [one - gone if isinstance(one, RowSet) else one for one in results]
+            return [len(one) if kind == COUNT and isinstance(one, RowSet) else one for one in left]
+        raise PeerError(f"rows of {layout.name!r} are deleted again and again; ask later")
+
+    def _deleted_of_vectors(self, layout: Layout) -> tuple[int, RowSet] | None:
+        """Read which rows were deleted, and the version of that (0: none ever); None when the layout is old."""
+        query = Query(self._session.next_number(), ((DELETED,),), ROWS, (layout.deletions,), guards=(layout.unit,))
+        answer = self._session.call(query)
+        if isinstance(answer, Failed) and answer.reason == "unknown":
+            return None if self._layout_is_old(layout) else (0, RowSet.empty())
+        if isinstance(answer, Failed):
+            raise _failure(answer)
+        assert isinstance(answer, Answer), "a query is answered or fails"
+        return dict(answer.versions)[layout.deletions], _joined([(0, unpack(answer.results[0][1])[0])])
 
     def _answers(self, layout: Layout, answer: Answer, kind: int) -> list[Any]:
         """Put what the units say together: a number or the rows of each query."""

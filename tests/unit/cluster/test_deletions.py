@@ -19,7 +19,7 @@ from esker.cluster.coordinator_server import CoordinatorServer
 from esker.cluster.node_server import NodeServer
 from esker.cluster.reshapes import Bounds
 from esker.core.clock import SYSTEM_CLOCK
-from esker.errors import InputError
+from esker.errors import UnknownIndexError
 from esker.runtime.flight import Security, ServerAddress
 
 HERE = ServerAddress("127.0.0.1:0")
@@ -128,9 +128,37 @@ def test_who_deletes_at_the_same_time_loses_nothing(address: str) -> None:
         assert lines(cluster, "crowd") == np.arange(ROWS)[AGES >= 40].tolist()
 
 
-def test_where_vectors_are_placed_one_by_one_nothing_is_deleted(address: str) -> None:
-    with connect(address) as cluster:
-        cluster.build(TABLE.slice(0, 1000), ["age"], index="single", placement="vector")
-        with pytest.raises(InputError, match="has no blocks of rows"):
-            cluster.delete("age < 10", index="single")
-        assert cluster.count("age >= 0", index="single") == 1000
+def test_rows_are_deleted_from_an_index_whose_vectors_are_placed_one_by_one(address: str) -> None:
+    with connect(address) as cluster, connect(address) as other:
+        cluster.build(TABLE.slice(0, 1000), ["age"], index="columns", placement="vector")
+        ages = AGES[:1000]
+        assert other.count_many([None, "age < 40"], index="columns") == [1000, int((ages < 40).sum())]
+        for age in range(12):
+            assert cluster.delete(f"age = {age}", index="columns") == int((age == ages).sum())
+            left = age < ages
+            assert other.count_many([None, "age < 40"], index="columns") == [
+                int(left.sum()), int((left & (ages < 40)).sum()),
+            ]  # fmt: skip
+        assert (
+            other.query("age < 15", index="columns").to_numpy().tolist()
+            == np.flatnonzero((ages >= 12) & (ages < 15)).tolist()
+        )
+
+
+def test_vectors_that_are_put_are_deleted_from_where_they_are_placed_one_by_one(address: str) -> None:
+    one, two = Bitmap.from_positions([1, 5, 7], 10), Bitmap.from_positions([2, 7], 10)
+    with connect(address) as cluster, connect(address) as other:
+        cluster.create("single", 10, placement="vector")
+        cluster.put_many({1: one, 2: two}, index="single")
+        assert other.query("R:[1,2]", index="single").to_numpy().tolist() == [1, 2, 5, 7]
+        assert cluster.delete([(2, 2)], index="single") == 2
+        for at in (cluster, other):
+            assert at.query("R:[1,2]", index="single").to_numpy().tolist() == [1, 5]
+            assert at.count_many(["R:[1,1]&[2,2]", "R:[1,1]", None], index="single") == [0, 2, 8]
+        assert cluster.delete([(2, 2)], index="single") == 0
+        # A deleted row stays deleted, whatever is put there.
+        cluster.put(2, Bitmap.from_positions([2, 3], 10), index="single")
+        assert other.query("R:[2,2]", index="single").to_numpy().tolist() == [3]
+        cluster.drop("single")
+        with pytest.raises(UnknownIndexError, match="'single' of the cluster was dropped"):
+            other.count(None, index="single")
