@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from esker.core.batch import joined
 from esker.core.context import QueryContext
-from esker.engine.page_nodes import PageNodes
+from esker.engine.page_nodes import NoPlaceError, PageNodes
 from esker.engine.remote import (
     PAGE_LOSSES_MAX,
     PartitionTask,
@@ -31,7 +31,7 @@ from esker.engine.remote import (
     runs,
 )
 from esker.engine.session import Session
-from esker.errors import PageCorruptError, PagesLostError, SpillError, WorkerLostError
+from esker.errors import PageCorruptError, PagesLostError, SpillError
 from esker.shuffle.choose import AUTO, Choice
 from esker.shuffle.operator import ShuffleOperator
 from esker.shuffle.page_file import MapOutput, PageId, PageWriter, Segment, is_sealed
@@ -93,7 +93,7 @@ class MapTask:
         node = self.places.here()
         place = self.places.nodes.get(node)
         if place is None:
-            raise WorkerLostError(f"node {node[:12]} joined the cluster after the shuffle had begun")
+            raise NoPlaceError.of(node)
         name = f"{spec.shuffle}-{self.number}-{secrets.token_hex(4)}"
         with self.settings.context() as context:
             with _filled(spec, context) as operator:
@@ -108,8 +108,8 @@ class MapTask:
                             for page in _pages(operator, spec, partition):
                                 writer.write(partition, page)
                         output = writer.finish(spec.shuffle, self.number, node, sizes)
-                except FileNotFoundError as error:
-                    raise WorkerLostError(f"the page folder of node {node[:12]} is gone: {error}") from None
+                except FileNotFoundError:
+                    raise NoPlaceError.of(node) from None
                 except OSError as error:
                     raise SpillError(
                         f"writing pages to {place.folder} failed: {error.strerror or error}; free space there"

@@ -10,9 +10,23 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
 from esker.core.spill import SpillFolder
+from esker.errors import WorkerLostError
 from esker.shuffle.page_server import Place, Places
 
 _LOCAL = "this machine"
+
+
+class NoPlaceError(WorkerLostError):
+    """A task found no folder for pages at its node: the node joined later, or the actor there was started again."""
+
+    node = ""
+
+    @classmethod
+    def of(cls, node: str) -> NoPlaceError:
+        """Name the node."""
+        error = cls(f"node {node[:12]} has no folder for what this task leaves")
+        error.node = node
+        return error
 
 
 class KeptFile(Protocol):
@@ -62,6 +76,9 @@ class PageNodes(ABC):
     @abstractmethod
     def lost(self, outputs: Iterable[AnyFile]) -> list[AnyFile]:
         """Those of the outputs whose file is gone; asks the nodes."""
+
+    def look_again(self, node: str) -> None:  # noqa: B027  # most have no place but their own folder
+        """Learn anew where a node keeps pages, of which a task says that it was not there."""
 
     @abstractmethod
     def remove(self, shuffle: str) -> None:

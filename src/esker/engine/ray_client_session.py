@@ -116,6 +116,11 @@ class FarPages(PageNodes):
             self._nodes = None
             return [asked[name] for name in self._ask("lost", [*asked])]
 
+    def look_again(self, node: str) -> None:
+        with self._lock:
+            self._nodes = None
+            self._ask("look_again", node)
+
     def remove(self, shuffle: str) -> None:
         with suppress(SessionLostError):  # pages go with the deputy
             self._ask("remove", shuffle)

@@ -80,6 +80,7 @@ class Deputy:
             "close_executor": self._close_executor,
             "places": lambda: dict(self._pages.places().nodes),
             "lost": self._pages.lost,
+            "look_again": self._pages.look_again,
             "remove": self._remove,
             "read": self._read,
             "giver": self._giver,

@@ -134,6 +134,11 @@ class RayPages(PageNodes):
         self.look()
         return lost
 
+    def look_again(self, node: str) -> None:
+        with self._lock:
+            self._places.pop(node, None)
+        self.look()
+
     def giver(self) -> Giver:
         with self._lock:
             if self._giver is None:

@@ -22,6 +22,7 @@ from esker.core.clock import SYSTEM_CLOCK
 from esker.core.context import QueryContext
 from esker.core.memory import MEMORY_MIN_BYTES, MemoryBudget
 from esker.core.spill import SpillFolder
+from esker.engine.page_nodes import NoPlaceError
 from esker.engine.session import Session
 from esker.errors import PagesLostError, WorkerLostError
 from esker.runtime.executor import Executor
@@ -184,8 +185,9 @@ def _generator(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch]:
 class Patience:
     """What a task is forgiven: workers that die, pages that are lost. Used by one thread."""
 
-    def __init__(self, context: QueryContext) -> None:
+    def __init__(self, context: QueryContext, session: Session) -> None:
         self._context = context
+        self._session = session
         self.attempt = 0
         self._page_losses = 0
 
@@ -193,6 +195,7 @@ class Patience:
         """Return when the task may be tried again, having made again what it needs; raise the error when not."""
         if isinstance(error, WorkerLostError) and self.attempt < RETRIES:
             self.attempt += 1
+            look_again(error, self._session)
             return
         if isinstance(error, PagesLostError) and self._page_losses < PAGE_LOSSES_MAX:
             self._page_losses += 1
@@ -207,6 +210,12 @@ def heal(error: PagesLostError, context: QueryContext) -> None:
     if shuffle is None:
         raise error
     shuffle.remake(error)
+
+
+def look_again(error: WorkerLostError, session: Session) -> None:
+    """Learn where the task's node keeps pages now, or the next try would not find that either."""
+    if isinstance(error, NoPlaceError):
+        session.pages().look_again(error.node)
 
 
 def opened(session: Session, context: QueryContext) -> Executor:
@@ -274,7 +283,7 @@ class _Reading:
         self._executor = executor
         self._settings = TaskSettings.of(context, session)
         self._context = context
-        self._patience = Patience(context)
+        self._patience = Patience(context, session)
         self._items = self._start()  # now, and not when the first row is asked for
 
     def batches(self) -> Generator[pa.RecordBatch]:
@@ -314,7 +323,7 @@ def run_tasks(
 ) -> Iterator[tuple[int, Any]]:
     """Run tasks elsewhere, each made anew for each try; yield number and value of each as it ends."""
     with opened(session, context) as executor:
-        patiences = [Patience(context) for _ in tasks]
+        patiences = [Patience(context, session) for _ in tasks]
         waiting = deque(range(len(tasks)))
         at: dict[int, int] = {}
         while waiting or at:

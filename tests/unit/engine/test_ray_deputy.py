@@ -34,6 +34,7 @@ class _Pages:
         self._folder = SpillFolder()
         self._server = PageServer(self._folder.path, ServerAddress("127.0.0.1:0"), SECURITY)
         self.removed: list[str] = []
+        self.looked: list[str] = []
         self.closed = False
 
     def places(self) -> Places:
@@ -44,6 +45,9 @@ class _Pages:
 
     def lost(self, outputs: list[Any]) -> list[Any]:
         return [output for output in outputs if not (self._folder.path / output.name).exists()]
+
+    def look_again(self, node: str) -> None:
+        self.looked.append(node)
 
     def remove(self, shuffle: str) -> None:
         self.removed.append(shuffle)
@@ -123,6 +127,10 @@ def test_places_are_asked_for_anew_when_something_may_be_lost(deputy: Deputy, li
     assert pages.places() == before
     pages.lost([])
     assert pages.places().nodes == {"m": before.nodes["n"]}
+    deputy._words["places"] = lambda: {"o": before.nodes["n"]}
+    pages.look_again("m")
+    assert [*pages.places().nodes] == ["o"]
+    assert deputy._pages.looked == ["m"]  # type: ignore[attr-defined]  # a stand-in
 
 
 def test_a_deputy_that_hears_nothing_ends_its_work_and_says_so(

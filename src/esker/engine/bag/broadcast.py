@@ -24,7 +24,7 @@ from esker.core.checksum import checksum_file
 from esker.core.file_system import LOCAL
 from esker.core.spill import SpillFolder
 from esker.engine.session import Session, current_session
-from esker.errors import EskerError, SpillError, WorkerLostError
+from esker.errors import EskerError, SpillError
 from esker.runtime.pickled import dump, load
 
 if TYPE_CHECKING:
@@ -159,7 +159,9 @@ class Elsewhere:
             return path
         place = self.places.nodes.get(node)
         if place is None:
-            raise WorkerLostError(f"node {node[:12]} joined the cluster after the task was made")
+            from esker.engine.page_nodes import NoPlaceError
+
+            raise NoPlaceError.of(node)
         copy = Path(place.folder, f"{self.shuffle}-copy")
         if copy.exists():
             return str(copy)

@@ -20,7 +20,7 @@ from esker.engine.bag.task import Consumer
 from esker.engine.bag.task_state import current_task
 from esker.engine.objects import Runs, Section, SpillPlace
 from esker.engine.session import current_session, default_runtime
-from esker.errors import CorruptError, PagesLostError, PeerError, WorkerLostError
+from esker.errors import CorruptError, EskerError, PagesLostError, PeerError, WorkerLostError
 
 if TYPE_CHECKING:
     from esker.engine.bag.pipeline import Pipeline
@@ -46,12 +46,29 @@ class NodePlace:
         return self.places.here()
 
     def here(self) -> SpillPlace:
-        """The place at this node; WorkerLostError when it keeps no pages any more, or not yet."""
+        """The place at this node; NoPlaceError when it keeps no pages any more, or not yet."""
         node = self.node
         place = self.places.nodes.get(node)
         if place is None or not Path(place.folder).is_dir():
-            raise WorkerLostError(f"node {node[:12]} has no folder for what this stage leaves")
-        return SpillPlace(place.folder, str(Path(place.folder).parent), f"{self.shuffle}-{self.name}", self.limit_bytes)
+            raise _no_place(node)
+        root = str(Path(place.folder).parent)
+        return _PlaceAtNode(place.folder, root, f"{self.shuffle}-{self.name}", self.limit_bytes, node)
+
+
+@dataclass(frozen=True)
+class _PlaceAtNode(SpillPlace):
+    """A folder that goes with the actor of its node, also under a task that is at work there."""
+
+    node: str
+
+    def failure(self, error: OSError) -> EskerError:
+        return super().failure(error) if Path(self.folder).is_dir() else _no_place(self.node)
+
+
+def _no_place(node: str) -> WorkerLostError:
+    from esker.engine.page_nodes import NoPlaceError
+
+    return NoPlaceError.of(node)
 
 
 Place = SpillPlace | NodePlace
@@ -156,7 +173,10 @@ def left_at(runs: Runs, place: Place) -> AnyRuns:
     if isinstance(place, SpillPlace):
         return runs
     task = current_task()
-    checksums = tuple(_checksums(run.path, run.offsets) for run in runs.runs)
+    try:
+        checksums = tuple(_checksums(run.path, run.offsets) for run in runs.runs)
+    except FileNotFoundError as error:
+        raise _no_place(place.node) from error
     return Left(runs, place.node, place.shuffle, task.partition if task is not None else 0, checksums)
 
 
@@ -254,7 +274,7 @@ def unique_place(place: Place) -> SpillPlace:
 def at_hand(sides: Sides, place: Place) -> Iterator[list[list[Section]]]:
     """Have all sections in files of this machine while the block runs: those of other nodes in a file of its own.
 
-    Raises PagesLostError for what is gone or damaged.
+    Raises PagesLostError for what is gone or damaged, NoPlaceError when what the block reads went with its folder.
     """
     if isinstance(place, SpillPlace):
         yield [list(side) for side in sides]  # type: ignore[arg-type]  # files of nodes come with their places
@@ -262,6 +282,10 @@ def at_hand(sides: Sides, place: Place) -> Iterator[list[list[Section]]]:
     copier = _Copier(place)
     try:
         yield [[copier.section(one) for one in side] for side in sides]
+    except CorruptError as error:
+        if copier.has_place():
+            raise
+        raise _no_place(place.node) from error
     finally:
         copier.close()
 
@@ -292,6 +316,10 @@ class _Copier:
         except (PeerError, CorruptError, KeyError) as error:
             raise left.lost(error) from error
         return Section(self._path, begin, self._written, left.section.kind)
+
+    def has_place(self) -> bool:
+        """Whether the folder of this node is there still."""
+        return Path(self._place.folder).is_dir()
 
     def close(self) -> None:
         """Remove the file: who has mapped it may go on."""

@@ -16,7 +16,7 @@ from esker.engine.bag.options import BagOptions
 from esker.engine.bag.pipeline import Pipeline
 from esker.engine.bag.task import Consumer, Report, StreamTask, Task
 from esker.engine.bag.task_state import current_task
-from esker.engine.session import default_runtime, open_executor
+from esker.engine.session import current_session, default_runtime, open_executor
 from esker.errors import EskerError, NestedCollectionError, PagesLostError, UnpicklableFunctionError, WorkerLostError
 from esker.runtime.executor import Executor
 from esker.runtime.pickled import Shared
@@ -211,6 +211,10 @@ class Run:
             steps = map(describe_step, task.pipeline.all_steps())
             names = [*([made_by] if made_by else []), *steps, consumer.operator]
             raise lost_error(error, names, where, attempt + 1) from None
+        if (session := current_session()) is not None and session.spread:
+            from esker.engine.remote import look_again
+
+            look_again(error, session)
 
 
 class _Again(Run):

@@ -17,7 +17,7 @@ import mmap
 import os
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,14 +53,14 @@ class SpillPlace:
 
     def below(self, name: str) -> SpillPlace:
         """The place of a part of the task."""
-        return SpillPlace(self.folder, self.root, f"{self.name}-{name}", self.limit_bytes)
+        return replace(self, name=f"{self.name}-{name}")
 
     def new_file(self, number: int) -> tuple[str, int]:
         """Create a private file; returns its path and an open descriptor."""
         path = f"{self.folder}/{self.name}-{number}"
         return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
-    def failure(self, error: OSError) -> SpillError:
+    def failure(self, error: OSError) -> EskerError:
         """The error to raise when writing fails."""
         return SpillError(
             f"spilling to {self.root} failed: {error.strerror or error}; free space there, set ESKER_SPILL_FOLDER to"
