@@ -81,7 +81,8 @@ class Indexes:
             drops = (client.prefix,) if client.prefix else ()
             answer = yield Put(0, tuple(writes), ((LAYOUT, client.layout_version),), drops)
             yield from self._learn(client)
-            if not isinstance(answer, Failed) or answer.reason != CHANGED:
+            # A late copy of what had failed may have been done since the name was forgotten.
+            if client.prefix == prefix or not isinstance(answer, Failed) or answer.reason != CHANGED:
                 return
 
     def _drop(self, client: Client) -> Script:
