@@ -100,6 +100,7 @@ class Coordinator(Machine):
     - a commit is durable before anyone is told or any query sees it; what is not in the log was aborted;
     - every node with a whole copy of a unit takes part in every put to it, wherever the unit belongs;
     - a node's copies count from when it was compared with, in its present incarnation;
+    - that a node has a copy, or has it no more, counts in the epoch in which it was said;
     - within an epoch no unit is wanted where somebody was told to discard it.
     """
 
@@ -578,12 +579,19 @@ class Coordinator(Machine):
         self._discards.get(source, set()).difference_update(message.units)
 
     def _on_lacks(self, source: int, stamp: int, message: Lacks) -> None:
-        """Count copies no more that a node says it has not, or found to be wrong; it gets others."""
+        """Count copies no more that a node says it has not, or found to be wrong; it gets others.
+
+        What was said in an epoch before may be true of copies that it has had since, which may be the only ones: it is
+        compared with, and that says what it has.
+        """
         self.count("lacks", len(message.units))
-        for name in message.units:
-            if name in self.directory.units:
+        counted = [name for name in message.units if name in self.directory.units]
+        if message.epoch == self.epoch:
+            for name in counted:
                 self.directory.lost(source, name)
-        self._repair()
+            self._repair()
+        elif source not in self._greetings and any(source in self.directory.units[name].copies for name in counted):
+            self._greet(source)
 
 
 _ONLY_FROM_KNOWN = frozenset({Vote, Received, Discarded, Cleared, Lacks, Weights})

@@ -289,8 +289,12 @@ class Cleared(NamedTuple):
 
 
 class Lacks(NamedTuple):
-    """This node has nothing of these units: it let them go, or found that its values are not what was put."""
+    """This node has nothing of these units: it let them go, or found that its values are not what was put.
 
+    The epoch is the latest that it had heard of: in a later one it may have them again.
+    """
+
+    epoch: int
     units: tuple[str, ...]
 
 

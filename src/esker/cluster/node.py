@@ -576,7 +576,7 @@ class Node(Machine):
             entries = self._entries(read.unit, read.version)
             if entries is None:
                 if read.unit not in self.units:
-                    self._tell_coordinator(Lacks((read.unit,)))
+                    self._tell_coordinator(Lacks(self.epoch, (read.unit,)))
                 return None
             try:
                 results += self._read(message, read, entries)
@@ -615,7 +615,7 @@ class Node(Machine):
         else:
             self.units.pop(name, None)
             self._append(Gone((name,)))
-        self._tell_coordinator(Lacks((name,)))
+        self._tell_coordinator(Lacks(self.epoch, (name,)))
 
     def _entries(self, name: str, version: int) -> Mapping[int, Entry] | None:
         """Entries of a unit at exactly a version. Who asks for a version knows that it was committed."""

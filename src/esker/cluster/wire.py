@@ -110,7 +110,7 @@ _SCHEMAS: dict[type[Any], tuple[Codec, ...]] = {
     said.Received: (NUMBER, _STATES, NUMBER),
     said.Discard: (_UNITS,),
     said.Discarded: (_UNITS,),
-    said.Lacks: (_UNITS,),
+    said.Lacks: (NUMBER, _UNITS),
     said.Ask: (NUMBER, NUMBER, _QUERIES, _READS, many(pair(NUMBER, _READS))),
     said.Reply: (NUMBER, many(pair(NUMBER, NUMBER, TEXT, BYTES))),
     said.Refuse: (NUMBER, NUMBER),

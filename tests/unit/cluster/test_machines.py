@@ -22,6 +22,7 @@ from esker.cluster.messages import (
     Done,
     Failed,
     InquirePeer,
+    Lacks,
     Outcome,
     Prepare,
     Put,
@@ -390,6 +391,26 @@ def test_a_copy_that_is_damaged_is_let_go_and_made_again(blocks: Cluster) -> Non
     blocks.settle(3)
     assert placed.copies == set(placed.wanted) and blocks.machines[COORDINATOR].counts["lacks"] > 0
     assert node.units["census/0"].at(placed.version) is not None
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_what_a_node_lacked_in_an_epoch_before_is_found_by_comparing(blocks: Cluster, has_it: bool) -> None:
+    blocks.ask(put(blocks, 1, {1: 5}))
+    machine = blocks.machines[COORDINATOR]
+    placed = machine.directory["census/0"]
+    late = Lacks(machine.epoch, ("census/0",))
+    machine.begin_epoch()
+    blocks.carry_out(COORDINATOR)
+    blocks.settle()
+    # Taken at its word, it would leave a unit without copies: nobody could send it.
+    for node in placed.wanted:
+        if not has_it:
+            del blocks.machines[node].units["census/0"]
+        machine.receive(node, blocks.machines[node].incarnation, late)
+    blocks.carry_out(COORDINATOR)
+    assert placed.copies == set(placed.wanted)
+    blocks.settle(1)
+    assert placed.copies == (set(placed.wanted) if has_it else set())
 
 
 def test_a_partial_answer_of_all_rows_asks_no_further_node(tmp_path: Path) -> None:

@@ -78,6 +78,13 @@ def test_an_index_that_lost_a_block_for_good_comes_to_rest(seed: int) -> None:
     assert outcome.counts["losses"]
 
 
+@pytest.mark.parametrize("seed", [25334, 37392])
+def test_a_late_word_that_a_node_lacks_a_block_takes_no_copy_away_that_it_has_since(seed: int) -> None:
+    outcome = run(seed)
+    assert outcome.violation == ""
+    assert outcome.counts["lacks"]
+
+
 def test_a_failing_seed_replays_with_a_readable_trace() -> None:
     planted = PLANTED["missing_force_at_coordinator"]
     lines: list[str] = []
