@@ -435,17 +435,28 @@ class Node(Machine):
             self._hello()
 
     def _send_sums(self, token: int) -> None:
-        self._tell_coordinator(Sums(token, bucket_sums(self._held(), self._buckets)))
+        # A transaction that ends later may make a unit of nothing: its bucket is not like one without it.
+        writes = (write for prepared in self._prepared.values() for write in prepared.writes)
+        held = self._held() + [(write.unit, 0, 0) for write in writes if write.unit not in self.units]
+        self._tell_coordinator(Sums(token, bucket_sums(held, self._buckets)))
 
     def _on_enumerate(self, source: int, stamp: int, message: Enumerate) -> None:
         wanted = set(message.buckets)
         found = [one for one in self._held() if bucket_of(one[0], self._buckets) in wanted]
         for version, prepared in self._prepared.items():
-            for write in prepared.writes:
-                unit = self.units.get(write.unit) or Unit()
-                if prepared.durable and bucket_of(write.unit, self._buckets) in wanted and unit.fits(write):
-                    found.append((write.unit, version, unit.digest_with(write, version)))
+            found += [
+                self._promised(version, write, durable=prepared.durable)
+                for write in prepared.writes
+                if bucket_of(write.unit, self._buckets) in wanted
+            ]
         self._tell_coordinator(Held(message.token, tuple(found)))
+
+    def _promised(self, version: int, write: UnitWrite, *, durable: bool) -> tuple[str, int, int]:
+        """Give a unit as it will be if a transaction commits; where that is not whole, only that something is there."""
+        unit = self.units.get(write.unit) or Unit()
+        if durable and unit.fits(write):
+            return write.unit, version, unit.digest_with(write, version)
+        return write.unit, 0, 0
 
     def _held(self) -> list[tuple[str, int, int]]:
         """Units as they are here; of one that is not whole only that something is there."""

@@ -20,7 +20,9 @@ from esker.cluster.messages import (
     Ask,
     Compare,
     Done,
+    Enumerate,
     Failed,
+    Held,
     InquirePeer,
     Lacks,
     Outcome,
@@ -29,6 +31,7 @@ from esker.cluster.messages import (
     Query,
     Read,
     Refuse,
+    Sums,
     Transfer,
     UnitWrite,
     Vote,
@@ -280,6 +283,29 @@ def test_a_vote_leaves_after_its_record_is_durable() -> None:
     machine.synced()
     (sent,) = machine.take()
     assert isinstance(sent, Send) and isinstance(sent.message, Vote) and sent.message.yes
+
+
+def test_a_node_that_is_compared_with_shows_what_it_is_in_doubt_of() -> None:
+    machine = node()
+    version = (1 << 32) + 1
+    machine.receive(COORDINATOR, 1, prepare(version))
+    sums, held = compared(machine)
+    assert any(sums) and held == (("u", 0, 0),), "it may commit, and is not durable yet"
+    machine.synced()
+    sums, ((unit, held_version, digest),) = compared(machine)
+    assert any(sums) and (unit, held_version) == ("u", version) and digest
+    machine.receive(COORDINATOR, 2, Outcome(version, False))
+    sums, held = compared(machine)
+    assert not any(sums) and held == ()
+
+
+def compared(machine: Node) -> tuple[tuple[int, ...], tuple[tuple[str, int, int], ...]]:
+    machine.receive(COORDINATOR, 2, Compare(2, 7))
+    machine.receive(COORDINATOR, 2, Enumerate(2, tuple(range(64))))
+    said = [effect.message for effect in machine.take() if isinstance(effect, Send)]
+    (sums,) = (one.sums for one in said if isinstance(one, Sums))
+    (held,) = (one.units for one in said if isinstance(one, Held))
+    return sums, held
 
 
 def test_an_earlier_epoch_is_not_listened_to() -> None:
