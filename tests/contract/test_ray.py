@@ -325,14 +325,14 @@ def test_a_script_that_is_stopped_leaves_no_process_and_no_page(
     assert folder.parent == tmp_path
     while "begun" not in script.stdout.readline():
         assert script.poll() is None
-    assert len(_marked(mark)) > 3
+    assert len(marked(mark)) > 3
     script.send_signal(number)
     script.communicate(timeout=60)
     # Ray's own helpers look from time to time whether their parent is there.
     until = time.monotonic() + 150
-    while _marked(mark) and time.monotonic() < until:
+    while marked(mark) and time.monotonic() < until:
         time.sleep(0.1)
-    assert _marked(mark) == []
+    assert marked(mark) == []
     if number == signal.SIGINT:
         assert list(tmp_path.iterdir()) == []
     else:
@@ -341,7 +341,7 @@ def test_a_script_that_is_stopped_leaves_no_process_and_no_page(
         assert list(tmp_path.iterdir()) == []
 
 
-def _marked(mark: str) -> list[int]:
+def marked(mark: str) -> list[int]:
     """The processes that have the mark in their environment, which those they start inherit."""
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.contract.test_ray import marked
 from tests.contract.test_sessions import SCRIPTS, expected, here
 from tests.unit.runtime import test_executors as executors
 
@@ -42,18 +43,6 @@ def _until(holds: Callable[[], bool], what: str, seconds: float = PATIENCE_SECON
     while not holds():
         assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
         time.sleep(0.1)
-
-
-def _marked(mark: str) -> list[int]:
-    """The processes that have the mark in their environment, which those they start inherit."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark.encode() in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
 
 
 def _listens(port: int) -> bool:
@@ -87,7 +76,7 @@ def _head(log: Path) -> Iterator[str | None]:
         head.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             head.wait(60)
-        for pid in _marked(f"{name}={value}"):
+        for pid in marked(f"{name}={value}"):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         head.wait()
