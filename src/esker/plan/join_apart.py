@@ -24,7 +24,7 @@ from esker.join.key_slots import PackedSlots
 from esker.join.layout import plan_layout
 from esker.join.reading import key_arrays
 from esker.plan.compiled import Compiled
-from esker.plan.join_marks import bytes_below, marks_of
+from esker.plan.join_marks import bytes_below, elsewhere, marks_of
 from esker.plan.node_task import Compile, NodeOf, taken_apart
 from esker.plan.nodes import Exchanged, Join, JoinedRows, JoinPart, Keyed, Node, Numbered
 from esker.plan.once import Once
@@ -85,7 +85,7 @@ def joined_apart(
     by = tuple(name for name in rows if name in schema.names)
     parts_of = [one.stream.partition_count for one in inputs]
     ranges = RowRanges(by, (parts_of[0], parts_of[1]), count, layout.keeps_right)
-    joined = PartitionedStream(numbered_schema(schema), count, _elsewhere)
+    joined = PartitionedStream(numbered_schema(schema), count, elsewhere)
     numbers = taken_apart(joined, part, None, None, False, compile_, session, context)
     barrier = ShuffleBarrier(numbers, by, ranges.range_count, context, numbered=True)
 
@@ -106,7 +106,7 @@ def _keyed(
     """The rows below with their numbers and their keys behind, those of the other side's marks alone."""
     assert below.apart is not None, "asked of what can go to other processes"
     apart, schema = below.apart, keying.schema(below.stream.schema)
-    stream = PartitionedStream(schema, below.stream.partition_count, _elsewhere)
+    stream = PartitionedStream(schema, below.stream.partition_count, elsewhere)
     return taken_apart(
         stream,
         lambda index: Keyed(schema, apart(index), keying, index, marks()),
@@ -121,10 +121,6 @@ def _keyed(
 
 def _unmarked() -> PackedSlots | None:
     return None
-
-
-def _elsewhere(index: int) -> Iterator[pa.RecordBatch]:
-    raise AssertionError(f"partition {index} is made in another process")
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def marks_of(
         exchanged = Exchanged(barrier.schema, barrier.shuffle().fetched(index))
         return KeyMarks(MARKS, Project(key_schema, exchanged), marking)
 
-    parts = PartitionedStream(MARKS, barrier.partition_count, _elsewhere)
+    parts = PartitionedStream(MARKS, barrier.partition_count, elsewhere)
     marks = taken_apart(parts, node_of, None, barrier, False, compile_, session, context, again=True)
     merged = KeySlots(types, count)
     for batch in run(marks, context, "join filter"):
@@ -107,5 +107,6 @@ def marks_of(
     return found
 
 
-def _elsewhere(index: int) -> Iterator[pa.RecordBatch]:
+def elsewhere(index: int) -> Iterator[pa.RecordBatch]:
+    """Stand for a partition that only tasks make."""
     raise AssertionError(f"partition {index} is made in another process")
